@@ -1,0 +1,118 @@
+"""Where the numbers are computed: choose a device, seed it, speed it up, measure it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import random
+import sys
+import time
+
+import torch
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device to compute on: CUDA when there is one, else Apple's MPS, else the CPU.
+
+    name: "auto", or a device that must be used: "cpu", "cuda", "cuda:1", "mps".
+    Raises ValueError with one sentence when that device is unknown or not on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            # A few operators are missing on MPS; let PyTorch run those on the CPU instead of failing.
+            os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f'unknown device "{name}"; use "auto", "cpu", "cuda" or "mps"') from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f'device "{name}" was asked for, but PyTorch sees no NVIDIA GPU here; use device="auto" '
+            "(on Colab: Runtime, Change runtime type, GPU)"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f'device "{name}" was asked for, but this machine has {torch.cuda.device_count()} GPU(s)')
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f'device "{name}" was asked for, but this is not a Mac with Apple silicon; use device="auto"')
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f'device "{name}" is not supported; use "auto", "cpu", "cuda" or "mps"')
+    return device
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch (all devices), so that a run can be repeated on the same machine."""
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def autocast(device: torch.device | str, enabled: bool = True) -> contextlib.AbstractContextManager:
+    """bfloat16 arithmetic inside a ``with`` block where the device does it fast; else full precision.
+
+    That is: NVIDIA GPUs with bfloat16, and CPUs with AVX-512. Apple's MPS and older hardware stay in float32.
+    """
+    kind = torch.device(device).type
+    fast = (kind == "cuda" and torch.cuda.is_bf16_supported()) or (kind == "cpu" and _cpu_has_avx512())
+    if not (enabled and fast):
+        return contextlib.nullcontext()
+    return torch.autocast(kind, dtype=torch.bfloat16)
+
+
+def _cpu_has_avx512() -> bool:
+    return "AVX512" in torch.backends.cpu.get_cpu_capability()
+
+
+def synchronize(device: torch.device | str) -> None:
+    """Wait until the device has finished what it was given; a GPU works on after Python has gone on."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        torch.cuda.synchronize(device)
+    elif kind == "mps":
+        torch.mps.synchronize()
+
+
+class Stopwatch:
+    """``with Stopwatch(device) as watch: ...`` then ``watch.seconds``: wall-clock time, device work included."""
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        self.device = torch.device(device)
+        self.seconds = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        synchronize(self.device)
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_) -> None:
+        synchronize(self.device)
+        self.seconds = time.perf_counter() - self._start
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held so far, in MB (10**6 bytes); None where the system does not tell."""
+    if sys.platform == "win32":
+        try:
+            import psutil
+        except ImportError:
+            return None
+        return psutil.Process().memory_info().peak_wset / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def describe(device: torch.device | str) -> str:
+    """One line about the machine: Python, PyTorch, and the device with its name."""
+    device = torch.device(device)
+    name = {"cuda": "NVIDIA GPU", "mps": "Apple GPU"}.get(device.type, f"CPU with {torch.get_num_threads()} threads")
+    if device.type == "cuda":
+        name = f"{torch.cuda.get_device_name(device)}"
+    return f"Python {platform.python_version()}, PyTorch {torch.__version__}, {device.type} ({name})"

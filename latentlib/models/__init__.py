@@ -1,0 +1,1 @@
+"""Plain ``nn.Module`` networks, each file read in one sitting."""
