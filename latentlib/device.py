@@ -49,7 +49,7 @@ def seed_everything(seed: int) -> None:
     import numpy as np
 
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries such as UMAP still read the global generator
     torch.manual_seed(seed)
 
 
