@@ -1,0 +1,178 @@
+"""Handwritten digits: MNIST where it can be had, else scikit-learn's bundled digits enlarged to the same size."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import socket
+import struct
+import tempfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from latentlib.datasets import cache_folder, data_folder, offline
+
+TIMEOUT = 20.0  # seconds without a byte after which a mirror is given up
+IMAGES, LABELS = 2051, 2049  # the magic numbers at the start of MNIST's idx files
+FILES = {  # file name -> (magic number, how many items it must hold)
+    "train-images-idx3-ubyte": (IMAGES, 60_000),
+    "train-labels-idx1-ubyte": (LABELS, 60_000),
+    "t10k-images-idx3-ubyte": (IMAGES, 10_000),
+    "t10k-labels-idx1-ubyte": (LABELS, 10_000),
+}
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images (n, 1, 28, 28) float32 in [0, 1] and labels (n,) int64, for training and for the final test."""
+
+    train_images: torch.Tensor
+    train_labels: torch.Tensor
+    test_images: torch.Tensor
+    test_labels: torch.Tensor
+    name: str  # "MNIST" or "scikit-learn digits"
+
+
+def load(source: str = "auto", device: torch.device | str = "cpu") -> Digits:
+    """The digits, all of them on the device, so that no loader is needed.
+
+    source: "mnist" for MNIST (60,000 + 10,000 pictures; LeCun et al., 1998) from the folder ``LATENTLIB_DATA``, from
+    the cache, or downloaded into the cache; "bundled" for scikit-learn's 1,797 digits, enlarged; "auto" for MNIST when
+    it can be had and else the bundled digits, with one printed line that says so.
+    Raises ValueError for another source, and RuntimeError with one sentence when "mnist" cannot be had.
+    """
+    if source not in ("auto", "mnist", "bundled"):
+        raise ValueError(f'source must be "auto", "mnist" or "bundled", got {source!r}')
+    if source == "bundled":
+        return load_bundled(device)
+    try:
+        return load_mnist(device)
+    except (RuntimeError, FileNotFoundError) as error:
+        if source == "mnist":
+            raise
+        print(f"Using scikit-learn's bundled digits, enlarged to 28×28, in place of MNIST: {error}")
+        return load_bundled(device)
+
+
+def load_mnist(device: torch.device | str) -> Digits:
+    problems = []
+    given, cached = data_folder(), cache_folder() / "MNIST" / "raw"
+    if given and (given / "MNIST" / "raw").is_dir():
+        try:
+            return read_mnist(given / "MNIST" / "raw", device)
+        except (OSError, ValueError) as error:  # the user's own folder: say what is wrong, change nothing
+            problems.append(f"the copy in LATENTLIB_DATA cannot be used ({error})")
+    if cached.is_dir():
+        try:
+            return read_mnist(cached, device)
+        except (OSError, ValueError):  # ours, and of no use: make room for a whole one
+            shutil.rmtree(cached, ignore_errors=True)
+    if offline():
+        problems.append("MNIST is not on this machine and LATENTLIB_OFFLINE forbids downloading it")
+    else:
+        try:
+            download(cached)
+            return read_mnist(cached, device)
+        except (OSError, ValueError, RuntimeError) as error:
+            problems.append(f"MNIST could not be downloaded ({error})")
+    raise RuntimeError(", and ".join(problems))
+
+
+def read_mnist(folder: Path, device: torch.device | str) -> Digits:
+    """Read the four unpacked idx files; ValueError when one of them is not whole, OSError when one is missing."""
+    images, labels, test_images, test_labels = (
+        read_idx(folder / name, magic, count) for name, (magic, count) in FILES.items()
+    )
+    return Digits(
+        images.to(device).float().div_(255),
+        labels.to(device).long(),
+        test_images.to(device).float().div_(255),
+        test_labels.to(device).long(),
+        "MNIST",
+    )
+
+
+def read_idx(path: Path, magic: int, count: int) -> torch.Tensor:
+    """One idx file as uint8: (count, 1, 28, 28) for images, (count,) for labels."""
+    shape = (count, 28, 28) if magic == IMAGES else (count,)
+    header = struct.pack(f">{1 + len(shape)}I", magic, *shape)
+    content = bytearray(path.read_bytes())
+    expected = len(header) + torch.Size(shape).numel()
+    if len(content) != expected:
+        raise ValueError(f"{path.name} has {len(content):,} bytes, expected {expected:,}")
+    if content[: len(header)] != header:
+        raise ValueError(f"{path.name} does not start as MNIST's file does")
+    values = torch.frombuffer(content, dtype=torch.uint8, offset=len(header)).reshape(shape)
+    return values[:, None] if magic == IMAGES else values
+
+
+def download(folder: Path) -> None:
+    """Fetch MNIST into ``folder``, whole or not at all.
+
+    Each file comes from the first of torchvision's mirrors that delivers it with the right checksum, into a temporary
+    folder beside the cache; only when all four are there and readable does the folder get its name.
+    Raises RuntimeError with one sentence when a file cannot be had from any mirror, OSError when the disk refuses.
+    """
+    from torchvision.datasets import MNIST
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=folder.parent) as temporary, given_up_after(TIMEOUT):
+        whole = Path(temporary) / "raw"
+        for name, checksum in MNIST.resources:
+            refusals = []
+            for mirror in MNIST.mirrors:
+                try:
+                    download_and_extract_archive(mirror + name, str(whole), md5=checksum, remove_finished=True)
+                    break
+                except (OSError, RuntimeError, http.client.HTTPException, EOFError, zlib.error) as error:
+                    refusals.append(f"{mirror} {said(error)}")
+                    (whole / name).unlink(missing_ok=True)
+            else:
+                raise RuntimeError(f"{name}: " + "; ".join(refusals))
+        for name, (magic, count) in FILES.items():
+            read_idx(whole / name, magic, count)
+        try:
+            whole.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker, and its copy is as good
+                raise
+
+
+@contextmanager
+def given_up_after(seconds: float):
+    """torchvision opens its addresses without a time-out, so that a silent server would hold the learner for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def said(error: Exception) -> str:
+    if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+        return f"was silent for {TIMEOUT:.0f} seconds"
+    if isinstance(error, RuntimeError) and "corrupt" in str(error):
+        return "sent a file with a wrong checksum"
+    return f"failed with {error}"
+
+
+def load_bundled(device: torch.device | str) -> Digits:
+    """scikit-learn's 8×8 digits at MNIST's size: smoothly enlarged to 20×20 within a frame of 4, as MNIST's digits are.
+
+    Every seventh picture is for the test (257 of 1,797), the same ones on every machine.
+    """
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    small = torch.from_numpy(bundle.images).float()[:, None] / 16
+    large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
+    images = torch.nn.functional.pad(large.clamp(0, 1), (4, 4, 4, 4)).to(device)
+    labels = torch.from_numpy(bundle.target).long().to(device)
+    test = torch.arange(len(labels), device=device) % 7 == 0
+    return Digits(images[~test], labels[~test], images[test], labels[test], "scikit-learn digits")
