@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -75,7 +76,7 @@ class ConvAutoencoder(nn.Module):
         widths = [width * 2**level for level in range(levels)]
         bottom = (widths[-1], small, small)
         self.encoder = nn.Sequential(
-            *(layer for a, b in zip([channels, *widths], widths) for layer in down(a, b)),  # halves at each level
+            *(layer for pair in pairwise([channels, *widths]) for layer in down(*pair)),  # halves at each level
             nn.Flatten(),
             nn.Linear(math.prod(bottom), code_size),
         )
@@ -83,9 +84,11 @@ class ConvAutoencoder(nn.Module):
             nn.Linear(code_size, math.prod(bottom)),
             nn.ReLU(),
             nn.Unflatten(1, bottom),
-            *(layer for a, b in zip(widths[:0:-1], widths[-2::-1]) for layer in up(a, b)),  # doubles at each level
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(widths[0], channels, kernel_size=3, padding=1),
+            *(layer for pair in pairwise(reversed(widths)) for layer in up(*pair)),  # doubles at each level
+            nn.Conv2d(widths[0], 4 * channels, kernel_size=3, padding=1),
+            nn.PixelShuffle(
+                2
+            ),  # (n, 4c, size/2, size/2) -> (n, c, size, size): the last doubling, at a quarter of the cost
             nn.Sigmoid(),
         )
 
@@ -103,7 +106,7 @@ class ConvAutoencoder(nn.Module):
 
 def dense(widths: Sequence[int]) -> list[nn.Module]:
     """Linear layers from each width to the next, each followed by a nonlinearity."""
-    return [layer for a, b in zip(widths, widths[1:]) for layer in (nn.Linear(a, b), nn.GELU())]
+    return [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.GELU())]
 
 
 def down(a: int, b: int) -> list[nn.Module]:
