@@ -35,7 +35,6 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(
             *dense([code_size, *reversed(hidden)]),
             nn.Linear(hidden[0] if hidden else code_size, widths[0]),
-            nn.Sigmoid(),
             nn.Unflatten(1, self.shape),
         )
 
@@ -45,7 +44,7 @@ class Autoencoder(nn.Module):
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         check_codes(codes, self.code_size)
-        return self.decoder(codes)  # (n, code_size) -> (n, c, h, w)
+        return torch.sigmoid(self.decoder(codes).float())  # (n, code_size) -> (n, c, h, w)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(images))
@@ -89,7 +88,6 @@ class ConvAutoencoder(nn.Module):
             nn.PixelShuffle(
                 2
             ),  # (n, 4c, size/2, size/2) -> (n, c, size, size): the last doubling, at a quarter of the cost
-            nn.Sigmoid(),
         )
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
@@ -98,7 +96,7 @@ class ConvAutoencoder(nn.Module):
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         check_codes(codes, self.code_size)
-        return self.decoder(codes)  # (n, code_size) -> (n, c, size, size)
+        return torch.sigmoid(self.decoder(codes).float())  # (n, code_size) -> (n, c, size, size)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(images))

@@ -1,0 +1,84 @@
+"""A variational autoencoder: each picture becomes a small cloud of codes, so that the space between codes is used too.
+
+Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder, check_codes, check_images
+
+
+class VAE(nn.Module):
+    """An autoencoder whose encoder gives a mean and a variance for each number of the code.
+
+    It is built around one of the plain autoencoders: the encoder has twice as many outputs, the decoder is the same.
+    """
+
+    def __init__(
+        self,
+        code_size: int,  # how many numbers stand for a picture
+        shape: Sequence[int] = (1, 28, 28),  # channels, height, width
+        hidden: Sequence[int] = (512, 128),  # widths of the fully connected layers; not used by conv
+        conv: bool = False,  # True: the layers of ConvAutoencoder, for larger pictures
+        width: int = 16,  # channels after the first level of conv
+    ):
+        super().__init__()
+        self.code_size, self.shape = code_size, tuple(shape)
+
+        def plain(size: int) -> Autoencoder | ConvAutoencoder:
+            if conv:
+                return ConvAutoencoder(size, channels=self.shape[0], size=self.shape[1], width=width)
+            return Autoencoder(size, self.shape, hidden)
+
+        self.encoder = plain(2 * code_size).encoder
+        self.decoder = plain(code_size).decoder
+
+    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        check_images(images, self.shape)
+        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)  # (n, c, h, w) -> (n, code_size) twice
+        return mean, log_variance.clamp(-12, 8)  # beyond, exp() would drown the gradient in one bad step
+
+    def sample(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+        """One code from each cloud; the noise is drawn apart, so that gradients reach mean and variance."""
+        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        check_codes(codes, self.code_size)
+        return torch.sigmoid(self.decoder(codes).float())  # (n, code_size) -> (n, c, h, w)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        mean, log_variance = self.encode(images)
+        return self.decode(self.sample(mean, log_variance)), mean, log_variance
+
+
+def negative_elbo(
+    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],  # what forward gives: pictures, mean, log_variance
+    images: torch.Tensor,  # (n, c, h, w) in [0, 1]
+) -> torch.Tensor:
+    """The loss of a VAE in nats a picture: minus the evidence lower bound, so less is better.
+
+    Usable as ``fit(vae, images, loss=negative_elbo)``. It is the sum of ``elbo_parts``.
+    """
+    reconstruction, divergence = elbo_parts(output, images)
+    return reconstruction + divergence
+
+
+def elbo_parts(
+    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    images: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two scalars in nats, each the mean over the pictures: what the decoder misses, and what the code may cost.
+
+    The first is -log p(picture | code) with a Bernoulli distribution for each pixel, summed over the pixels; the second
+    is the Kullback-Leibler divergence of the picture's cloud from the standard normal (Kingma and Welling, appendix B).
+    """
+    decoded, mean, log_variance = output
+    reconstruction = F.binary_cross_entropy(decoded, images, reduction="sum") / len(images)
+    divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(images)
+    return reconstruction, divergence

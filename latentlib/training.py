@@ -1,0 +1,147 @@
+"""One ``fit`` for every network of the course: the data lies on the device, and the loop is all there is."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from latentlib.device import autocast
+
+
+@dataclass
+class History:
+    """What happened while a model learned; each list has one number for each finished epoch."""
+
+    train_loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)  # stays empty without validation pictures
+    seconds: float = 0.0  # from the start to the end of the last finished epoch
+    interrupted: bool = False  # True when someone pressed stop
+
+
+def squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Squared error summed over the pixels, mean over the pictures: (n, ...) and (n, ...) -> a scalar."""
+    return (output - target).square().sum() / len(target)
+
+
+def fit(
+    model: nn.Module,  # learns in place; called as model(images)
+    images: torch.Tensor,  # (n, ...) what goes in
+    targets: torch.Tensor | None = None,  # (n, ...) what should come out; None: the images themselves
+    *,
+    epochs: int,  # how often each picture is seen
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] | None = None,  # loss(output, target); None: squared_error
+    batch_size: int = 256,  # pictures in a step
+    learning_rate: float = 1e-3,  # of Adam
+    validation: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None = None,  # images, or (images, targets)
+    on_epoch: Callable[[int, History, nn.Module], None] | None = None,  # gets the number of finished epochs first
+    seed: int = 0,  # of the order of the pictures and of what the model draws; same seed and device, same curve
+    device: torch.device | str | None = None,  # where to compute; None: where the images lie
+    amp: bool = True,  # bfloat16 arithmetic where the device is faster with it, as latentlib.device.autocast says
+) -> History:
+    """Train a model with Adam, and tell how it went.
+
+    All data is put on the device once. A progress bar shows the loss. An interrupt (the stop button, Ctrl-C) ends the
+    training and not the program: the model keeps what it learned, and ``History.interrupted`` says so.
+    Raises ValueError when images and targets do not belong together, FloatingPointError when the loss is not a number.
+    """
+    device = torch.device(device) if device is not None else images.device
+    loss = loss or squared_error
+    model.to(device)
+    images, targets = pair(images, targets, device)
+    if validation is not None:
+        validation = pair(*(validation if isinstance(validation, tuple) else (validation, None)), device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda"))
+    torch.manual_seed(seed)
+    order = torch.Generator().manual_seed(seed)
+    history, start = History(), time.perf_counter()
+    try:
+        with fast_layout(model), progress(epochs * math.ceil(len(images) / batch_size)) as bar:
+            for epoch in range(1, epochs + 1):
+                model.train()
+                total = torch.zeros((), device=device)
+                for chosen in torch.randperm(len(images), generator=order).to(device).split(batch_size):
+                    batch = images[chosen]
+                    target = batch if targets is images else targets[chosen]
+                    with autocast(device, amp):
+                        output = model(batch)
+                    value = loss(full_precision(output), target)
+                    optimizer.zero_grad()
+                    value.backward()
+                    optimizer.step()
+                    total += value.detach() * len(chosen)  # stays on the device: reading it would make a GPU wait
+                    bar.update()
+                history.train_loss.append(total.item() / len(images))
+                if not math.isfinite(history.train_loss[-1]):
+                    raise FloatingPointError(
+                        f"the loss became {history.train_loss[-1]} in epoch {epoch}; try a smaller learning_rate "
+                        f"(it was {learning_rate:g}) and look for pictures with values that are not numbers"
+                    )
+                if validation is not None:
+                    history.validation_loss.append(evaluate(model, *validation, loss))
+                history.seconds = time.perf_counter() - start
+                bar.set_postfix_str(f"epoch {epoch} of {epochs}, loss {history.train_loss[-1]:.4g}")
+                if on_epoch is not None:
+                    on_epoch(epoch, history, model)
+    except KeyboardInterrupt:
+        history.interrupted = True
+        print(f"Stopped after {len(history.train_loss)} of {epochs} epochs; the model keeps what it has learned.")
+    model.eval()
+    return history
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    images: torch.Tensor,  # (n, ...)
+    targets: torch.Tensor,  # (n, ...)
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] = squared_error,
+    batch_size: int = 1000,
+) -> float:
+    """The mean loss over the pictures, in full precision and without learning."""
+    model.eval()
+    batches = zip(images.split(batch_size), targets.split(batch_size), strict=True)
+    return sum(float(loss(full_precision(model(x)), y)) * len(x) for x, y in batches) / len(images)
+
+
+def pair(images: torch.Tensor, targets: torch.Tensor | None, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and targets on the device; the same tensor twice when the images are their own targets."""
+    if len(images) == 0:
+        raise ValueError(f"there are no pictures to learn from: images are {tuple(images.shape)}")
+    if targets is not None and len(targets) != len(images):
+        raise ValueError(f"each picture needs one target: got {len(images)} images and {len(targets)} targets")
+    images = images.to(device)
+    return images, images if targets is None else targets.to(device)
+
+
+def full_precision(output: Any) -> Any:
+    """float32 tensors from what a model gives under autocast: a tensor, or a tuple of tensors as from a VAE."""
+    if isinstance(output, tuple):
+        return tuple(full_precision(part) for part in output)
+    return output.float() if output.is_floating_point() else output
+
+
+@contextmanager
+def fast_layout(model: nn.Module):
+    """Keep convolutions channels-last inside the block, which is faster on CPUs and GPUs; weights stay the same."""
+    if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
+        yield
+        return
+    model.to(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        model.to(memory_format=torch.contiguous_format)
+
+
+def progress(steps: int):
+    """A progress bar for a notebook or a terminal, which is gone when the training ends."""
+    from tqdm.auto import tqdm
+
+    return tqdm(total=steps, unit="step", leave=False)
