@@ -1,0 +1,298 @@
+"""What one does in a latent space (walk, mix, find neighbours and directions) and how one measures it.
+
+Codes are tensors (n, d) on any device, in any floating type; answers come back on the same device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CHUNK = 2**24  # numbers in one block of distances: 64 MB in float32
+EXACT = 2048  # numbers in a code, or codes, up to which a principal component analysis is solved exactly
+
+# --- walking
+
+
+def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
+    """The point a share ``t`` of the way on the straight line from ``a`` to ``b``.
+
+    a, b: (d,) or (n, d); t: a number, or (n,), one for each row -> (d,) or (n, d). t outside [0, 1] goes beyond.
+    """
+    a, b, t = _pair(a, b, t)
+    return a * (1 - t) + b * t
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
+    """The point a share ``t`` of the way on the arc from ``a`` to ``b`` (Shoemake 1985); lengths go evenly.
+
+    Shapes as in ``lerp``, d at least 2. Equal directions give the straight line. Opposite ones have many arcs, of
+    which always the same one is taken.
+    """
+    a, b, t = _pair(a, b, t)
+    if a.shape[-1] < 2:
+        raise ValueError("slerp turns one direction into another, so codes need at least 2 numbers; use lerp")
+    length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    u = torch.where(
+        length_a > 0, a / length_a, b / length_b
+    ).nan_to_num()  # a code of zeros takes the other's direction
+    v = torch.where(length_b > 0, b / length_b, u)
+    u, v = torch.broadcast_tensors(u, v)
+    cosine = (u * v).sum(-1, keepdim=True)
+    across = v - cosine * u  # the part of v at a right angle to u
+    sine = across.norm(dim=-1, keepdim=True)
+    across = torch.where(sine > 1e-6, across / sine, _right_angle(u))
+    angle = torch.atan2(sine, cosine)  # exact near 0 and π, where acos is not
+    direction = torch.cos(t * angle) * u + torch.sin(t * angle) * across
+    return direction * (length_a * (1 - t) + length_b * t)
+
+
+def _right_angle(u: Tensor) -> Tensor:
+    axis = torch.zeros_like(u).scatter_(-1, u.abs().argmin(-1, keepdim=True), 1.0)
+    across = axis - (axis * u).sum(-1, keepdim=True) * u
+    return across / across.norm(dim=-1, keepdim=True)
+
+
+def _pair(a: Tensor, b: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
+    if a.shape[-1:] != b.shape[-1:] or a.dim() == 0:
+        raise ValueError(f"both ends must have codes of the same size, got {tuple(a.shape)} and {tuple(b.shape)}")
+    return a, b, torch.as_tensor(t, dtype=a.dtype, device=a.device).unsqueeze(-1)
+
+
+def path(points: Tensor, steps: int, step: Callable[[Tensor, Tensor, Tensor], Tensor] = lerp) -> Tensor:
+    """A walk through all points, evenly divided: (k, ...) -> (steps, ...), from the first point to the last.
+
+    points: (k, d) codes, or (k, c, h, w) pictures, whose straight path is the cross-fade
+    steps: how many points the walk has, both ends included
+    step: ``lerp`` or ``slerp``
+    """
+    if points.dim() < 2 or len(points) < 2 or steps < 2:
+        raise ValueError(
+            f"a path needs (k, d) points with k at least 2, and 2 steps; got {tuple(points.shape)}, {steps}"
+        )
+    flat = points.flatten(1)
+    place = torch.linspace(0, len(points) - 1, steps, device=points.device, dtype=points.dtype)
+    leg = place.floor().long().clamp(max=len(points) - 2)
+    walk = step(flat[leg], flat[leg + 1], place - leg)  # (steps, d)
+    return walk.unflatten(1, points.shape[1:])
+
+
+def analogy(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """``c`` with what ``a`` has and ``b`` lacks: a − b + c, as in "chair with armrests − chair + table"."""
+    return a - b + c
+
+
+def affine_map(sources: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+    """The affine map that takes three points to three others: from a plane to the codes, or back.
+
+    sources: (3, p), not on one line; targets: (3, q) -> a function (n, p) -> (n, q); with p > 2, points beside the
+    plane of the sources are first dropped onto it.
+    """
+    if sources.shape[:1] != (3,) or targets.shape[:1] != (3,) or sources.dim() != 2 or targets.dim() != 2:
+        raise ValueError(
+            f"an affine map needs (3, p) and (3, q), got {tuple(sources.shape)} and {tuple(targets.shape)}"
+        )
+    edges = sources[1:] - sources[0]  # (2, p)
+    stretch = torch.linalg.svdvals(edges)
+    if len(stretch) < 2 or stretch[1] <= 1e-6 * stretch[0]:
+        raise ValueError("the three source points lie on one line; choose three that span a plane")
+    matrix = torch.linalg.pinv(edges).to(targets) @ (targets[1:] - targets[0])  # (p, q)
+    return lambda points: (points - sources[0]).to(targets) @ matrix + targets[0]
+
+
+# --- neighbours
+
+
+def neighbours(codes: Tensor, queries: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+    """The ``k`` codes nearest to each query: distances (m, k), nearest first, and their positions (m, k).
+
+    codes: (n, d) or (n, ...), e.g. pictures; queries: (m, ...) of the same size
+    """
+    codes, queries = _flat(codes, "codes"), _flat(queries, "queries")
+    if codes.shape[1] != queries.shape[1]:
+        raise ValueError(f"queries have {queries.shape[1]} numbers each, the codes {codes.shape[1]}")
+    return _nearest(codes, queries, k, skip_self=False)
+
+
+def distance_to_data(items: Tensor, data: Tensor) -> Tensor:
+    """How far each code or picture is from the nearest one in ``data``: (m, ...), (n, ...) -> (m,)."""
+    return neighbours(data, items, k=1)[0][:, 0]
+
+
+def neighbour_accuracy(codes: Tensor, labels: Tensor, k: int = 5) -> float:
+    """The share of codes whose label is the most frequent one among their ``k`` nearest other codes."""
+    codes = _flat(codes, "codes")
+    if labels.shape != codes.shape[:1]:
+        raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
+    _, near = _nearest(codes, codes, k, skip_self=True)
+    votes = torch.nn.functional.one_hot(labels.long()[near], int(labels.max()) + 1).sum(1)  # (n, classes)
+    return (votes.argmax(1) == labels).float().mean().item()
+
+
+def trustworthiness(high: Tensor, low: Tensor, k: int = 5) -> float:
+    """How far neighbours in ``low`` are neighbours in ``high`` too: 1 all of them, about 0.5 by chance.
+
+    high: (n, ...) what was plotted, low: (n, d) the plot; k: neighbours looked at, less than n / 2
+    Source: Venna and Kaski, "Neighborhood preservation in nonlinear projection methods" (2001); as in scikit-learn.
+    """
+    high, low = _flat(high, "high"), _flat(low, "low")
+    n = len(high)
+    if len(low) != n or not 0 < k < n / 2:
+        raise ValueError(
+            f"trustworthiness needs as many rows in high as in low, and k < n / 2; got {n}, {len(low)}, k {k}"
+        )
+    _, near = _nearest(low, low, k, skip_self=True)
+    penalty, middle = 0.0, high.mean(0)
+    for rows in torch.arange(n, device=high.device).split(max(1, CHUNK // n)):
+        far = _squared(high[rows], high, middle)
+        far[torch.arange(len(rows), device=far.device), rows] = -1.0  # oneself has rank 0
+        ranks = torch.searchsorted(far.sort(1).values, far.gather(1, near[rows]))  # (rows, k): nearest other is 1
+        penalty += (ranks - k).clamp(min=0).sum().item()
+    return 1.0 - penalty * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0))
+
+
+def triple_share(anchors: Tensor, alikes: Tensor, others: Tensor) -> float:
+    """The share of triples in which the alike is nearer to its anchor than the other; a tie counts half.
+
+    anchors, alikes, others: (n, ...) codes or pictures. A share, so that spaces of any scale can be compared.
+    """
+    if not anchors.shape == alikes.shape == others.shape or anchors.dim() < 2:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (anchors, alikes, others))
+        raise ValueError(f"triples must be three tensors of the same shape (n, ...), got {shapes}")
+    near = (anchors - alikes).flatten(1).norm(dim=1)
+    far = (anchors - others).flatten(1).norm(dim=1)
+    return ((near < far).float() + 0.5 * (near == far).float()).mean().item()
+
+
+def _nearest(codes: Tensor, queries: Tensor, k: int, skip_self: bool) -> tuple[Tensor, Tensor]:
+    n = len(codes) - skip_self
+    if not 0 < k <= n:
+        raise ValueError(f"k must be from 1 to {n}, the number of codes to choose from; got {k}")
+    middle = codes.mean(0)
+    found, distances = [], []
+    for rows in torch.arange(len(queries), device=codes.device).split(max(1, CHUNK // len(codes))):
+        far = _squared(queries[rows], codes, middle)
+        if skip_self:
+            far[torch.arange(len(rows), device=far.device), rows] = torch.inf
+        # Squares by matrix product are fast but round; so take a few more, measure those exactly, sort again.
+        near = far.topk(min(k + 8, n), largest=False).indices
+        for some in torch.arange(len(rows), device=codes.device).split(
+            max(1, CHUNK // near.shape[1] // codes.shape[1])
+        ):
+            exact = (codes[near[some]] - queries[rows[some], None]).norm(dim=2)
+            exact, order = exact.topk(k, largest=False)
+            distances.append(exact)
+            found.append(near[some].gather(1, order))
+    return torch.cat(distances), torch.cat(found)
+
+
+def _squared(a: Tensor, b: Tensor, middle: Tensor) -> Tensor:
+    """Squared distances (m, n) of (m, d) and (n, d); exact enough to rank when ``middle`` is near both."""
+    a, blocks = a - middle, []
+    for block in b.split(max(1, CHUNK // b.shape[1])):  # thousands of pictures are not copied at once
+        block = block - middle
+        blocks.append((a.square().sum(1)[:, None] + block.square().sum(1) - 2 * a @ block.T).clamp_(min=0))
+    return torch.cat(blocks, 1)
+
+
+def _flat(codes: Tensor, name: str) -> Tensor:
+    if codes.dim() < 2 or codes.numel() == 0:
+        raise ValueError(f"{name} must be (n, d), got {tuple(codes.shape)}; add a batch axis with {name}[None]")
+    return codes.detach().flatten(1).float()
+
+
+# --- directions
+
+
+class Principal(NamedTuple):
+    """A principal component analysis: what ``principal_directions`` gives."""
+
+    mean: Tensor  # (d,)
+    directions: Tensor  # (k, d), of length 1, the one of largest variance first
+    variances: Tensor  # (k,)
+
+
+def principal_directions(codes: Tensor, k: int) -> Principal:
+    """The ``k`` directions in which codes (n, d) vary most, by principal component analysis (PCA).
+
+    The largest entry of each direction is positive, so that every machine gives the same signs.
+    """
+    codes = _flat(codes, "codes")
+    n, d = codes.shape
+    if not 0 < k <= min(n, d):
+        raise ValueError(f"k must be from 1 to {min(n, d)}, the smaller of codes and numbers in a code; got {k}")
+    mean = codes.mean(0)
+    centred = codes - mean
+    if d <= EXACT:  # the covariance is small: add it up exactly, whatever the number of codes
+        covariance = sum(_double(rows).T @ _double(rows) for rows in centred.split(8192))
+        squares, vectors = torch.linalg.eigh(covariance)
+        squares, directions = squares.flip(0)[:k], vectors.T.flip(0)[:k]
+    elif n <= EXACT:
+        _, stretch, directions = torch.linalg.svd(centred, full_matrices=False)
+        squares, directions = stretch[:k].square(), directions[:k]
+    else:  # many long codes: the randomised method of Halko, Martinsson and Tropp (2011), seeded
+        with torch.random.fork_rng(devices=[codes.device] if codes.device.type == "cuda" else []):
+            torch.manual_seed(0)
+            _, stretch, directions = torch.svd_lowrank(centred, q=min(k + 16, n, d), niter=6)
+        squares, directions = stretch[:k].square(), directions.T[:k]
+    signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
+    variances = squares.clamp(min=0) / max(n - 1, 1)
+    return Principal(mean, (directions * signs).to(codes.dtype), variances.to(codes.dtype))
+
+
+def pca_project(codes: Tensor, principal: Principal) -> Tensor:
+    """Codes (n, d) as their coordinates along the principal directions (n, k)."""
+    return (_flat(codes, "codes") - principal.mean) @ principal.directions.T
+
+
+def pca_reconstruct(scores: Tensor, principal: Principal) -> Tensor:
+    """Coordinates (n, m) along the first m principal directions back to codes (n, d); m at most k."""
+    if scores.dim() != 2 or scores.shape[1] > len(principal.directions):
+        raise ValueError(f"scores must be (n, {len(principal.directions)}) or fewer columns, got {tuple(scores.shape)}")
+    return scores @ principal.directions[: scores.shape[1]] + principal.mean
+
+
+def linear_direction(codes: Tensor, values: Tensor) -> Tensor:
+    """How a code changes, on average, when a value grows by 1: the linear fit of the codes by the values.
+
+    codes: (n, d); values: (n,) -> (d,); or (n, f) -> (f, d), each direction with the other values held fixed.
+    For a value that is 0 or 1 it is the difference of the two means: ``codes + linear_direction(codes, has_arms)``.
+    """
+    codes = _flat(codes, "codes")
+    table = values.detach().float().reshape(len(values), -1).to(codes.device)
+    if len(table) != len(codes):
+        raise ValueError(f"values must be ({len(codes)},) or ({len(codes)}, f), got {tuple(values.shape)}")
+    table = _double(table - table.mean(0))
+    if (table.abs().amax(0) == 0).any():
+        raise ValueError("a value is the same for all codes, so no direction can be found for it; leave it out")
+    fit = torch.linalg.pinv(table) @ _double(codes - codes.mean(0))  # (f, d)
+    return fit.to(codes.dtype)[0 if values.dim() == 1 else slice(None)]
+
+
+def probe_r2(codes: Tensor, targets: Tensor, held_out: float = 0.25, seed: int = 0) -> Tensor:
+    """How much of each target a linear map reads off the codes: R² on codes held out from the fit (1 all, 0 nothing).
+
+    codes: (n, d); targets: (n, t) -> (t,); or (n,) -> a tensor of one number
+    held_out: the share of codes kept for the test, chosen at random by ``seed``
+    """
+    codes = _flat(codes, "codes")
+    table = targets.detach().float().reshape(len(targets), -1)
+    if len(table) != len(codes) or not 0 < held_out < 1 or len(codes) < 4:
+        raise ValueError(f"a probe needs 4 codes or more and as many targets; got {len(codes)} and {len(table)}")
+    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
+    cut = max(2, round(held_out * len(codes)))
+    # A small problem in which precision counts: solved in float64 on the CPU, whatever the codes' device.
+    x, y = codes.cpu().double()[order], table.cpu().double()[order]
+    mean_x, mean_y = x[cut:].mean(0), y[cut:].mean(0)
+    weights = torch.linalg.lstsq(x[cut:] - mean_x, y[cut:] - mean_y, driver="gelsd").solution
+    wrong = (y[:cut] - mean_y - (x[:cut] - mean_x) @ weights).square().sum(0)
+    total = (y[:cut] - y[:cut].mean(0)).square().sum(0)
+    r2 = torch.where(total > 0, 1 - wrong / total.clamp(min=1e-300), (wrong == 0).double())
+    return r2.float().to(codes.device).reshape(targets.shape[1:])
+
+
+def _double(codes: Tensor) -> Tensor:
+    return codes if codes.device.type == "mps" else codes.double()  # Apple's GPUs have no float64

@@ -1,0 +1,246 @@
+"""Views that answer at once: sliders above a picture, a film to play, a map of codes to point at.
+
+A saved notebook does not keep a widget, so set a static picture beside each: ``plots.film_strip`` or
+``plots.show_images`` for sliders and films, ``plots.scatter_codes`` or ``plots.manifold_grid`` for the map.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+import numpy as np
+import torch
+import traitlets
+from torch import Tensor
+
+from latentlib.look import LABEL_COLOURS
+from latentlib.pictures import checked_alt, to_png
+
+MOST_POINTS = 4000  # on the map; more only cover each other
+
+
+class PictureSlider(ipywidgets.VBox):
+    """Controls above one picture, which is what ``picture_slider`` gives.
+
+    controls: name -> ipywidgets control; image: the ``ipywidgets.Image``; caption: what is said below it
+    """
+
+    def __init__(self, render: Callable[..., Tensor | bytes], alt: str, controls: dict[str, Any], width: int | None):
+        self.render, self.alt, self.controls = render, checked_alt(alt), controls
+        self.image = ipywidgets.Image(value=self._png(), format="png")
+        self.image.layout.width = f"{width or _png_width(self.image.value)}px"
+        self.image.layout.height = "auto"
+        self.image.layout.max_width = "100%"
+        if self.image.has_trait("tooltip"):  # ipywidgets 8: the picture's name for a screen reader
+            self.image.tooltip = self.alt
+        self.caption = ipywidgets.HTML()
+        self._say()
+        for control in controls.values():
+            control.observe(self.redraw, names="value")
+        super().__init__([*controls.values(), self.image, self.caption])
+        self.layout.align_items = "flex-start"  # else the picture is stretched to the page's width
+
+    def values(self) -> dict[str, Any]:
+        """What the controls say now: name -> value."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def redraw(self, _: Any = None) -> None:
+        """Draw the picture again; an error becomes one sentence below the picture, which stays as it was."""
+        try:
+            self.image.value = self._png()
+        except (
+            Exception
+        ) as error:  # the learner's own function may raise anything, and a callback's errors show nowhere
+            self._say(error)
+        else:
+            self._say()
+
+    def _png(self) -> bytes:
+        with torch.no_grad():
+            drawn = self.render(**self.values())
+        return drawn if isinstance(drawn, bytes) else to_png(drawn)
+
+    def _say(self, error: Exception | None = None) -> None:
+        said = ", ".join(f"{name} {_spoken(value)}" for name, value in self.values().items())
+        text = f"{self.alt}: {said}" if error is None else f"The picture could not be drawn. {_sentence(error)}"
+        look = "" if error is None else ' style="color: #D55E00; font-weight: bold"'
+        self.caption.value = f'<span role="status" aria-live="polite"{look}>{html.escape(text)}</span>'
+
+    def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
+        return f"Sliders ({', '.join(self.controls)}) above a picture: {self.alt}"
+
+
+def picture_slider(
+    render: Callable[..., Tensor | bytes], alt: str, width: int | None = None, **controls: Any
+) -> PictureSlider:
+    """Sliders above a picture that is drawn again at each move, by replacing its PNG bytes: nothing flickers.
+
+    render: called with the sliders' values by name; gives pictures (n, c, h, w) in [0, 1], or PNG bytes
+    alt: what the picture shows, a sentence
+    width: of the picture in pixels; None takes its own
+    controls: name=(low, high), (low, high, start) or (low, high, start, step) for a slider of whole numbers or of
+        decimal ones; name=[...] for a slider over a list; name=True or False for a box to tick; or any ipywidgets
+        control. For names with spaces: ``picture_slider(draw, "...", **{"number 1": (-2.0, 2.0, 0.0)})``
+
+    End a cell with it, and set a static picture beside it, since a saved notebook does not keep it.
+    Errors of the first drawing are raised, later ones are said below the picture.
+    """
+    if not controls:
+        raise ValueError("picture_slider needs at least one slider, such as number=(-2.0, 2.0, 0.0)")
+    return PictureSlider(render, alt, {name: _control(name, spec) for name, spec in controls.items()}, width)
+
+
+def player(frames: Sequence[Tensor | bytes], alt: str, interval: int = 120, width: int | None = None) -> PictureSlider:
+    """A film to play, pause and step through: frames (c, h, w) each or PNG bytes, drawn beforehand.
+
+    interval: milliseconds between two frames
+    """
+    if not len(frames):
+        raise ValueError("a film needs at least one frame")
+    pngs = [frame if isinstance(frame, bytes) else to_png(frame) for frame in frames]
+    last = len(pngs) - 1
+    film = picture_slider(lambda frame: pngs[frame], alt, width=width, frame=(0, last, 0))
+    play = ipywidgets.Play(min=0, max=last, value=0, interval=interval)
+    film.play = play
+    ipywidgets.jslink((play, "value"), (film.controls["frame"], "value"))
+    film.children = (play, *film.children)
+    return film
+
+
+def _control(name: str, spec: Any) -> Any:
+    if isinstance(spec, ipywidgets.Widget) and spec.has_trait("value"):
+        return spec
+    shared = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
+    wide = ipywidgets.Layout(width="420px", max_width="100%")
+    if isinstance(spec, bool):
+        return ipywidgets.Checkbox(value=spec, indent=False, description=shared["description"])
+    if isinstance(spec, list) and spec:
+        return ipywidgets.SelectionSlider(options=spec, value=spec[0], layout=wide, **shared)
+    if not isinstance(spec, tuple) or not 2 <= len(spec) <= 4 or not spec[0] <= spec[1]:
+        raise ValueError(
+            f'slider "{name}" must be (low, high), (low, high, start) or (low, high, start, step), got {spec}'
+        )
+    low, high, start, step = (*spec, *(None,) * (4 - len(spec)))
+    whole = all(isinstance(number, int) for number in spec)
+    start = (low if whole else (low + high) / 2) if start is None else start
+    step = (1 if whole else (high - low) / 100 or 1.0) if step is None else step
+    if not low <= start <= high:
+        raise ValueError(f'slider "{name}" starts at {start}, outside {low} to {high}')
+    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    return kind(value=start, min=low, max=high, step=step, layout=wide, **shared)
+
+
+class LatentMap(anywidget.AnyWidget):
+    """A map of 2-D codes: point at it, and the picture that belongs to the place appears beside it at once.
+
+    Mouse, finger, or the arrow keys once the map has the focus (with Shift in longer steps, Home to the middle).
+
+    codes: (n, 2), the points of the map; of very many an even selection is shown
+    decode: a place (1, 2), on the device of the codes -> its picture (1, c, h, w) in [0, 1]
+    labels: (n,) whole numbers, one colour for each class; names: the name of each class, else its number
+    alt: what the map shows, a sentence
+    """
+
+    _esm = Path(__file__).with_name("latent_map.js").read_text(encoding="utf-8")
+    _css = Path(__file__).with_name("latent_map.css").read_text(encoding="utf-8")
+
+    alt = traitlets.Unicode().tag(sync=True)
+    points = traitlets.Bytes().tag(sync=True)  # x and y of each point as uint16: 0 at the low end of the extent
+    classes = traitlets.Bytes().tag(sync=True)  # one byte for each point
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    extent = traitlets.List(traitlets.Float()).tag(sync=True)  # x low, x high, y low, y high
+    cursor = traitlets.List(traitlets.Float()).tag(sync=True)  # x, y in the codes' own units
+    picture = traitlets.Bytes().tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    failed = traitlets.Bool(False).tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
+    asked = traitlets.List([0.0, 0.0, 0]).tag(sync=True, echo_update=False)  # x, y, number of the question
+
+    def __init__(
+        self,
+        codes: Tensor,
+        decode: Callable[[Tensor], Tensor],
+        alt: str,
+        labels: Tensor | None = None,
+        names: Sequence[str] | None = None,
+    ):
+        if codes.dim() != 2 or codes.shape[1] != 2 or not len(codes):
+            raise ValueError(
+                f"codes must be (n, 2) to make a map, got {tuple(codes.shape)}; project them to 2 numbers first"
+            )
+        if labels is not None and labels.shape != codes.shape[:1]:
+            raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
+        keep = torch.linspace(0, len(codes) - 1, min(len(codes), MOST_POINTS)).round().long()
+        self.codes, self.decode = codes.detach()[keep.to(codes.device)], decode
+        classes = None if labels is None else labels.detach().cpu().long()[keep]
+        if classes is not None and names is None:
+            names = [str(k) for k in range(int(classes.max()) + 1)]
+        if classes is not None and not 0 <= int(classes.min()) <= int(classes.max()) < len(names):
+            raise ValueError(f"labels run from {classes.min()} to {classes.max()}, but there are {len(names)} names")
+        self._classes = classes
+        low, high = self.codes.amin(0).cpu().double(), self.codes.amax(0).cpu().double()
+        room = ((high - low) * 0.05).clamp(min=1e-6)
+        low, high = low - room, high + room
+        placed = ((self.codes.cpu().double() - low) / (high - low) * 65535).round()
+        middle = ((low + high) / 2).tolist()
+        super().__init__(
+            alt=checked_alt(alt),
+            points=placed.numpy().astype("<u2").tobytes(),
+            classes=b"" if classes is None else classes.numpy().astype(np.uint8).tobytes(),
+            names=[] if classes is None else [str(name) for name in names],
+            colours=LABEL_COLOURS,
+            extent=[low[0].item(), high[0].item(), low[1].item(), high[1].item()],
+            cursor=middle,
+        )
+        self._point(*middle)  # errors of the first picture are raised, later ones are said beside the map
+        self.observe(self._answer, names="asked")
+
+    def point(self, x: float, y: float) -> None:
+        """Move the map's cursor to a place and show its picture, as the mouse does."""
+        x, y = float(x), float(y)
+        with self.hold_sync():
+            self.cursor = [x, y]
+            self._point(x, y)
+
+    def _answer(self, change: Any) -> None:
+        x, y, number = change["new"]
+        with self.hold_sync():
+            self.cursor = [x, y]
+            try:
+                self._point(x, y)
+            except Exception as error:  # a decoder may raise anything, and a callback's errors show nowhere
+                self.failed, self.status = True, f"This place could not be decoded. {_sentence(error)}"
+            self.answered = int(number)
+
+    def _point(self, x: float, y: float) -> None:
+        place = torch.tensor([[x, y]], dtype=self.codes.dtype, device=self.codes.device)
+        with torch.no_grad():
+            self.picture = to_png(self.decode(place), scale=1)
+        text = f"x {_spoken(x)}, y {_spoken(y)}"
+        if self._classes is not None:
+            nearest = int((self.codes - place).square().sum(1).argmin())
+            text += f", nearest: {self.names[int(self._classes[nearest])]}"
+        self.failed, self.status = False, text
+
+    def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
+        return f"A map to point at: {self.alt}"
+
+
+def _png_width(png: bytes) -> int:
+    return int.from_bytes(png[16:20], "big")  # where every PNG says it
+
+
+def _spoken(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # + 0.0 turns −0 into 0
+
+
+def _sentence(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
