@@ -1,4 +1,8 @@
-"""Weights that were trained elsewhere: saved as safetensors, checked before they are used."""
+"""Weights in files: saved whole, checked when read, never executed (safetensors).
+
+A weights file lies in a folder beside ``checksums.json``, which holds the length and the SHA-256 of each; the shipped
+ones are in ``data/weights``, each described in its README. Each file carries the settings its network is built with.
+"""
 
 from __future__ import annotations
 
@@ -12,62 +16,105 @@ import torch
 from latentlib.models.autoencoder import Autoencoder
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
+CHECKSUMS = "checksums.json"
+MADE_BY = "latentlib"
 
 
-class CheckpointError(RuntimeError):
-    """A file of weights is missing, damaged, or not what it should be; the message says which, and what to do."""
+class CheckpointError(ValueError):
+    """A weights file is missing, truncated, altered or foreign; the message says which, and what to do."""
+
+
+# ----------------------------------------------------------------------------------------- any network's weights
 
 
 def save_weights(
-    model: torch.nn.Module,
-    name: str,  # file name without ending
-    metadata: dict[str, str] | None = None,  # what is needed to build the model again
-    folder: Path | None = None,  # data/weights by default
+    name: str,  # file name without its ending, such as "faces-64"
+    weights: torch.nn.Module | dict[str, torch.Tensor],  # a network, or its state_dict
+    settings: dict,  # what is needed to build the network again, and how it was made; anything JSON can hold
+    folder: str | Path = WEIGHTS,
+    keep_float32: tuple[str, ...] = (),  # names of tensors that half precision would spoil
 ) -> Path:
-    """Write a model's weights in half precision, whole or not at all, and note their SHA-256 in checksums.json."""
+    """Write weights in half precision, atomically, and enter their checksum. Gives the file's path."""
     from safetensors.torch import save
 
-    folder = Path(folder or WEIGHTS)
+    state = weights.state_dict() if isinstance(weights, torch.nn.Module) else weights
+    half = {}
+    for key, tensor in state.items():
+        tensor = tensor.detach().cpu().contiguous()
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{name}: {key} holds a value that is no number; nothing was written")
+        half[key] = tensor.half() if tensor.is_floating_point() and key not in keep_float32 else tensor.clone()
+        if not torch.isfinite(half[key]).all():
+            raise CheckpointError(f"{name}: {key} is too large for half precision; name it in keep_float32")
+    content = save(half, metadata={"made_by": MADE_BY, "settings": json.dumps(settings)})
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.detach().half().contiguous().cpu() for key, value in model.state_dict().items()}
-    content = save(state, metadata=metadata or {})
     path = folder / f"{name}.safetensors"
-    write_whole(path, content)
-    checksums = folder / "checksums.json"
-    known = json.loads(checksums.read_text(encoding="utf-8")) if checksums.is_file() else {}
-    known[path.name] = hashlib.sha256(content).hexdigest()
-    write_whole(checksums, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
+    _replace(path, content)
+    known = _checksums(folder)
+    known[path.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    _replace(folder / CHECKSUMS, (json.dumps(dict(sorted(known.items())), indent=2) + "\n").encode())
     return path
 
 
-def load_weights(
-    name: str,  # file name without ending
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,  # data/weights by default
-) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The weights as float32 tensors on the device, and the metadata saved with them.
+def load_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, torch.Tensor], dict]:
+    """(state_dict in float32, settings) of a weights file.
 
-    Raises CheckpointError when the file is missing or is not the one whose checksum was noted.
+    Raises CheckpointError with one sentence when the file is missing, truncated, altered, or not this project's.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
-    path = Path(folder or WEIGHTS) / f"{name}.safetensors"
-    if not path.is_file():
-        raise CheckpointError(f"{path.name} is not in {path.parent}; get the whole repository, weights included")
-    noted = path.parent / "checksums.json"
-    known = json.loads(noted.read_text(encoding="utf-8")) if noted.is_file() else {}
-    if known.get(path.name) != hashlib.sha256(path.read_bytes()).hexdigest():
-        raise CheckpointError(f"{path.name} is damaged (its checksum is not the noted one); fetch it again with git")
+    folder = Path(folder)
+    path = folder / f"{name}.safetensors"
+    again = f"get it again with: git checkout -- data/weights/{path.name}"
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            state = {key: file.get_tensor(key).float().to(device) for key in file.keys()}  # noqa: SIM118
-            return state, file.metadata() or {}
-    except SafetensorError as error:
-        raise CheckpointError(f"{path.name} is no file of weights: {error}") from error
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"the weights file {path} is missing; {again}") from error
+    expected = _checksums(folder).get(path.name)
+    if expected is None:
+        raise CheckpointError(f"{path.name} is a foreign file: {folder / CHECKSUMS} does not list it")
+    if len(content) < expected["bytes"]:
+        raise CheckpointError(
+            f"{path.name} is truncated: {len(content):,} bytes instead of {expected['bytes']:,}; {again}"
+        )
+    if len(content) != expected["bytes"] or hashlib.sha256(content).hexdigest() != expected["sha256"]:
+        raise CheckpointError(f"{path.name} was altered: its checksum differs from the one in {CHECKSUMS}; {again}")
+    try:
+        state = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata = header.get("__metadata__", {})
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f"{path.name} is a foreign file: it is not in the safetensors format ({error})"
+        ) from error
+    if metadata.get("made_by") != MADE_BY:
+        raise CheckpointError(f"{path.name} is a foreign file: it holds tensors, but not weights of {MADE_BY}")
+    state = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+    return state, json.loads(metadata["settings"])
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it."""
+def build(network: torch.nn.Module, state: dict[str, torch.Tensor], name: str, device) -> torch.nn.Module:
+    """Put loaded weights into a network: on the device, in evaluation mode, with no gradients for its weights."""
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{name} holds the weights of another network: {error}") from error
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _checksums(folder: Path) -> dict:
+    try:
+        return json.loads((folder / CHECKSUMS).read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise CheckpointError(f"{folder / CHECKSUMS} is damaged ({error}); get it again with git") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The file is the old one or the new one, at any moment."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         unfinished.write_bytes(content)
@@ -76,28 +123,51 @@ def write_whole(path: Path, content: bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def save_digit_autoencoder(model: Autoencoder, folder: Path | None = None) -> Path:
-    """Ship a trained digit autoencoder as data/weights/digits-<code size>.safetensors."""
+# -------------------------------------------------------------------------------------------- the shipped networks
+
+
+def load_face_generator(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
+    """The course's generator of 64 × 64 faces, with the mean and covariance of its w; offline, in under a second."""
+    from latentlib.models.stylegan import Generator
+
+    state, settings = load_weights("faces-64", folder)
+    return build(Generator(**_network(settings)), state, "faces-64", device)
+
+
+def load_face_discriminator(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
+    """The generator's discriminator; its features are the course's perceptual measure."""
+    from latentlib.models.stylegan import Discriminator
+
+    state, settings = load_weights("faces-64-discriminator", folder)
+    return build(Discriminator(**_network(settings)), state, "faces-64-discriminator", device)
+
+
+def _network(settings: dict) -> dict:
+    """Arguments of a style-based network; JSON has turned the resolutions into text."""
+    network = dict(settings["network"])
+    network["channels"] = {int(resolution): count for resolution, count in network["channels"].items()}
+    return network
+
+
+def save_digit_autoencoder(model: Autoencoder, folder: str | Path = WEIGHTS) -> Path:
+    """Ship a digit autoencoder that was trained on MNIST as digits-<code size>.safetensors."""
     *hidden, _ = [layer.out_features for layer in model.encoder if isinstance(layer, torch.nn.Linear)]
-    metadata = {"code_size": str(model.code_size), "hidden": json.dumps(hidden), "trained_on": "MNIST"}
-    return save_weights(model, f"digits-{model.code_size}", metadata, folder)
+    settings = {"network": {"code_size": model.code_size, "hidden": hidden}, "trained_on": "MNIST"}
+    return save_weights(f"digits-{model.code_size}", model, settings, folder)
 
 
 def load_digit_autoencoder(
     code_size: int,  # 2, 3, 10 or 30
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,  # data/weights by default
+    device: str | torch.device = "cpu",
+    folder: str | Path = WEIGHTS,
 ) -> Autoencoder:
-    """The autoencoder that training/train_digits.py trained on MNIST with this many numbers, ready to use.
+    """The autoencoder that training/train_digits.py trained on MNIST with this many numbers.
 
-    Raises CheckpointError when there is none of that size, or its file is damaged.
+    Raises CheckpointError with one sentence when there is none of that size, or its file is not whole.
     """
-    folder = Path(folder or WEIGHTS)
-    there = sorted(int(path.stem.split("-")[1]) for path in folder.glob("digits-*.safetensors"))
-    if code_size not in there:
-        sizes = ", ".join(map(str, there)) or "none"
-        raise CheckpointError(f"there is no digit autoencoder with {code_size} numbers; there are: {sizes}")
-    state, metadata = load_weights(f"digits-{code_size}", device, folder)
-    model = Autoencoder(code_size, hidden=json.loads(metadata["hidden"])).to(device)
-    model.load_state_dict(state)
-    return model.eval()
+    sizes = sorted(int(path.stem.split("-")[1]) for path in Path(folder).glob("digits-*.safetensors"))
+    if code_size not in sizes:
+        there = ", ".join(map(str, sizes)) or "none"
+        raise CheckpointError(f"there is no digit autoencoder with {code_size} numbers; there are: {there}")
+    state, settings = load_weights(f"digits-{code_size}", folder)
+    return build(Autoencoder(**settings["network"]), state, f"digits-{code_size}", device)
