@@ -17,8 +17,8 @@ def levels(images):
 
 def row(**changes):
     """The factors of a plain chair, with some changed."""
-    plain = dict(kind=0, width=0.5, depth=0.48, height=0.44, leg=0.045, back=0.42, arms=0, turn=25, tilt=22)
-    plain |= dict(red=0.2, green=0.4, blue=0.72) | changes
+    plain = dict(zip(furniture.FACTORS, (0, 0.5, 0.48, 0.44, 0.045, 0.42, 0, 25, 22, 0.2, 0.4, 0.72), strict=True))
+    plain |= changes
     return torch.tensor([[float(plain[name]) for name in furniture.FACTORS]])
 
 
@@ -117,9 +117,17 @@ def painted(images, red=0.2, green=0.4, blue=0.72):
 
 def test_the_factors_show_in_the_picture():
     plain = furniture.render(row())
-    for name, value in dict(kind=1, width=0.6, depth=0.55, height=0.5, leg=0.07, back=0.3, arms=1, turn=-20).items():
+    for name, value in {
+        "kind": 1,
+        "width": 0.6,
+        "depth": 0.55,
+        "height": 0.5,
+        "leg": 0.07,
+        "back": 0.3,
+        "arms": 1,
+    }.items():
         assert (furniture.render(row(**{name: value})) != plain).float().mean() > 0.01, name
-    for name, value in dict(tilt=30, red=0.5, green=0.6, blue=0.3).items():
+    for name, value in {"turn": -20, "tilt": 30, "red": 0.5, "green": 0.6, "blue": 0.3}.items():
         assert (furniture.render(row(**{name: value})) != plain).float().mean() > 0.01, name
 
 
