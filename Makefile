@@ -1,0 +1,35 @@
+# make lab · make test · make run · make bench · make refresh · make badges    (each sets up .venv by itself)
+# On Windows, or without make: the same commands stand in README.md.
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+
+.PHONY: help setup lab test run bench refresh badges
+
+help:
+	@echo "make lab                              open the course in JupyterLab"
+	@echo "make test                             style, unit tests, every notebook, the browser tests"
+	@echo "make run [PARAMS=\"fast=True seed=1\"]  run the course, write build/index.html, print time and memory"
+	@echo "make bench                            speed, each figure beside a peer's"
+	@echo "make refresh [NOTEBOOK=notebooks/...] run notebooks in place, as they are committed"
+	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges and set-up cells"
+
+setup:
+	@$(PYTHON) tools/setup.py
+
+lab: setup
+	@$(VENV_PYTHON) tools/lab.py
+
+test: setup
+	@$(VENV_PYTHON) tools/check.py
+
+run: setup
+	@$(VENV_PYTHON) tools/run_course.py $(PARAMS)
+
+bench: setup
+	@$(VENV_PYTHON) benchmarks/run.py
+
+refresh: setup
+	@$(VENV_PYTHON) tools/refresh.py $(NOTEBOOK)
+
+badges: setup
+	@$(VENV_PYTHON) tools/badges.py $(if $(SLUG),SLUG=$(SLUG)) $(if $(REVISION),REVISION=$(REVISION))

@@ -1,0 +1,119 @@
+"""Write the launch badges and the set-up cell into the README and every notebook, from the slug in pyproject.toml.
+
+    python tools/badges.py [SLUG=owner/name] [REVISION=main]
+
+With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag.
+In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
+<!-- badges 01_compression --> ... <!-- /badges --> for one notebook.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from course import REVISION, ROOT, SLUG, lessons, setting, solutions
+
+MARKED = re.compile(r"<!-- badges ?(?P<name>[\w./-]*) -->.*?<!-- /badges -->", re.S)
+
+
+def badges(path: str, slug: str, revision: str) -> str:
+    """Markdown for the two badges of the notebook at this path in the repository."""
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{revision}/{path}"
+    binder = f"https://mybinder.org/v2/gh/{slug}/{revision}?urlpath=lab/tree/{path}"
+    return (
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
+        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})"
+    )
+
+
+def setup_cell(slug: str, revision: str) -> str:
+    """The source of the set-up cell, the same in every notebook."""
+    return template("setup").replace("OWNER/NAME", slug).replace('"REVISION"', f'"{revision}"')
+
+
+def mark(text: str, default: str, slug: str, revision: str) -> str:
+    """The text with every pair of badge marks filled anew."""
+
+    def fill(match: re.Match) -> str:
+        name = match["name"]
+        path = f"notebooks/{name}.ipynb" if name else default
+        opening = f"<!-- badges {name} -->" if name else "<!-- badges -->"
+        return f"{opening}{badges(path, slug, revision)}<!-- /badges -->"
+
+    return MARKED.sub(fill, text)
+
+
+def template(name: str) -> str:
+    return Path(__file__).with_name(f"{name}_cell.py").read_text(encoding="utf-8").strip()
+
+
+def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def apply(notebook: nbformat.NotebookNode, path: str, slug: str, revision: str) -> nbformat.NotebookNode:
+    """Fill the badges, the set-up cell and the parameters cell, in place; what is missing is put after the title."""
+    title = notebook.cells[0]
+    if not MARKED.search(title.source):
+        title.source = title.source.rstrip() + "\n\n<!-- badges --><!-- /badges -->"
+    if not tagged(notebook, "setup"):
+        notebook.cells.insert(1, nbformat.v4.new_code_cell(metadata={"tags": ["setup"]}))
+    if not tagged(notebook, "parameters"):
+        cell = nbformat.v4.new_code_cell(template("parameters"), metadata={"tags": ["parameters"]})
+        notebook.cells.insert(2, cell)
+    title.source = mark(title.source, path, slug, revision)
+    setup = tagged(notebook, "setup")[0]
+    setup.source = setup_cell(slug, revision)
+    setup.metadata.tags = ["nbval-ignore-output", "setup"]
+    return notebook
+
+
+def store(name: str, value: str, root: Path = ROOT) -> None:
+    path = root / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(f'\n{name} = "{setting(name, root)}"', f'\n{name} = "{value}"'), encoding="utf-8")
+
+
+def write_all(root: Path = ROOT) -> list[Path]:
+    """Bring README and notebooks in line with pyproject.toml; gives the files that changed."""
+    slug, revision = setting("slug", root), setting("revision", root)
+    changed = []
+    for path in [*lessons(root), *solutions(root)]:
+        old = path.read_text(encoding="utf-8")
+        notebook = apply(nbformat.reads(old, as_version=4), path.relative_to(root).as_posix(), slug, revision)
+        new = nbformat.writes(notebook).rstrip("\n") + "\n"
+        if new != old:
+            path.write_text(new, encoding="utf-8", newline="\n")
+            changed.append(path)
+    readme = root / "README.md"
+    if readme.is_file():
+        old = readme.read_text(encoding="utf-8")
+        if (new := mark(old, "notebooks/00_start_here.ipynb", slug, revision)) != old:
+            readme.write_text(new, encoding="utf-8", newline="\n")
+            changed.append(readme)
+    return changed
+
+
+def main(arguments: list[str]) -> int:
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        shape = {"SLUG": SLUG, "REVISION": REVISION}.get(name)
+        if shape is None or not shape.fullmatch(value):
+            print(
+                f"badges: {argument!r} is not SLUG=owner/name or REVISION=branch-or-tag (a bare commit has no badge)."
+            )
+            return 2
+        store(name.lower(), value)
+    changed = write_all()
+    print(f"badges for {setting('slug')} at {setting('revision')}: {len(changed)} file(s) changed")
+    for path in changed:
+        print(f"  {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

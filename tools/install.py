@@ -1,0 +1,209 @@
+"""Make or repair .venv in the course's folder; do nothing when it is as it should be. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# PyTorch for Linux brings NVIDIA's libraries: 7 GB when installed, and pip keeps what it downloads for a while.
+NEEDED_GB = 10 if sys.platform.startswith("linux") else 3
+MODULES = {  # where a package is imported under another name
+    "opencv-python-headless": "cv2",
+    "scikit-learn": "sklearn",
+    "scikit-image": "skimage",
+    "umap-learn": "umap",
+    "pillow": "PIL",
+    "pytest-xdist": "xdist",
+}
+# Run inside .venv: exits 0 when each module named on the command line can be found there.
+LOOK = """
+import importlib.util, sys
+sys.exit("missing: " + ", ".join(lost) if (lost := [n for n in sys.argv[1:] if not importlib.util.find_spec(n)]) else 0)
+"""
+# Run inside .venv: prints the packages of which a file is missing, as a killed install or a cleaning tool leaves them.
+DAMAGED = """
+import importlib.metadata
+for package in importlib.metadata.distributions():
+    files = [f for f in package.files or [] if not str(f).endswith(".pyc")]
+    if package.metadata["Name"] and any(not f.locate().exists() for f in files):
+        print(package.metadata["Name"] + "==" + package.version)
+"""
+
+
+class SetupError(Exception):
+    """One sentence for the person at the keyboard."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def python_of(venv: Path) -> Path:
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def required_names(root: Path) -> list[str]:
+    """The package names in requirements.txt, without versions and comments."""
+    lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [m.group() for line in lines if (m := re.match(r"[A-Za-z][\w.-]*", line))]
+
+
+def constraints_for(root: Path, version: str) -> Path | None:
+    """constraints.txt when it was tested with this Python (as in 3.11.7), else None."""
+    path = root / "constraints.txt"
+    tested = re.search(r"Tested with Python (\d+\.\d+)", path.read_text(encoding="utf-8")) if path.is_file() else None
+    return path if tested and version.startswith(tested[1] + ".") else None
+
+
+def stamp_of(root: Path, version: str) -> str:
+    """A hash of all that decides what .venv must hold, the folder's place and Python included."""
+    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    sections = re.findall(r"^\[(?:build-system|project|tool\.setuptools).*?(?=^\[|\Z)", pyproject, re.M | re.S)
+    constraints = constraints_for(root, version)
+    parts = [(root / "requirements.txt").read_text(encoding="utf-8"), *sections, str(root), version]
+    parts.append(constraints.read_text(encoding="utf-8") if constraints else "")
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def version_of(venv: Path) -> str | None:
+    """The version of .venv's own Python when it starts, is new enough and has pip; else None: then it is made anew."""
+    question = "import sys, pip; print('%d.%d.%d' % sys.version_info[:3] if sys.prefix != sys.base_prefix else '')"
+    try:
+        answer = subprocess.run([python_of(venv), "-c", question], capture_output=True, text=True, timeout=120)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = answer.stdout.strip()
+    new_enough = answer.returncode == 0 and version and tuple(map(int, version.split(".")[:2])) >= (3, 10)
+    return version if new_enough else None
+
+
+def complete(root: Path, venv: Path) -> bool:
+    """Whether every package of requirements.txt can be found from .venv's Python."""
+    modules = [MODULES.get(name.lower(), name.lower().replace("-", "_")) for name in required_names(root)]
+    try:
+        return subprocess.run([python_of(venv), "-c", LOOK, *modules], capture_output=True, timeout=120).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def explain(errors: str) -> str:
+    """What went wrong in pip, as one sentence with what to do."""
+    if re.search(r"No space left|Errno 28|not enough space on the disk|WinError 112", errors, re.I):
+        return f"The disk is full: the course needs about {NEEDED_GB} GB. Make room and run the same command again."
+    if re.search(
+        r"NewConnectionError|ConnectionError|ConnectTimeout|ReadTimeout|ProxyError|getaddrinfo|name resolution"
+        r"|Network is unreachable|Connection refused|SSLError|Max retries",
+        errors,
+    ):
+        return "pip cannot reach the package index: check the network (or the proxy) and run the same command again."
+    if match := re.search(r"Could not find a version that satisfies the requirement (\S+)", errors):
+        where = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+        return f"There is no release of {match[1]} for {where}; another Python (3.10 to 3.13) may have one."
+    last = [line for line in errors.splitlines() if line.strip()][-12:]
+    return "pip could not install the course:\n    " + "\n    ".join(last)
+
+
+def pip_install(venv: Path, root: Path, *arguments: str) -> None:
+    command = [python_of(venv), "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2", *arguments]
+    done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True, errors="replace")
+    if done.returncode:
+        raise SetupError(explain(done.stderr))
+
+
+def create(venv: Path) -> None:
+    for module in ("venv", "ensurepip"):
+        if importlib.util.find_spec(module) is None:
+            raise SetupError(
+                f"This Python ({sys.executable}) has no {module} module; on Debian and Ubuntu: apt install python3-venv"
+            )
+    free = shutil.disk_usage(venv.parent).free / 1e9
+    if free < NEEDED_GB:
+        raise SetupError(
+            f"The course needs about {NEEDED_GB} GB of disk under {venv.parent}; {free:.1f} GB are free. Make room."
+        )
+    if venv.is_symlink() or venv.is_file():
+        venv.unlink()
+    elif venv.exists():
+        shutil.rmtree(venv)
+    say(f"Making {venv} with Python {platform.python_version()} ...")
+    done = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
+    if done.returncode:
+        raise SetupError(f"Python could not make {venv}: {(done.stdout + done.stderr).strip()}")
+
+
+def fill(root: Path, venv: Path, version: str) -> None:
+    """Install what requirements.txt names, then mend packages that lost files."""
+    constraints = ["-c", "constraints.txt"] if constraints_for(root, version) else []
+    if not constraints:
+        say(f"constraints.txt was not tested with Python {version}: taking the newest versions that fit the ranges.")
+    say("Installing the packages of requirements.txt (the first time: some minutes) ...")
+    # An older pip, as a new .venv has it, cannot read every release's metadata and then finds no solution.
+    pip_install(venv, root, "--quiet", "--upgrade", "pip", *constraints)
+    pip_install(venv, root, "-r", "requirements.txt", *constraints)
+    found = subprocess.run([python_of(venv), "-c", DAMAGED], capture_output=True, text=True)
+    if damaged := found.stdout.split():
+        say("Mending " + ", ".join(damaged) + " ...")
+        pip_install(venv, root, "--force-reinstall", "--no-deps", *damaged)
+
+
+def install(root: Path = ROOT) -> Path:
+    """Make, complete or repair root/.venv and return its Python. Raises SetupError with one sentence.
+
+    A .venv that starts is kept whatever Python (3.10 or newer) made it.
+    """
+    venv = root / ".venv"
+    mark = venv / "latentlib-stamp"
+    version = version_of(venv)
+    had_all = version is not None and complete(root, venv)
+    if had_all and mark.is_file() and mark.read_text() == stamp_of(root, version):
+        return python_of(venv)
+    if venv.exists():
+        say("Updating .venv ..." if version else "The .venv does not start or is of an old Python: making it anew.")
+    mark.unlink(missing_ok=True)
+    if version is None:
+        create(venv)
+        version = platform.python_version()
+    try:
+        fill(root, venv, version)
+    except SetupError as error:
+        if not (had_all and "package index" in str(error)):
+            raise
+        say("No network: going on with the packages that are there.")
+        return python_of(venv)
+    if not complete(root, venv):
+        raise SetupError(
+            "The .venv is incomplete although pip reports success; delete .venv and run the command again."
+        )
+    mark.write_text(stamp_of(root, version))
+    say(f"Ready: {venv}")
+    return python_of(venv)
+
+
+def main() -> int:
+    try:
+        install()
+    except SetupError as error:
+        say(f"setup: {error}")
+        return 1
+    except PermissionError as error:
+        say(f"setup: no permission to write {error.filename}; move the course to a folder of your own.")
+        return 1
+    except OSError as error:
+        say(f"setup: {explain(str(error))}")
+        return 1
+    except KeyboardInterrupt:
+        say("\nsetup: stopped; the same command goes on from here.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Run notebooks and store them as they are committed: `python tools/refresh.py [NOTEBOOK ...]` (all without a name).
+
+Sets the badges, the set-up cell and (when missing) the parameters cell; runs the notebook from top to bottom;
+drops what differs from run to run (timings, widget states, kernel versions); says which rules it still breaks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from tqdm import tqdm
+
+from badges import apply
+from course import ROOT, lessons, setting, solutions
+from rules import METADATA, problems
+
+
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Keep what a reader sees and nothing that differs from run to run. In place."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        # An id from the text stays the same as long as the text does, wherever the cell stands.
+        digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in ("tags", "jupyter") if k in cell.metadata})
+        if cell.cell_type == "code":
+            cell.outputs = _merged(cell.outputs)
+    return notebook
+
+
+def _merged(outputs: list) -> list:
+    """Neighbouring pieces of the same stream as one, with the last state of a line that was rewritten by \\r."""
+    merged: list = []
+    for output in outputs:
+        if output.output_type == "stream" and merged and merged[-1].get("name") == output.name:
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    for output in merged:
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # no use without its state
+        if output.output_type == "stream":
+            output.text = re.sub(r"^.*\r(?!\n)", "", output.text, flags=re.M)
+    return merged
+
+
+def run(notebook: nbformat.NotebookNode, folder: Path) -> float:
+    """Execute every cell in a fresh kernel that starts in `folder`; gives the seconds."""
+    code = sum(cell.cell_type == "code" for cell in notebook.cells)
+    start = time.perf_counter()
+    with tqdm(total=code, unit="cell", leave=False) as bar:
+        client = NotebookClient(
+            notebook,
+            timeout=600,
+            kernel_name="python3",
+            record_timing=False,
+            resources={"metadata": {"path": str(folder)}},
+            on_cell_executed=lambda **_: bar.update(),
+        )
+        client.execute()
+    return time.perf_counter() - start
+
+
+def refresh(path: Path) -> bool:
+    """Run and store one notebook; True when it ran and breaks no rule."""
+    path = path.resolve()
+    name = path.relative_to(ROOT).as_posix()
+    for command in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, str(path)])
+    notebook = nbformat.read(path, as_version=4)
+    apply(notebook, name, setting("slug"), setting("revision"))
+    try:
+        seconds = run(notebook, path.parent)
+    except CellExecutionError as error:
+        print(f"{name}: not stored, a cell failed\n{error}")
+        return False
+    path.write_text(nbformat.writes(clean(notebook)).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+    found = problems(path)
+    print(f"{name}: {seconds:.1f} s, {path.stat().st_size / 1e6:.2f} MB, {len(found)} rule(s) broken")
+    for problem in found:
+        print(f"  {problem}")
+    return not found
+
+
+def main(arguments: list[str]) -> int:
+    folder = os.environ.get("LATENTLIB_DATA")
+    if folder:  # kernels start in the notebooks' folder
+        os.environ["LATENTLIB_DATA"] = str(Path(folder).expanduser().resolve())
+    else:
+        print("LATENTLIB_DATA is not set; committed outputs are those with MNIST, which is downloaded if need be.")
+    paths = [Path(argument) for argument in arguments] or [*lessons(), *solutions()]
+    results = [refresh(path) for path in paths]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

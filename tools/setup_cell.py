@@ -1,0 +1,23 @@
+# Set-up. In a clone or on Binder this only finds the course; opened alone, as on Colab, it fetches the course first.
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY, REVISION = "https://github.com/OWNER/NAME", "REVISION"
+here = Path.cwd()
+places = [here, *here.parents, here / REPOSITORY.split("/")[-1]]
+course = next((place for place in places if (place / "latentlib" / "launch.py").is_file()), None)
+fetched = course is None
+if fetched:
+    course = places[-1]
+    source = os.environ.get("LATENTLIB_REPOSITORY", REPOSITORY)
+    command = ["git", "clone", "--quiet", "--depth", "1", "--branch", REVISION, source, str(course)]
+    clone = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"})
+    if clone.returncode:
+        raise RuntimeError(f"could not fetch the course from {source}: check the network. git says: {clone.stderr}")
+sys.path.insert(0, str(course))
+
+from latentlib.launch import prepare
+
+prepare(course, fetched)
