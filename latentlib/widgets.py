@@ -6,7 +6,6 @@ A saved notebook does not keep a widget, so set a static picture beside each: ``
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,19 @@ from latentlib.pictures import checked_alt, to_png
 MOST_POINTS = 4000  # on the map; more only cover each other
 
 
+class Caption(anywidget.AnyWidget):
+    """Says a picture and its sliders to a screen reader, and shows why a drawing failed."""
+
+    _esm = Path(__file__).with_name("caption.js").read_text(encoding="utf-8")
+
+    text = traitlets.Unicode().tag(sync=True)  # becomes the picture's alt text
+    failed = traitlets.Unicode().tag(sync=True)  # a sentence, or nothing
+
+
 class PictureSlider(ipywidgets.VBox):
     """Controls above one picture, which is what ``picture_slider`` gives.
 
-    controls: name -> ipywidgets control; image: the ``ipywidgets.Image``; caption: what is said below it
+    controls: name -> ipywidgets control; image: the ``ipywidgets.Image``; caption: its alt text, and what went wrong
     """
 
     def __init__(self, render: Callable[..., Tensor | bytes], alt: str, controls: dict[str, Any], width: int | None):
@@ -36,9 +44,7 @@ class PictureSlider(ipywidgets.VBox):
         self.image.layout.width = f"{width or _png_width(self.image.value)}px"
         self.image.layout.height = "auto"
         self.image.layout.max_width = "100%"
-        if self.image.has_trait("tooltip"):  # ipywidgets 8: the picture's name for a screen reader
-            self.image.tooltip = self.alt
-        self.caption = ipywidgets.HTML()
+        self.caption = Caption()
         self._say()
         for control in controls.values():
             control.observe(self.redraw, names="value")
@@ -67,9 +73,9 @@ class PictureSlider(ipywidgets.VBox):
 
     def _say(self, error: Exception | None = None) -> None:
         said = ", ".join(f"{name} {_spoken(value)}" for name, value in self.values().items())
-        text = f"{self.alt}: {said}" if error is None else f"The picture could not be drawn. {_sentence(error)}"
-        look = "" if error is None else ' style="color: #D55E00; font-weight: bold"'
-        self.caption.value = f'<span role="status" aria-live="polite"{look}>{html.escape(text)}</span>'
+        with self.caption.hold_sync():
+            self.caption.text = f"{self.alt}: {said}"
+            self.caption.failed = "" if error is None else f"The picture could not be drawn. {_sentence(error)}"
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return f"Sliders ({', '.join(self.controls)}) above a picture: {self.alt}"
