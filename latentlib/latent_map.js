@@ -77,15 +77,17 @@ function render({ model, el }) {
     const [x, y] = [place[0] * size, (1 - place[1]) * size];
     const ratio = window.devicePixelRatio || 1;
     pen.drawImage(backdrop, 0, 0);
-    for (const [width, colour] of [[4, "#fff"], [1.5, "#000"]]) {
+    pen.lineWidth = ratio;
+    pen.strokeStyle = "rgba(0, 0, 0, 0.45)";
+    pen.beginPath();
+    pen.moveTo(0, y);
+    pen.lineTo(size, y);
+    pen.moveTo(x, 0);
+    pen.lineTo(x, size);
+    pen.stroke();
+    for (const [width, colour] of [[5, "#fff"], [2.5, "#000"]]) {
       pen.lineWidth = width * ratio;
       pen.strokeStyle = colour;
-      pen.beginPath();
-      pen.moveTo(0, y);
-      pen.lineTo(size, y);
-      pen.moveTo(x, 0);
-      pen.lineTo(x, size);
-      pen.stroke();
       pen.beginPath();
       pen.arc(x, y, 7 * ratio, 0, 2 * Math.PI);
       pen.stroke();
