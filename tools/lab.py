@@ -1,4 +1,4 @@
-"""Open JupyterLab on the first notebook: `python tools/lab.py` (with .venv's Python). More arguments go to JupyterLab."""
+"""Open JupyterLab on the first notebook: `python tools/lab.py` with .venv's Python. Arguments go to JupyterLab."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ def is_root() -> bool:
 
 def command(environment: dict[str, str], root: bool, extra: list[str]) -> list[str]:
     """The command line that starts JupyterLab in the course's folder."""
-    parts = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    parts = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={ROOT}",
+        f"--LabApp.default_url=/lab/tree/{FIRST}",
+    ]
     if not has_screen(environment):
         parts.append("--no-browser")
     if root:

@@ -1,10 +1,11 @@
 """The worlds of the course: digits, glyphs, furniture, faces. Each gives image tensors in [0, 1].
 
-Three environment variables and folders matter to all of them:
+Environment variables and folders that matter to all of them:
 
 - ``LATENTLIB_DATA``: a folder that already holds data sets (read, never written);
 - ``LATENTLIB_OFFLINE=1``: never use the network;
-- downloads land in ``data/cache`` of the clone, or in ``~/.cache/latentlib`` when the package stands alone.
+- downloads land in ``data/cache`` of the clone, or in ``~/.cache/latentlib`` when the package stands alone, or in the
+  folder that ``LATENTLIB_CACHE`` names.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def data_folder() -> Path | None:
 def cache_folder() -> Path:
     """Where downloads are kept; made on first use."""
     in_clone = (_CLONE / "pyproject.toml").is_file()
-    folder = _CLONE / "data" / "cache" if in_clone else Path.home() / ".cache" / "latentlib"
+    usual = _CLONE / "data" / "cache" if in_clone else Path.home() / ".cache" / "latentlib"
+    named = os.environ.get("LATENTLIB_CACHE", "").strip()
+    folder = Path(named).expanduser().resolve() if named else usual
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -1,0 +1,55 @@
+"""The most memory that a process and its children have held, in MB (10**6 bytes)."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import psutil
+
+BUDGET_MB = 1500.0
+
+
+def held_mb(pid: int) -> float:
+    """Peak of the process where the system tells (Linux, Windows), else what it holds now; plus its children's."""
+    try:
+        process = psutil.Process(pid)
+        tree = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return 0.0
+    return sum(_one(member) for member in tree)
+
+
+def _one(process: psutil.Process) -> float:
+    try:
+        if sys.platform == "win32":
+            return process.memory_info().peak_wset / 1e6
+        if sys.platform.startswith("linux"):
+            with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:
+                lines = dict(line.split(":", 1) for line in status if ":" in line)
+            return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+        return process.memory_info().rss / 1e6
+    except (psutil.Error, OSError, KeyError):  # it has just ended
+        return 0.0
+
+
+class KernelWatch:
+    """``with KernelWatch() as watch: ...`` then ``watch.peak_mb``: the largest kernel that this process started."""
+
+    def __init__(self, every: float = 0.05):
+        self.every, self.peak_mb = every, 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> KernelWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self.every):
+            for child in psutil.Process().children():
+                self.peak_mb = max(self.peak_mb, held_mb(child.pid))
