@@ -24,6 +24,15 @@ MODELS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The batches here are so small that a second thread would only wait for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(("make", "shape"), MODELS)
 def test_pictures_become_codes_become_pictures(make, shape):
     torch.manual_seed(0)

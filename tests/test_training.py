@@ -12,6 +12,15 @@ from latentlib.models.vae import VAE, negative_elbo
 from latentlib.training import History, evaluate, fit, squared_error
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The networks here are so small that a second thread would only wait for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
     """Bright squares at random places on a dark ground: (n, 1, 12, 12)."""
     generator = torch.Generator().manual_seed(seed)
@@ -97,7 +106,7 @@ def test_an_interrupt_after_an_epoch_keeps_what_was_learned(capsys):
         if epoch == 2:
             raise KeyboardInterrupt
 
-    history = fit(learner, pictures(), epochs=50, batch_size=16, on_epoch=stop)
+    history = fit(learner, pictures(), epochs=50, batch_size=16, learning_rate=3e-3, on_epoch=stop)
     assert history.interrupted
     assert len(history.train_loss) == 2
     assert "Stopped after 2 of 50 epochs" in capsys.readouterr().out
