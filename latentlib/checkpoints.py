@@ -13,7 +13,9 @@ from pathlib import Path
 
 import torch
 
-from latentlib.models.autoencoder import Autoencoder
+from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
+from latentlib.models.reader import Reader
+from latentlib.models.vae import VAE
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
 CHECKSUMS = "checksums.json"
@@ -171,3 +173,39 @@ def load_digit_autoencoder(
         raise CheckpointError(f"there is no digit autoencoder with {code_size} numbers; there are: {there}")
     state, settings = load_weights(f"digits-{code_size}", folder)
     return build(Autoencoder(**settings["network"]), state, f"digits-{code_size}", device)
+
+
+def load_furniture_autoencoder(
+    code_size: int,  # 2, 4, 8, 16, 32 or 64
+    device: str | torch.device = "cpu",
+    folder: str | Path = WEIGHTS,
+) -> ConvAutoencoder:
+    """The autoencoder of 32×32 furniture with this many numbers; pictures: furniture.render(factors, size=32).
+
+    Raises CheckpointError with one sentence when there is none of that size, or its file is not whole.
+    """
+    found = (path.stem.removeprefix("furniture-") for path in Path(folder).glob("furniture-*.safetensors"))
+    sizes = sorted(int(size) for size in found if size.isdigit())
+    if code_size not in sizes:
+        there = ", ".join(map(str, sizes)) or "none"
+        raise CheckpointError(f"there is no furniture autoencoder with {code_size} numbers; there are: {there}")
+    state, settings = load_weights(f"furniture-{code_size}", folder)
+    return build(ConvAutoencoder(**settings["network"]), state, f"furniture-{code_size}", device)
+
+
+def load_furniture_walk(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> VAE:
+    """The VAE of 64×64 furniture with 16 numbers for walks; encode gives (mean, log_variance), walk on the means."""
+    state, settings = load_weights("furniture-walk", folder)
+    return build(VAE(**settings["network"]), state, "furniture-walk", device)
+
+
+def load_furniture_reader(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Reader:
+    """Reads factors off 64×64 pictures: reader(images) -> (n, 12), columns as in furniture.FACTORS."""
+    state, settings = load_weights("furniture-reader", folder)
+    return build(Reader(**settings["network"]), state, "furniture-reader", device)
+
+
+def load_colour_blind(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Reader:
+    """A network for 32×32 furniture that had to name shapes and never a colour; encode gives its 8 numbers."""
+    state, settings = load_weights("furniture-colour-blind", folder)
+    return build(Reader(**settings["network"]), state, "furniture-colour-blind", device)

@@ -63,6 +63,18 @@ def test_colours_span_the_colour_space():
     assert spread.min() > 0.08  # no colour direction is missing: a linear probe has something to find
 
 
+def test_triples_are_two_chairs_of_different_colour_and_a_table():
+    anchors, alikes, tables = furniture.triples(500, seed=3)
+    assert anchors.shape == alikes.shape == tables.shape == (500, 12)
+    assert (anchors[:, 0] == 0).all()
+    assert (alikes[:, 0] == 0).all()
+    assert (tables[:, 0] == 1).all()
+    assert (anchors[:, -3:] - alikes[:, -3:]).norm(dim=1).min() > 0.4
+    assert not torch.equal(anchors[:, 1:9], alikes[:, 1:9])
+    assert torch.equal(alikes, furniture.triples(500, seed=3)[1])
+    assert not torch.equal(alikes, furniture.triples(500, seed=4)[1])
+
+
 def test_pictures_are_whole_levels_in_range():
     images = furniture.render(furniture.sample_factors(8), size=32)
     assert images.shape == (8, 3, 32, 32)

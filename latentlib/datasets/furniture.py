@@ -78,6 +78,18 @@ def sample_factors(n: int, seed: int = 0, kind: int | None = None, device: torch
     return factors.to(device)
 
 
+def triples(n: int, seed: int = 0, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+    """Factors of n times two chairs of different colour and a table, each (n, 12); everything else is random.
+
+    The colours of the two chairs are at least 0.4 apart (distance of red, green, blue).
+    """
+    anchors, tables = (sample_factors(n, 3 * seed + kind, kind, device) for kind in (0, 1))
+    choice = sample_factors(16 * n, 3 * seed + 2, 0, device).reshape(n, 16, len(FACTORS))
+    apart = (choice[:, :, column("red") :] - anchors[:, None, column("red") :]).norm(dim=2)
+    first = torch.where(apart > 0.4, 1, 0).argmax(1)  # one of sixteen is as good as certain to be far enough
+    return anchors, choice[torch.arange(n, device=device), first], tables
+
+
 def describe(factors: Tensor) -> str:
     """One row of factors as a short phrase: "red chair with armrests, 0.50 m wide, seat at 0.44 m"."""
     row = dict(zip(FACTORS, _checked(factors.reshape(1, -1))[0].tolist(), strict=True))

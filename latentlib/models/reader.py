@@ -1,0 +1,56 @@
+"""A network that looks at a picture and names numbers: sizes, turn, colour. Its code keeps what the numbers need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from latentlib.models.autoencoder import check_images, down
+
+
+class Reader(nn.Module):
+    """Convolutional regression: picture → code → numbers. Nothing forces the code to keep what no number asks for.
+
+    Pictures are (n, channels, size, size) in [0, 1], codes (n, code_size), numbers (n, len(names)) in their own units.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],  # what is read, in the order of the output's columns
+        code_size: int = 128,  # numbers in the layer that everything has to pass
+        channels: int = 3,  # 3 for colour, 1 for grey
+        size: int = 64,  # height and width: a power of two
+        width: int = 16,  # channels after the first level; each further level has twice as many
+    ):
+        super().__init__()
+        self.names, self.code_size, self.shape = tuple(names), code_size, (channels, size, size)
+        widths = [width * 2**level for level in range(int(math.log2(size)) - 2)]
+        self.encoder = nn.Sequential(
+            *(layer for pair in pairwise([channels, *widths]) for layer in down(*pair)),  # halves at each level
+            nn.Flatten(),
+            nn.Linear(widths[-1] * 16, code_size),
+        )
+        self.head = nn.Sequential(
+            nn.GELU(),
+            nn.Linear(code_size, 128),
+            nn.GELU(),
+            nn.Linear(128, len(self.names)),
+        )
+        self.register_buffer("mean", torch.zeros(len(self.names)))
+        self.register_buffer("spread", torch.ones(len(self.names)))
+
+    def learn_units(self, numbers: torch.Tensor) -> None:
+        """Take mean and spread of each column of numbers (n, len(names)), so that the head works with plain scores."""
+        self.mean.copy_(numbers.mean(0))
+        self.spread.copy_(numbers.std(0))
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        check_images(images, self.shape)
+        return self.encoder(images)  # (n, c, size, size) -> (n, code_size)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encode(images)).float() * self.spread + self.mean  # (n, len(names))

@@ -1,0 +1,165 @@
+"""Train the furniture models that the course ships: autoencoders, a space for walks, a colour-blind code, a reader.
+
+    python training/train_furniture.py                          # train what is not trained yet, ship it, evaluate
+    python training/train_furniture.py --only furniture-walk    # one of them
+    python training/train_furniture.py --minutes 10             # stop after ten minutes; the same command goes on
+    python training/train_furniture.py --evaluate               # only measure the shipped weights
+
+All of them learn from rendered pictures, and are measured on other pictures, rendered from other seeds. Each minute
+leaves a checkpoint in LATENTLIB_RUNS (default ~/.cache/latentlib/runs), from which the same command goes on.
+The figures go to data/weights/furniture-evaluation.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from latentlib.checkpoints import save_weights
+from latentlib.datasets import furniture
+from latentlib.device import autocast, pick_device
+from latentlib.models.autoencoder import ConvAutoencoder
+from latentlib.models.reader import Reader
+from latentlib.models.vae import VAE
+
+SHAPE = ("kind", "width", "depth", "height", "leg", "back", "arms", "turn", "tilt")  # all factors but the colour
+BATCH, POOL = 64, 32768
+
+
+class Recipe(NamedTuple):
+    build: Callable[[], nn.Module]
+    settings: dict  # what load_furniture_... needs to build it again
+    size: int  # of the pictures
+    steps: int  # of BATCH pictures
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor]  # model, images, factors -> a number to make small
+
+
+def rebuild_error(model: nn.Module, images: Tensor, factors: Tensor) -> Tensor:
+    """Squared error summed over the pixels, mean over the pictures."""
+    return (model(images).float() - images).square().sum() / len(images)
+
+
+def walk_error(model: VAE, images: Tensor, factors: Tensor) -> Tensor:
+    """A VAE's loss with a Gaussian for each pixel: squared error, plus the cost of the code weighed by WALK_BETA."""
+    decoded, mean, log_variance = model(images)
+    divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(images)
+    return (decoded - images).square().sum() / len(images) + WALK_BETA * divergence
+
+
+def reading_error(model: Reader, images: Tensor, factors: Tensor) -> Tensor:
+    """Squared error in units of each factor's spread, so that metres and degrees count alike."""
+    wanted = factors[:, [furniture.column(name) for name in model.names]]
+    return ((model(images) - wanted) / model.spread).square().mean()
+
+
+WALK_BETA = 0.5
+
+
+def autoencoder(code_size: int, steps: int) -> Recipe:
+    settings = {"code_size": code_size, "size": 32, "width": 16}
+    return Recipe(lambda: ConvAutoencoder(**settings), settings, 32, steps, rebuild_error)
+
+
+def reader(names: tuple[str, ...], code_size: int, size: int, steps: int) -> Recipe:
+    settings = {"names": list(names), "code_size": code_size, "size": size, "width": 16}
+    return Recipe(lambda: Reader(**settings), settings, size, steps, reading_error)
+
+
+WALK = {"code_size": 16, "shape": [3, 64, 64], "conv": True, "width": 16}
+RECIPES = {
+    **{f"furniture-{n}": autoencoder(n, 1600) for n in (64, 32, 16, 8, 4, 2)},
+    "furniture-walk": Recipe(lambda: VAE(**WALK), WALK, 64, 5000, walk_error),
+    "furniture-reader": reader(furniture.FACTORS, 128, 64, 1800),
+    "furniture-colour-blind": reader(SHAPE, 8, 32, 1800),
+}
+
+
+def runs_folder() -> Path:
+    folder = Path(os.environ.get("LATENTLIB_RUNS") or Path.home() / ".cache" / "latentlib" / "runs")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def pool(size: int) -> tuple[Tensor, Tensor]:
+    """The pictures to learn from, (POOL, 3, size, size) uint8, and their factors; rendered once, then kept."""
+    path = runs_folder() / f"furniture-pool-{size}.pt"
+    factors = furniture.sample_factors(POOL, seed=1)
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+        if torch.equal(kept["factors"], factors):
+            return kept["images"], factors
+    images = torch.cat([(furniture.render(part, size) * 255).round().byte() for part in factors.split(1024)])
+    torch.save({"images": images, "factors": factors}, path)
+    return images, factors
+
+
+def train(name: str, device: torch.device, until: float) -> nn.Module | None:
+    """Train one model by its recipe, from its last checkpoint on; None when the time was up before it was done."""
+    recipe = RECIPES[name]
+    images, factors = (table.to(device) for table in pool(recipe.size))
+    torch.manual_seed(0)
+    model = recipe.build().to(device).to(memory_format=torch.channels_last)
+    if isinstance(model, Reader):
+        model.learn_units(factors[:, [furniture.column(n) for n in model.names]])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=device.type in ("cpu", "cuda"))
+    path, first, spent = runs_folder() / f"{name}.pt", 0, 0.0
+    if path.exists():
+        kept = torch.load(path, weights_only=True, map_location=device)
+        if kept["recipe"] == [recipe.settings, recipe.steps]:
+            model.load_state_dict(kept["model"])
+            optimizer.load_state_dict(kept["optimizer"])
+            first, spent = kept["step"], kept["seconds"]
+    saved = start = time.perf_counter()
+    total = torch.zeros((), device=device)
+    for step in range(first, recipe.steps):
+        progress = step / recipe.steps
+        for group in optimizer.param_groups:  # up during the first twentieth, then straight down to nothing
+            group["lr"] = 2e-3 * min((progress + 1 / recipe.steps) / 0.05, (1 - progress) / 0.95)
+        chosen = torch.randint(POOL, (BATCH,), device=device)
+        batch = images[chosen].float().div_(255).to(memory_format=torch.channels_last)
+        with autocast(device):
+            loss = recipe.loss(model, batch, factors[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.detach()
+        last = step + 1 == recipe.steps
+        if (step + 1) % 200 == 0 or last:
+            print(f"{name}: step {step + 1} of {recipe.steps}, loss {total.item() / 200:.4g}", flush=True)
+            total.zero_()
+        if last or time.perf_counter() - saved > 60 or time.time() > until:
+            saved = time.perf_counter()
+            kept = {"recipe": [recipe.settings, recipe.steps], "step": step + 1, "seconds": spent + saved - start}
+            kept |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            torch.save(kept, path.with_suffix(".unfinished"))
+            os.replace(path.with_suffix(".unfinished"), path)
+        if time.time() > until and not last:
+            return None
+    return model.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", choices=RECIPES, help="train this model and no other")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; the same command goes on")
+    parser.add_argument("--evaluate", action="store_true", help="measure the shipped weights without training")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    until, device = time.time() + 60 * arguments.minutes, pick_device(arguments.device)
+    for name in [] if arguments.evaluate else [arguments.only] if arguments.only else RECIPES:
+        model = train(name, device, until)
+        if model is None:
+            print(f"{name} is not done; run the same command again to go on")
+            return
+        save_weights(name, model, {"network": RECIPES[name].settings, "trained_on": "rendered furniture"})
+
+
+if __name__ == "__main__":
+    main()
