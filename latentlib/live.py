@@ -19,7 +19,7 @@ class LiveCurve:
     alt: what the curve shows, a sentence without measured numbers
     title: stands above the curve
     log: logarithmic loss axis
-    every: least seconds between two drawings; drawing never takes more than about a tenth of the time
+    every: least seconds between two drawings; drawing takes at most about a seventh of the time
     """
 
     def __init__(self, alt: str, title: str = "", log: bool = False, every: float = 0.25):
@@ -40,11 +40,12 @@ class LiveCurve:
             return
         self._draw()
         if self._handle is None:
-            self._open()
-        elif self._widget is not None:
-            self._widget.value = self.png
+            self._open()  # takes long the first time, which says nothing about the next drawings
+            self._next = time.perf_counter() + self.every
+            return
+        self._widget.value = self.png
         done = time.perf_counter()
-        self._next = done + max(self.every, 10 * (done - now))
+        self._next = done + max(self.every, 6 * (done - now))
 
     def finish(self, *_: Any) -> None:
         """Leave the static picture; called by itself when the cell ends."""
@@ -53,8 +54,7 @@ class LiveCurve:
         self._draw()
         data, metadata = png_bundle(self.png, self.alt)
         self._handle.update(data, metadata=metadata, raw=True)
-        if self._widget is not None:
-            self._widget.close()
+        self._widget.close()
         _shell().events.unregister("post_run_cell", self.finish)
         self._handle = self._widget = None
 
@@ -64,7 +64,7 @@ class LiveCurve:
         import ipywidgets
         from IPython.display import DisplayHandle
 
-        self._widget = ipywidgets.Image(value=self.png, format="png")
+        self._widget = ipywidgets.Image(value=self.png, format="png", layout={"display": "block"})
         view = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
         self._handle = DisplayHandle()
         self._handle.display(
@@ -75,8 +75,8 @@ class LiveCurve:
     def _draw(self) -> None:
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6.5, 3.2))
-        ax = figure.subplots()
+        figure = Figure(figsize=(6.5, 3.2), layout="none")  # a layout that is computed would double the time
+        ax = figure.add_axes((0.11, 0.16, 0.87, 0.72))
         for losses, name in zip(self._losses, ("training", "validation"), strict=True):
             if losses:
                 marker = "o" if len(losses) < 3 else None

@@ -46,7 +46,9 @@ class PictureSlider(ipywidgets.VBox):
         self.image.layout.max_width = "100%"
         self.caption = Caption()
         self._say()
-        for control in controls.values():
+        for name, control in controls.items():
+            if control.has_trait("tooltip") and control.tooltip is None:
+                control.tooltip = name  # else ipywidgets 8 shows "null"
             control.observe(self.redraw, names="value")
         super().__init__([*controls.values(), self.image, self.caption])
         self.layout.align_items = "flex-start"  # else the picture is stretched to the page's width
