@@ -7,12 +7,13 @@
 
 All of them learn from rendered pictures, and are measured on other pictures, rendered from other seeds. Each minute
 leaves a checkpoint in LATENTLIB_RUNS (default ~/.cache/latentlib/runs), from which the same command goes on.
-The figures go to data/weights/furniture-evaluation.json.
+The figures go to data/weights/furniture-evaluation.json (see furniture_figures.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from furniture_figures import evaluate
 from torch import Tensor, nn
 
-from latentlib.checkpoints import save_weights
+from latentlib.checkpoints import WEIGHTS, save_weights
 from latentlib.datasets import furniture
 from latentlib.device import autocast, pick_device
 from latentlib.models.autoencoder import ConvAutoencoder
@@ -159,6 +161,11 @@ def main() -> None:
             print(f"{name} is not done; run the same command again to go on")
             return
         save_weights(name, model, {"network": RECIPES[name].settings, "trained_on": "rendered furniture"})
+    if arguments.only:
+        return
+    figures = json.dumps(evaluate(pool), indent=2)
+    (WEIGHTS / "furniture-evaluation.json").write_text(figures + "\n")
+    print(figures)
 
 
 if __name__ == "__main__":
