@@ -20,8 +20,10 @@ from torch import Tensor
 TILE = 4
 # Four rays through each pixel, on a turned grid: no two on one height or in one column.
 SAMPLES = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))
+DIRECTIONS = ((1, 0), (0, 1), (1, 2), (1, -2))  # right, up: across which outlines are tried, see touches
 DISTANCE, AIM, HALF_VIEW = 4.0, 0.44, 0.168  # camera to aim in metres, height of the aim, tangent of half the angle
 KEY = (-0.42, 1.0, 0.42)  # towards the key light: right, up and to the viewer
+WOOD = (0.74, 0.53, 0.34)
 NEAR, BACK, TINT = (0.955, 0.945, 0.93), (0.86, 0.885, 0.91), (1.0, 0.97, 0.92)  # floor, distance, shadow
 SHADE, REACH = 0.24, 0.18  # depth of the shadow; how far the dark under a seat reaches beyond it, in metres
 FAR = 1e6
@@ -47,7 +49,8 @@ class Shadows(NamedTuple):
 
 def draw(
     boxes: Tensor,  # (n, b, 2, 3) lowest and highest x (right), y (up), z (front) in metres; inside out: not there
-    colours: Tensor,  # (n, b, 3) in [0, 1]
+    painted: tuple[bool, ...],  # which boxes are painted; the others are bare wood
+    paint: Tensor,  # (n, 3) in [0, 1]
     turn: Tensor,  # (n,) degrees, anticlockwise seen from above
     tilt: Tensor,  # (n,) degrees of the camera above the horizontal
     size: int,  # side of the picture in pixels, a multiple of 4
@@ -63,7 +66,7 @@ def draw(
     touched = touches(corners(boxes), view, size) & there[:, :, None]
     picture, tile = touched.any(1).nonzero().unbind(1)
     ray = rays(view, picture, tile, size)  # (rows, 3, samples)
-    depth, colour, side, top = nearest(boxes, colours, view, touched[picture, :, tile], picture, ray)
+    depth, wood, side, top = nearest(boxes, painted, view, touched[picture, :, tile], picture, ray)
 
     point = ray.mul_(depth[:, None]).add_(view.eye[picture][:, :, None])
     below = (boxes[picture, casters[0], 0, 1][:, None] - point[:, 1]).clamp_(min=0)
@@ -75,9 +78,11 @@ def draw(
         lit[row] *= 1 - darkness(shadows, picture[row], b, along[row])
 
     ambient, key = (by_face(light[picture][:, :, None], side, top) for light in lights(view))
-    light = ambient.mul_(sky).add_(key.mul_(lit))
+    light = ambient.mul_(sky).add_(key.mul_(lit)).masked_fill_(depth == FAR, 0)
     behind = image[picture, tile] * (1 - mean((depth < FAR).float()))[:, None]
-    image[picture, tile] = behind + mean(colour.mul_(light[:, None]))
+    for c in range(3):
+        behind[:, c] += mean(torch.where(wood, WOOD[c], paint[picture, c][:, None]).mul_(light))
+    image[picture, tile] = behind
     count = size // TILE
     image = image.reshape(n, count, count, 3, TILE, TILE).permute(0, 3, 1, 4, 2, 5).reshape(n, 3, size, size)
     # A tensor of one number, because dividing by a Python number multiplies by its inverse on a GPU.
@@ -124,15 +129,22 @@ def corners(boxes: Tensor) -> Tensor:
 
 
 def touches(points: Tensor, view: View, size: int) -> Tensor:
-    """The tiles that the outline of points (n, b, p, 3) touches, a little generous: (n, b, tiles) bool."""
+    """The tiles that the outline of points (n, b, p, 3) touches, a little generous: (n, b, tiles) bool.
+
+    A tile is out when a line separates it from all points; four directions are tried.
+    """
     line = points - view.eye[:, None, None]
     ahead = (line * view.forward[:, None, None]).sum(3).clamp(min=1e-3)
     u = (line * view.right[:, None, None]).sum(3) / ahead
-    v = (line * view.up[:, None, None]).sum(3) / -ahead
-    edge = (torch.arange(size // TILE + 1, device=points.device) * (2 * TILE / size) - 1) * HALF_VIEW
-    across = (u.amin(2, True) - 1e-4 < edge[1:]) & (u.amax(2, True) + 1e-4 > edge[:-1])
-    down = (v.amin(2, True) - 1e-4 < edge[1:]) & (v.amax(2, True) + 1e-4 > edge[:-1])
-    return (down[:, :, :, None] & across[:, :, None, :]).flatten(2)
+    v = (line * view.up[:, None, None]).sum(3) / ahead
+    middle = ((torch.arange(size // TILE, device=points.device) + 0.5) * (2 * TILE / size) - 1) * HALF_VIEW
+    touched = torch.ones(1, dtype=torch.bool, device=points.device)
+    for across, upward in DIRECTIONS:
+        place = across * u + upward * v
+        tile = (across * middle - upward * middle[:, None]).flatten()
+        reach = (abs(across) + abs(upward)) * HALF_VIEW * TILE / size + 1e-4
+        touched = touched & (place.amin(2, True) - reach < tile) & (place.amax(2, True) + reach > tile)
+    return touched
 
 
 def turns(touched: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -144,26 +156,27 @@ def turns(touched: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         yield row, box[row, k]
 
 
-def nearest(boxes, colours, view, touched, picture, ray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What each ray meets first: depth (rows, samples), FAR for nothing; colour (rows, 3, samples), 0 for nothing;
-    and two marks (rows, samples): it is a side face (x), it is an upper face (y); else it is a front face (z)."""
+def nearest(boxes, painted, view, touched, picture, ray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What each ray meets first, all (rows, samples): depth, FAR for nothing; and three marks: it is bare wood, it is a
+    side face (x), it is an upper face (y); else it is a front face (z)."""
     slope = 1 / ray
-    depth, colour = torch.full_like(ray[:, 0], FAR), torch.zeros_like(ray)
-    side, top = torch.zeros(2, *depth.shape, dtype=torch.bool, device=ray.device)
+    depth = torch.full_like(ray[:, 0], FAR)
+    wood, side, top = torch.zeros(3, *depth.shape, dtype=torch.bool, device=ray.device)
+    bare = ~torch.tensor(painted, device=ray.device)
     for row, b in turns(touched):
-        at = picture[row]
-        one, two = ((boxes[at, b, i] - view.eye[at])[:, :, None] * slope[row] for i in (0, 1))
+        at, inverse = picture[row], slope[row]
+        one, two = ((boxes[at, b, i] - view.eye[at])[:, :, None] * inverse for i in (0, 1))
         x, y, z = torch.minimum(one, two).unbind(1)
-        leave = torch.maximum(one, two)
+        leave = torch.maximum(one, two, out=two)
         first = torch.maximum(torch.maximum(x, y), z)
         last = torch.minimum(torch.minimum(leave[:, 0], leave[:, 1]), leave[:, 2])
         before = depth[row]
         hit = (first < last) & (first < before)
         depth[row] = torch.where(hit, first, before)
-        colour[row] = torch.where(hit[:, None], colours[at, b][:, :, None], colour[row])
+        wood[row] = torch.where(hit, bare[b][:, None], wood[row])
         side[row] = torch.where(hit, x == first, side[row])
         top[row] = torch.where(hit, y == first, top[row])
-    return depth, colour, side, top
+    return depth, wood, side, top
 
 
 def cast_shadows(boxes: Tensor, view: View) -> Shadows:
@@ -220,15 +233,18 @@ def studio(boxes: Tensor, there: Tensor, view: View, shadows: Shadows, size: int
     distance = torch.where(ray[:, 1] < -1e-3, view.eye[picture, 1][:, None] / -ray[:, 1], FAR)
     point = ray.mul_(distance[:, None]).add_(view.eye[picture][:, :, None])
     point[:, 1] = 0
-    inside = torch.minimum(point - low[picture][:, :, None], high[picture][:, :, None] - point)
-    inside = inside.add_(REACH).mul_(0.5 / REACH).clamp_(0, 1)
-    inside = inside * inside * (3 - inside * 2)  # from 0 to 1 without a corner
+    under = 1
+    for axis in (0, 2):
+        place = point[:, axis]
+        inside = torch.minimum(place - low[picture, axis][:, None], high[picture, axis][:, None] - place)
+        inside = inside.add_(REACH).mul_(0.5 / REACH).clamp_(0, 1)
+        under = inside * inside * (3 - inside * 2) * under  # from 0 to 1 without a corner
     along = point.div_(view.light[picture][:, :, None])
     lit = torch.ones_like(distance)
     for row, b in turns(touched[picture, :, tile]):
         lit[row] = torch.minimum(lit[row], 1 - darkness(shadows, picture[row], b, along[row]))
     shade = torch.zeros(n, (size // TILE) ** 2, TILE * TILE, device=device)
-    shade[picture, tile] = 1 - mean((lit * SHADE + (1 - SHADE)) * (1 - inside[:, 0] * inside[:, 2] * 0.22))
+    shade[picture, tile] = 1 - mean((lit * SHADE + (1 - SHADE)) * (1 - under * 0.22))
     height = mean((screen(size, device)[1] + HALF_VIEW) * (0.5 / HALF_VIEW))  # 0 below, 1 above
     near, far, tint = (torch.tensor(colour, device=device)[:, None] for colour in (NEAR, BACK, TINT))
     return (near + (far - near) * height[:, None]) * (1 - shade[:, :, None] * tint)
