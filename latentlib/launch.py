@@ -45,7 +45,7 @@ def prepare(course: Path | str, fetched: bool = False) -> None:
 
         output.enable_custom_widget_manager()
         done.append("switched on Colab's widgets")
-    print("Ready: " + ("; ".join(done) if done else "running inside the course's folder, nothing to install"))
+    print("Ready: " + ("; ".join(done) if done else "the course is here, nothing to install"))
 
 
 def _install(packages: list[str]) -> None:

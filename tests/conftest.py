@@ -1,0 +1,29 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session")
+def make_wheel():
+    """A function that packs an installed package into a wheel again, so that pip can install it without a network."""
+
+    def make(name: str, folder: Path) -> Path:
+        package = importlib.metadata.distribution(name)
+        tag = next(line for line in (package.read_text("WHEEL") or "").splitlines() if line.startswith("Tag:"))
+        path = folder / f"{name.replace('-', '_')}-{package.version}-{tag.split()[1]}.whl"
+        with zipfile.ZipFile(path, "w") as wheel:
+            for file in package.files:
+                if ".." not in file.parts and file.suffix != ".pyc" and file.name not in ("INSTALLER", "REQUESTED"):
+                    wheel.write(file.locate(), file.as_posix())
+        return path
+
+    return make

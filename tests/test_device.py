@@ -1,0 +1,177 @@
+"""Choosing a device, seeding, measuring, and where data lives. A GPU is played where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import sys
+import time
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from latentlib import datasets, device
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A function that plays a machine with these accelerators."""
+
+    def play(cuda: int = 0, mps: bool = False) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: cuda > 0)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return play
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(0, False, "cpu"), (1, False, "cuda"), (0, True, "mps"), (1, True, "cuda")]
+)
+def test_auto_takes_the_best_there_is(machine, monkeypatch, cuda, mps, expected):
+    monkeypatch.delenv("PYTORCH_ENABLE_MPS_FALLBACK", raising=False)
+    machine(cuda, mps)
+    assert device.pick_device() == torch.device(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("cuda", "PyTorch sees no NVIDIA GPU here"),
+        ("mps", "not a Mac with Apple silicon"),
+        ("meta", 'device "meta" is not supported'),
+        ("quantum", 'unknown device "quantum"'),
+    ],
+)
+def test_a_device_that_is_not_there_is_named(machine, name, sentence):
+    machine()
+    with pytest.raises(ValueError, match=sentence):
+        device.pick_device(name)
+
+
+def test_a_named_device_is_taken_and_its_number_checked(machine):
+    machine(cuda=2)
+    assert device.pick_device("cpu") == torch.device("cpu")
+    assert device.pick_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(ValueError, match=r"this machine has 2 GPU\(s\)"):
+        device.pick_device("cuda:2")
+
+
+def test_the_same_seed_gives_the_same_numbers_everywhere():
+    def draw():
+        device.seed_everything(7)
+        return random.random(), np.random.rand(), torch.rand(3).tolist()  # noqa: NPY002 (the learner may use it)
+
+    first = draw()
+    assert first == draw()
+    device.seed_everything(8)
+    assert first[2] != torch.rand(3).tolist()
+
+
+def test_autocast_computes_in_bfloat16_only_where_that_is_fast(machine, monkeypatch):
+    a = torch.ones(4, 4)
+    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: True)
+    with device.autocast("cpu"):
+        assert (a @ a).dtype == torch.bfloat16
+    with device.autocast("cpu", enabled=False):
+        assert (a @ a).dtype == torch.float32
+    monkeypatch.setattr(device, "_cpu_has_bfloat16", lambda: False)
+    with device.autocast("cpu"):
+        assert (a @ a).dtype == torch.float32
+    machine(mps=True)
+    assert isinstance(device.autocast("mps"), contextlib.nullcontext)
+
+
+def test_an_older_pytorch_that_cannot_tell_gets_full_precision(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    assert device._cpu_has_bfloat16() is False
+
+
+def test_synchronize_waits_for_the_device_that_was_asked(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda which: waited.append(str(which)))
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("mps"))
+    for name in ("cpu", "cuda:0", "mps"):
+        device.synchronize(name)
+    assert waited == ["cuda:0", "mps"]
+
+
+def test_a_stopwatch_counts_at_least_what_passed():
+    with device.Stopwatch() as watch:
+        time.sleep(0.02)
+    assert watch.seconds >= 0.02
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="reads the process in another way there")
+def test_peak_memory_grows_with_what_is_held_and_stays():
+    code = "from latentlib.device import peak_memory_mb as peak; a = peak(); b = bytearray(1_500_000_000); c = peak();"
+    done = subprocess.run([sys.executable, "-c", code + "del b; print(a, c, peak())"], capture_output=True, check=True)
+    before, held, after = map(float, done.stdout.split())
+    assert before < 1500 < held < before + 1600
+    assert after >= held
+
+
+def test_peak_memory_on_windows_and_macos(monkeypatch):
+    import psutil
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    told = types.SimpleNamespace(memory_info=lambda: types.SimpleNamespace(peak_wset=5_000_000))
+    monkeypatch.setattr(psutil, "Process", lambda: told)
+    assert device.peak_memory_mb() == 5.0
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    assert device.peak_memory_mb() is None
+
+
+def test_describe_names_the_machine_in_one_line(monkeypatch):
+    line = device.describe("cpu")
+    assert "\n" not in line
+    assert f"PyTorch {torch.__version__}, cpu (CPU with" in line
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda which: "NVIDIA H100")
+    assert device.describe("cuda").endswith("cuda (NVIDIA H100)")
+
+
+def test_the_data_folder_is_what_the_variable_names(monkeypatch, tmp_path):
+    monkeypatch.delenv("LATENTLIB_DATA", raising=False)
+    assert datasets.data_folder() is None
+    monkeypatch.setenv("LATENTLIB_DATA", str(tmp_path))
+    assert datasets.data_folder() == tmp_path.resolve()
+    monkeypatch.setenv("LATENTLIB_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="which is not a folder; correct it or unset it"):
+        datasets.data_folder()
+
+
+def test_a_relative_data_folder_may_be_meant_from_the_clone(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LATENTLIB_DATA", "tests")
+    assert datasets.data_folder() == datasets._CLONE / "tests"
+
+
+def test_downloads_land_in_the_clone_at_home_or_where_the_variable_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "named"))
+    assert datasets.cache_folder() == (tmp_path / "named").resolve()
+    monkeypatch.delenv("LATENTLIB_CACHE")
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(datasets, "_CLONE", tmp_path)
+    assert datasets.cache_folder() == tmp_path / "data" / "cache"
+    assert (tmp_path / "data" / "cache").is_dir()
+    monkeypatch.setattr(datasets, "_CLONE", tmp_path / "site-packages")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    assert datasets.cache_folder() == tmp_path / "home" / ".cache" / "latentlib"
+
+
+@pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("no", False), ("1", True), ("yes", True)])
+def test_offline_is_read_from_the_variable(monkeypatch, value, expected):
+    monkeypatch.setenv("LATENTLIB_OFFLINE", value)
+    assert datasets.offline() is expected
+
+
+def test_importing_latentlib_imports_nothing_heavy():
+    heavy = ["torch", "numpy", "matplotlib", "sklearn", "umap", "plotly", "cv2", "ipywidgets", "anywidget", "PIL"]
+    code = f"import sys, latentlib, latentlib.launch, latentlib.claims; print(*(set(sys.modules) & set({heavy})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
