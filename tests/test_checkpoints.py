@@ -1,0 +1,158 @@
+"""Weights are checked when read, never executed, and every bad file gets one clear sentence."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from latentlib import checkpoints
+from latentlib.checkpoints import CheckpointError, load_weights, save_weights
+from latentlib.models.stylegan import Discriminator, Generator
+
+CHANNELS = {4: 8, 8: 4}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_weights("net", {"a": torch.randn(50, 40), "steps": torch.tensor([3])}, {"size": 8, "name": "é"}, tmp_path)
+    return tmp_path
+
+
+def test_round_trip(folder):
+    state, settings = load_weights("net", folder)
+    assert settings == {"size": 8, "name": "é"}
+    assert state["a"].dtype == torch.float32
+    assert state["a"].shape == (50, 40)
+    assert state["steps"].item() == 3
+    assert state["steps"].dtype == torch.int64
+    listed = json.loads((folder / "checksums.json").read_text())["net.safetensors"]
+    assert listed["bytes"] == (folder / "net.safetensors").stat().st_size < 50 * 40 * 2 + 1000  # half precision
+    assert sorted(p.name for p in folder.iterdir()) == ["checksums.json", "net.safetensors"]  # nothing unfinished
+
+
+def test_half_precision_can_be_refused_for_a_tensor(tmp_path):
+    tiny = torch.full((3,), 1e-9)
+    save_weights("net", {"spread": tiny, "other": tiny}, {}, tmp_path, keep_float32=("spread",))
+    state, _ = load_weights("net", tmp_path)
+    assert torch.equal(state["spread"], tiny)
+    assert (state["other"] == 0).all()
+    with pytest.raises(CheckpointError, match="keep_float32"):
+        save_weights("large", {"x": torch.tensor([1e6])}, {}, tmp_path)
+    with pytest.raises(CheckpointError, match="no number"):
+        save_weights("nan", {"x": torch.tensor([float("nan")])}, {}, tmp_path)
+    assert not (tmp_path / "nan.safetensors").exists()
+
+
+def test_missing(folder):
+    with pytest.raises(CheckpointError, match="missing; get it again"):
+        load_weights("other", folder)
+
+
+def test_truncated(folder):
+    path = folder / "net.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="truncated"):
+        load_weights("net", folder)
+
+
+def test_altered(folder):
+    path = folder / "net.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="altered"):
+        load_weights("net", folder)
+    path.write_bytes(bytes(content) + b"more")
+    with pytest.raises(CheckpointError, match="altered"):
+        load_weights("net", folder)
+
+
+def list_as_known(path):
+    """Enter whatever lies there, so that only what is inside is judged."""
+    import hashlib
+
+    content = path.read_bytes()
+    entry = {path.name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}}
+    (path.parent / "checksums.json").write_text(json.dumps(entry))
+
+
+def test_foreign(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file({"a": torch.zeros(2)}, str(path))
+    with pytest.raises(CheckpointError, match="does not list it"):
+        load_weights("net", tmp_path)
+    list_as_known(path)
+    with pytest.raises(CheckpointError, match="not weights of latentlib"):
+        load_weights("net", tmp_path)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was executed",))
+
+
+def test_a_pickle_is_never_executed(tmp_path):
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(pickle.dumps(Bomb()))
+    list_as_known(path)
+    with pytest.raises(CheckpointError, match="not in the safetensors format"):
+        load_weights("net", tmp_path)
+
+
+def test_damaged_checksums(folder):
+    (folder / "checksums.json").write_text("{")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_weights("net", folder)
+
+
+def test_face_networks_round_trip(tmp_path):
+    torch.manual_seed(0)
+    generator, discriminator = Generator(8, 6, 5, 2, CHANNELS), Discriminator(8, CHANNELS)
+    generator.measure_w(100)
+    statistics = ("w_mean", "w_covariance")
+    save_weights("faces-64", generator, {"network": generator.settings}, tmp_path, statistics)
+    save_weights("faces-64-discriminator", discriminator, {"network": discriminator.settings}, tmp_path)
+    loaded = checkpoints.load_face_generator(folder=tmp_path)
+    assert torch.equal(loaded.w_mean, generator.w_mean)
+    z = torch.randn(2, 6)
+    assert torch.allclose(loaded(z, noise=None), generator(z, noise=None), atol=0.02)
+    assert not loaded.training
+    assert not any(p.requires_grad for p in loaded.parameters())
+    image = torch.randn(4, 3, 8, 8)
+    judged = checkpoints.load_face_discriminator(folder=tmp_path)(image)
+    assert torch.allclose(judged, discriminator(image), atol=0.02)
+    save_weights("faces-64", discriminator, {"network": generator.settings}, tmp_path)
+    with pytest.raises(CheckpointError, match="another network"):
+        checkpoints.load_face_generator(folder=tmp_path)
+
+
+def test_shipped_faces_load_without_a_network(monkeypatch):
+    import socket
+
+    def no_network(*_):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    generator = checkpoints.load_face_generator()
+    discriminator = checkpoints.load_face_discriminator()
+    picture = generator(torch.randn(4, generator.z_dim), truncation=0.7, noise="fixed")
+    assert picture.shape == (4, 3, 64, 64)
+    assert picture.abs().mean() < 1
+    assert discriminator(picture).shape == (4,)
+    values = torch.linalg.eigvalsh(generator.w_covariance)
+    assert values.min() > -1e-4
+    assert values.max() > 0.01
+    assert (generator.mapping(torch.randn(500, generator.z_dim)).mean(0) - generator.w_mean).abs().max() < 0.5
+
+
+def test_every_shipped_file_is_listed_described_and_small():
+    listed = json.loads((checkpoints.WEIGHTS / "checksums.json").read_text())
+    card = (checkpoints.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    files = sorted(path.name for path in checkpoints.WEIGHTS.glob("*.safetensors"))
+    assert files == sorted(listed)
+    for name in files:
+        load_weights(name.removesuffix(".safetensors"))
+        assert name in card, f"{name} is not described in data/weights/README.md"
+        assert listed[name]["bytes"] < 12e6

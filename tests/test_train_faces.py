@@ -1,0 +1,312 @@
+"""The face trainer: replicas stay equal, a killed run goes on, and what breaks stops it with a sentence."""
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+TRAINING = Path(__file__).resolve().parents[1] / "training"
+sys.path.insert(0, str(TRAINING))
+
+import train_faces  # noqa: E402
+
+TINY = {
+    **train_faces.RECIPE,
+    "batch": 8,
+    "images": 200,
+    "channels": {4: 8, 8: 8, 16: 8},
+    "z_dim": 8,
+    "w_dim": 8,
+    "mapping_layers": 2,
+    "growth": {8: 24},
+    "fade": 16,
+    "r1_every": 2,
+    "path_length_from": 32,
+    "path_length_every": 2,
+    "augment_images": 400,
+}
+
+
+def photos(count=32, seed=0):
+    """Pictures with something to learn: bright discs on dark grounds."""
+    generator = torch.Generator().manual_seed(seed)
+    grid = torch.linspace(-1, 1, 16)
+    distance = (grid[:, None] ** 2 + grid[None] ** 2).sqrt()
+    radius = torch.rand(count, 1, 1, 1, generator=generator) * 0.5 + 0.3
+    colour = torch.rand(count, 3, 1, 1, generator=generator)
+    return ((distance < radius) * colour * 255).byte()
+
+
+def tiny(**changes):
+    return train_faces.Trainer({**copy.deepcopy(TINY), **changes}, photos(), torch.device("cpu"))
+
+
+def weights(trainer):
+    networks = (trainer.generator, trainer.discriminator, trainer.ema)
+    return torch.cat([p.detach().flatten() for net in networks for p in net.parameters()])
+
+
+def test_a_step_changes_both_networks_and_the_average():
+    trainer = tiny()
+    before = {
+        name: copy.deepcopy(getattr(trainer, name).state_dict()) for name in ("generator", "discriminator", "ema")
+    }
+    trainer.step()
+    for name, state in before.items():
+        after = getattr(trainer, name).state_dict()
+        assert any(not torch.equal(state[key], after[key]) for key in state), name
+    assert all(p.requires_grad for p in trainer.discriminator.parameters())
+
+
+def test_resolution_grows_and_the_discriminator_fades_in():
+    trainer = tiny()
+    seen = []
+    for _ in range(6):
+        seen.append((trainer.resolution, trainer.fade))
+        trainer.step()
+    assert [resolution for resolution, _ in seen] == [8, 8, 8, 16, 16, 16]
+    assert seen[0][1] == 1
+    assert 0 < seen[3][1] < seen[4][1] < 1
+    assert trainer.fade == 1
+    assert trainer.samples().shape == (64, 3, 16, 16)
+
+
+def test_growing_begins_where_the_small_picture_was():
+    """At the first step of a new resolution the generator draws the enlarged picture of before."""
+    trainer = tiny()
+    w = trainer.generator.mapping(torch.randn(2, 8))
+    small = trainer.generator.synthesis(w, noise=None, resolution=8)
+    large = trainer.generator.synthesis(w, noise=None)
+    assert torch.allclose(large, train_faces.F.interpolate(small, scale_factor=2, mode="bilinear"), atol=1e-5)
+
+
+def test_generator_and_discriminator_learn():
+    """A trained discriminator tells photos from the samples of a fresh generator."""
+    trainer = tiny(growth={}, learning_rate=1e-2)
+    with torch.no_grad():
+        real = photos(64, seed=1).float() / 127.5 - 1
+        fake = trainer.generator(torch.randn(64, 8))
+    for _ in range(25):
+        trainer.step()
+    with torch.no_grad():
+        assert (trainer.discriminator(real) > trainer.discriminator(fake).median()).float().mean() > 0.9
+
+
+def test_augmentation_keeps_what_it_should():
+    torch.manual_seed(0)
+    image = torch.rand(64, 3, 16, 16) * 2 - 1
+    assert train_faces.augment(image, 0.0) is image
+    changed = (train_faces.augment(image, 0.3) != image).flatten(1).any(dim=1).float().mean()
+    assert 0.5 < changed < 1  # each of five changes with probability 0.3 leaves 17 % as they were
+    image.requires_grad_()
+    train_faces.augment(image, 1.0).sum().backward()
+    assert image.grad.abs().sum() > 0
+
+
+def test_augmentation_follows_the_discriminator():
+    trainer = tiny()
+    sure, unsure = torch.ones(8), torch.tensor([1.0, -1.0]).repeat(4)
+    for number in range(8):
+        trainer._adapt(sure, number)
+    raised = trainer.augment_p
+    assert raised == pytest.approx(2 * 4 * 8 / 400)
+    for number in range(4):
+        trainer._adapt(unsure, number)
+    assert trainer.augment_p < raised
+
+
+def test_a_restored_run_is_the_same_run(tmp_path):
+    """Six steps in one go, or three, a checkpoint, and three more: the same weights, to the last bit."""
+    whole = tiny()
+    for _ in range(6):
+        whole.step()
+    first = tiny()
+    for _ in range(3):
+        first.step()
+    train_faces.save_atomically(first.state(), tmp_path / "checkpoint.pt")
+    second = tiny(seed=0)
+    for _ in range(5):
+        second.step()  # whatever it was before
+    second.restore(train_faces.read_checkpoint(tmp_path / "checkpoint.pt", torch.device("cpu")))
+    for _ in range(3):
+        second.step()
+    assert torch.equal(weights(whole), weights(second))
+    assert second.images_seen == 48
+    assert second.recipe["growth"] == {8: 24}
+
+
+def test_recipe_is_in_the_checkpoint(tmp_path):
+    trainer = tiny(r1=3.25)
+    train_faces.save_atomically(trainer.state(), tmp_path / "checkpoint.pt")
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["recipe"] == {**TINY, "r1": 3.25}
+
+
+def test_not_a_number_stops_and_keeps_the_last_good_state(tmp_path):
+    trainer = tiny()
+    trainer.step()
+    path = tmp_path / "checkpoint.pt"
+    train_faces.keep(trainer, path)
+    good = path.read_bytes()
+    with torch.no_grad():
+        trainer.generator.synthesis.b4.const.fill_(float("nan"))
+    with pytest.raises(train_faces.Stop, match=r"no longer a number .* the last good state is at"):
+        train_faces.keep(trainer, path)
+    with pytest.raises(train_faces.Stop, match="loss is no longer a number after 16 images"):
+        train_faces.train(trainer, tmp_path)
+    assert path.read_bytes() == good
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full to write to")
+def test_full_disk_stops_and_keeps_the_last_good_state(tmp_path):
+    trainer = tiny()
+    path = tmp_path / "checkpoint.pt"
+    train_faces.keep(trainer, path)
+    good = path.read_bytes()
+    trainer.step()
+    (tmp_path / "checkpoint.unfinished").symlink_to("/dev/full")  # every write says: no space left on device
+    with pytest.raises(train_faces.Stop, match=r"could not be written .* is the disk full"):
+        train_faces.keep(trainer, path)
+    assert path.read_bytes() == good
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_damaged_checkpoint_gets_one_sentence(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"PK no checkpoint")
+    with pytest.raises(train_faces.Stop, match="cannot be read"):
+        train_faces.read_checkpoint(path, torch.device("cpu"))
+
+
+def test_export_and_warm_start(tmp_path):
+    trainer = tiny()
+    for _ in range(4):
+        trainer.step()
+    train_faces.export(trainer.state(), tmp_path)
+    from latentlib.checkpoints import load_face_generator, load_weights
+
+    generator = load_face_generator(folder=tmp_path)
+    z = torch.randn(4, 8)
+    assert torch.allclose(generator(z, noise=None), trainer.ema(z, noise=None), atol=0.02)
+    assert generator.w_covariance.diagonal().min() > 0
+    settings = load_weights("faces-64", tmp_path)[1]
+    assert settings["images_seen"] == 32
+    assert settings["recipe"]["r1"] == TINY["r1"]
+    other = tiny(seed=5)
+    train_faces.warm_start(other, tmp_path)
+    assert other.images_seen == 32
+    assert other.resolution == 16
+    assert torch.allclose(other.ema.synthesis.b8.conv0.weight, trainer.ema.synthesis.b8.conv0.weight, atol=0.01)
+    other.step()
+    with pytest.raises(train_faces.Stop, match="another size"):
+        train_faces.warm_start(tiny(w_dim=6), tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------- as whole processes
+
+SCRIPT = """
+import os, sys, torch
+torch.set_num_threads(1)
+sys.path[:0] = [{tests!r}, {training!r}]
+import test_train_faces as here, train_faces
+train_faces.RECIPE = {{**here.TINY, "images": {images}}}
+train_faces.CHECKPOINT_SECONDS = 0
+train_faces.main({arguments!r}, images=here.photos())
+"""
+
+
+def start(tmp_path, images, arguments=(), processes=1):
+    script = tmp_path / "run.py"
+    text = SCRIPT.format(
+        tests=str(Path(__file__).parent),
+        training=str(TRAINING),
+        images=images,
+        arguments=["--device", "cpu", *arguments],
+    )
+    script.write_text(text)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    environment = {**os.environ, "LATENTLIB_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+    environment["PYTHONPATH"] = str(TRAINING.parent)
+    return subprocess.Popen(
+        [sys.executable, *launcher, str(script)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_killed_at_any_moment_it_goes_on(tmp_path):
+    path = tmp_path / "runs" / "faces-64" / "checkpoint.pt"
+    run = start(tmp_path, images=10**6)
+    deadline = time.monotonic() + 120
+    while not path.exists() and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    run.send_signal(signal.SIGKILL)
+    output, _ = run.communicate()
+    assert run.returncode == -signal.SIGKILL, output
+    assert path.exists(), output
+    kept = torch.load(path, weights_only=True)["images_seen"]
+    assert kept >= 8
+    run = start(tmp_path, images=10**6, arguments=["--images", str(kept + 16)])
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    assert f"going on from {kept} images" in output
+    state = torch.load(path, weights_only=True)
+    assert state["images_seen"] == kept + 16
+    assert state["seconds"] > 0
+    assert (path.parent / "samples.png").exists()
+
+
+def test_two_processes_keep_equal_replicas(tmp_path):
+    """Gradients are averaged by DistributedDataParallel; growth, R1, path length and augmentation included."""
+    if not torch.distributed.is_available():
+        pytest.skip("this PyTorch has no torch.distributed")
+    script = tmp_path / "replicas.py"
+    script.write_text(
+        f"""
+import sys, torch, torch.distributed as dist
+torch.set_num_threads(1)
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(TRAINING)!r}]
+import test_train_faces as here
+dist.init_process_group("gloo")
+trainer = here.tiny(augment_target=-1.0)
+for _ in range(7):
+    trainer.step()
+assert trainer.resolution == 16 and trainer.path_mean > 0 and trainer.augment_p > 0
+mine = torch.cat([here.weights(trainer), torch.tensor([trainer.augment_p]), trainer.path_mean[None]])
+both = [torch.empty_like(mine) for _ in range(2)]
+dist.all_gather(both, mine)
+batches = [torch.empty(4, 3, 16, 16) for _ in range(2)]
+dist.all_gather(batches, trainer._batch(4))
+assert not torch.equal(*batches), "both processes saw the same photos"
+assert torch.equal(*both), "the replicas differ"
+print("replicas equal", mine.numel())
+dist.destroy_process_group()
+"""
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TRAINING.parent)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("replicas equal") == 2
+
+
+def test_command_line():
+    arguments = train_faces.parse(["--growth", '{"16": 5}', "--warm-start", "data/weights", "--hours", "0.5"])
+    assert arguments.growth == {"16": 5}
+    assert arguments.warm_start == Path("data/weights")
+    assert arguments.hours == 0.5
+
+
+def test_runs_lie_outside_the_work_tree(monkeypatch, tmp_path):
+    monkeypatch.delenv("LATENTLIB_RUNS", raising=False)
+    assert TRAINING.parent not in train_faces.runs_folder().parents
+    monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path))
+    assert train_faces.runs_folder() == tmp_path
