@@ -29,8 +29,11 @@ def problems(path: Path, root: Path = ROOT) -> list[str]:
         found = []
     text = path.read_text(encoding="utf-8")
     try:
+        ids = [cell.get("id") for cell in json.loads(text)["cells"]]  # nbformat would mend them silently
+        if len(set(ids)) != len(ids):
+            return [*found, "two cells have the same id; run make refresh"]
         nbformat.validate(json.loads(text))
-    except (nbformat.ValidationError, json.JSONDecodeError) as error:
+    except (nbformat.ValidationError, json.JSONDecodeError, KeyError) as error:
         return [*found, f"not a valid notebook: {str(error).splitlines()[0]}"]
     notebook = nbformat.reads(text, as_version=4)
     found += _of_the_whole(notebook) + _of_the_opening(notebook, path, root)
@@ -52,9 +55,6 @@ def _of_the_whole(notebook) -> list[str]:
     headings = re.findall(r"^# .+$", re.sub(r"^```.*?^```", "", markdown, flags=re.S | re.M), re.M)
     if len(headings) != 1 or not notebook.cells[0].source.startswith("# "):
         found.append(f"needs one '# ' heading, in the first cell; found {len(headings)}")
-    ids = [cell.id for cell in notebook.cells]
-    if len(set(ids)) != len(ids):
-        found.append("two cells have the same id; run make refresh")
     return found
 
 

@@ -1,0 +1,315 @@
+"""The files that say what to install agree, and tools/setup.py makes, keeps and mends a .venv."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+
+import install
+import lab
+from course import ROOT
+from latentlib import launch
+
+COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh")
+THIS = platform.python_version()
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def split(requirement: str) -> tuple[str, str]:
+    """("scikit-learn", ">=1.4") of "scikit-learn>=1.4  # PCA"."""
+    name, ranges = re.match(r"([\w.-]+)([^#]*)", requirement).groups()
+    return name.lower(), ranges.strip()
+
+
+def required() -> dict[str, str]:
+    return dict(split(line) for line in text("requirements.txt").splitlines() if re.match(r"[A-Za-z]", line))
+
+
+def from_pyproject(name: str) -> dict[str, str]:
+    block = re.search(rf"^{name} = \[\n(.*?)^\]", text("pyproject.toml"), re.M | re.S)[1]
+    return dict(split(requirement) for requirement in re.findall(r'"(.+?)"', block))
+
+
+def test_requirements_and_pyproject_name_the_same_packages_and_ranges():
+    assert required() == from_pyproject("dependencies") | from_pyproject("test")
+
+
+def test_the_set_up_cell_knows_what_latentlib_needs():
+    needed = dict(split(requirement) for requirement in launch.NEEDED.values())
+    assert needed | {name: from_pyproject("dependencies")[name] for name in launch.KEPT} == from_pyproject(
+        "dependencies"
+    )
+    missing = [module for module in launch.NEEDED if importlib.util.find_spec(module) is None]
+    assert not missing
+
+
+def test_each_requirement_says_why_it_is_there_and_the_package_comes_last():
+    lines = [line for line in text("requirements.txt").splitlines() if line and not line.startswith("#")]
+    assert lines.pop() == "-e ."
+    assert [line for line in lines if not re.search(r"  # \S.{8,}", line)] == []
+
+
+def test_nothing_that_colab_brings_is_pinned():
+    pinned = {name: ranges for name, ranges in required().items() if "==" in ranges or "~=" in ranges}
+    assert pinned == {}
+    assert not any("<" in required()[name] for name in launch.KEPT)
+
+
+def test_environment_for_binder_and_conda_agrees():
+    environment = yaml.safe_load(text("environment.yml"))
+    *conda, pip = environment["dependencies"]
+    assert environment["channels"] == ["conda-forge"]
+    assert conda[:2] == ["python=3.12", "pip"]
+    there = dict(split(entry) for entry in conda[2:])
+    there["torch"], there["matplotlib"] = there.pop("pytorch-cpu"), there.pop("matplotlib-base")
+    assert pip["pip"][-1] == "-e ."
+    assert there | dict(split(entry) for entry in pip["pip"][:-1]) == required()
+
+
+def test_constraints_hold_an_exact_version_inside_each_range():
+    from packaging.specifiers import SpecifierSet
+
+    exact = dict(line.split("==") for line in text("constraints.txt").splitlines() if line and line[0] != "#")
+    exact = {name.lower().replace("_", "-"): version for name, version in exact.items()}
+    outside = {
+        name: exact.get(name) for name, ranges in required().items() if exact.get(name) not in SpecifierSet(ranges)
+    }
+    assert outside == {}
+    assert install.constraints_for(ROOT, "3.11.9") == ROOT / "constraints.txt"
+    assert install.constraints_for(ROOT, "3.1.1") is None
+    assert install.constraints_for(ROOT, "3.13.0") is None
+
+
+def test_no_registry_or_machine_is_named():
+    names = ["requirements.txt", "constraints.txt", "environment.yml", "pyproject.toml", "Makefile", ".ci/run"]
+    assert [name for name in names if re.search(r"https?://|index-url|find-links|/root/|/tmp/", text(name))] == []
+
+
+def test_the_makefile_has_the_commands_and_readme_names_them():
+    makefile, readme = text("Makefile"), text("README.md")
+    for command in COMMANDS:
+        assert re.search(rf"^{command}: setup$", makefile, re.M)
+    assert "make lab" in readme
+    assert "make test" in readme
+    tools = set(re.findall(r"tools[/\\](\w+)\.py", makefile + readme))
+    assert {"setup", "lab", "check"} <= tools
+    assert [tool for tool in tools if not (ROOT / "tools" / f"{tool}.py").is_file()] == []
+
+
+# --- the first half of the script, for old Pythons -------------------------------------------------------------------
+
+
+def load_front():
+    spec = importlib.util.spec_from_file_location("front", ROOT / "tools" / "setup.py")
+    front = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(front)
+    return front
+
+
+@pytest.mark.parametrize(("version", "expected"), [((2, 7, 18), True), ((3, 9, 18), True), ((3, 10, 0), False)])
+def test_pythons_before_3_10_are_too_old(version, expected):
+    assert load_front().too_old(version) is expected
+
+
+def test_an_old_python_without_a_newer_one_is_a_clear_sentence(monkeypatch):
+    front = load_front()
+    monkeypatch.setattr(front.sys, "version_info", (3, 8, 18, "final", 0))
+    monkeypatch.setattr(front, "NAMES", ["surely-no-python"])
+    with pytest.raises(SystemExit) as stop:
+        front.main()
+    assert str(stop.value).startswith("The course needs Python 3.10 or newer, and this is 3.8.18 (")
+    assert str(stop.value).endswith("Install one, or name it: make PYTHON=...")
+
+
+def test_an_old_python_hands_over_to_a_newer_one(monkeypatch, capsys):
+    front = load_front()
+    monkeypatch.setattr(front.sys, "version_info", (3, 8, 18, "final", 0))
+    monkeypatch.setattr(front, "NAMES", ["surely-no-python", sys.executable])
+    calls = []
+    monkeypatch.setattr(front.subprocess, "call", lambda command: calls.append(command) or 0)
+    with pytest.raises(SystemExit) as stop:
+        front.main()
+    assert stop.value.code == 0
+    assert calls[0][:2] == [sys.executable, str(ROOT / "tools" / "setup.py")]
+    assert "taking" in capsys.readouterr().out
+
+
+def test_the_first_half_is_written_for_old_pythons():
+    """No Python 2.7 may be here to try it, so look for what one cannot read."""
+    source = text("tools/setup.py")
+    assert not re.search(r"\bf[\"']|:=|-> |import annotations|\bmatch\b|print ", source)
+    assert source.isascii()
+
+
+# --- a .venv's life --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch, make_wheel):
+    """A small course that needs one package, which pip finds in a folder."""
+    wheels, root = tmp_path / "wheels", tmp_path / "a course"
+    wheels.mkdir()
+    root.mkdir()
+    version = make_wheel("tqdm", wheels).name.split("-")[1]
+    (root / "requirements.txt").write_text("tqdm>=4  # progress bars\n")
+    (root / "constraints.txt").write_text(f"# Tested with Python {THIS.rpartition('.')[0]}\ntqdm=={version}\n")
+    (root / "pyproject.toml").write_text('[project]\nname = "small"\n\n[tool.latentlib]\nslug = "a/b"\n')
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setattr(install, "NEEDED_GB", 0.01)
+    return root
+
+
+def package_folder(root: Path) -> Path:
+    command = [install.python_of(root / ".venv"), "-c", "import tqdm; print(tqdm.__path__[0])"]
+    return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+
+
+def test_a_venv_is_made_kept_and_mended(course, capfd, monkeypatch):
+    python = install.install(course)
+    assert python == install.python_of(course / ".venv")
+    assert "Making" in capfd.readouterr().out
+    folder = package_folder(course)
+    assert course / ".venv" in folder.parents
+
+    install.install(course)  # nothing to do: says nothing, runs no pip
+    assert capfd.readouterr().out == ""
+
+    pyproject = course / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("a/b", "c/d"))  # the badges' slug installs nothing
+    install.install(course)
+    assert capfd.readouterr().out == ""
+
+    (course / ".venv" / "latentlib-stamp").unlink()  # stopped half-way: a file never came
+    (folder / "auto.py").unlink()
+    install.install(course)
+    said = capfd.readouterr().out
+    assert "Updating .venv" in said
+    assert "Mending tqdm==" in said
+    assert (folder / "auto.py").is_file()
+
+    shutil.rmtree(folder)  # a package is gone although the stamp is right
+    install.install(course)
+    assert "Updating .venv" in capfd.readouterr().out
+    assert package_folder(course) == folder
+
+    requirements = course / "requirements.txt"
+    requirements.write_text(requirements.read_text() + "surely-not-installed>=1\n")
+    with pytest.raises(install.SetupError, match=r"There is no release of surely-not-installed>=1 for Python 3\."):
+        install.install(course)
+    requirements.write_text("tqdm>=4  # progress bars\n")
+
+    capfd.readouterr()
+    python.unlink()  # its Python is gone: nothing starts
+    install.install(course)
+    assert "making it anew" in capfd.readouterr().out
+    assert package_folder(course).is_dir()
+
+    monkeypatch.setattr(install, "pip_install", refuse_network)  # new requirement, no network, all packages there
+    pyproject.write_text(pyproject.read_text() + '[project.urls]\nhome = "x"\n')
+    install.install(course)
+    assert "going on with the packages that are there" in capfd.readouterr().out
+
+
+def refuse_network(*_):
+    raise install.SetupError(install.explain("NewConnectionError: failed"))
+
+
+def test_another_python_takes_the_ranges_and_says_so(course, capfd, monkeypatch):
+    commands = []
+    monkeypatch.setattr(install, "pip_install", lambda venv, root, *arguments: commands.append(arguments))
+    monkeypatch.setattr(install, "DAMAGED", "")
+    (course / ".venv").mkdir()
+    install.fill(course, Path(sys.prefix), "3.13.0")
+    assert commands[-1] == ("-r", "requirements.txt")
+    assert "constraints.txt was not tested with Python 3.13.0" in capfd.readouterr().out
+    install.fill(course, Path(sys.prefix), THIS)
+    assert commands[-1] == ("-r", "requirements.txt", "-c", "constraints.txt")
+
+
+def test_no_network_is_one_sentence(course, monkeypatch, capfd):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # the port where nobody answers
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    (course / "requirements.txt").write_text("surely-not-installed\n")
+    with pytest.raises(install.SetupError) as error:
+        install.pip_install(Path(sys.prefix), course, "-r", "requirements.txt")
+    assert str(error.value).startswith("pip cannot reach the package index: check the network")
+    assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_is_one_sentence(course, monkeypatch):
+    monkeypatch.setattr(install, "NEEDED_GB", 10)
+    monkeypatch.setattr(install.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=2.04e9))
+    with pytest.raises(install.SetupError, match=r"needs about 10 GB of disk under .*; 2\.0 GB are free\. Make room\."):
+        install.install(course)
+    assert not (course / ".venv").exists()
+    assert install.explain("OSError: [Errno 28] No space left on device").startswith("The disk is full")
+
+
+def test_a_python_without_venv_is_one_sentence(course, monkeypatch):
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(install.SetupError, match="has no venv module; on Debian and Ubuntu: apt install python3-venv"):
+        install.create(course / ".venv")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "status"),
+    [
+        (install.SetupError("One sentence."), "setup: One sentence.", 1),
+        (PermissionError(13, "Permission denied", "/course/.venv"), "setup: no permission to write /course/.venv", 1),
+        (OSError(28, "No space left on device"), "setup: The disk is full", 1),
+        (KeyboardInterrupt(), "setup: stopped; the same command goes on from here.", 130),
+    ],
+)
+def test_every_failure_ends_in_a_sentence_and_a_status(monkeypatch, capsys, error, sentence, status):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(install, "install", fail)
+    assert install.main() == status
+    assert sentence in capsys.readouterr().out
+
+
+# --- make lab --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "system", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({}, "linux", False),
+        ({}, "darwin", True),
+        ({"SSH_CONNECTION": "x"}, "darwin", False),
+    ],
+)
+def test_a_browser_opens_only_where_there_is_a_screen(environment, system, expected):
+    assert lab.has_screen(environment, system) is expected
+
+
+def test_lab_starts_on_the_first_notebook_also_as_root_without_a_screen(monkeypatch):
+    monkeypatch.setattr(lab, "has_screen", lambda environment: False)
+    command = lab.command({}, root=True, extra=["--port=9999"])
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in command
+    assert {"--no-browser", "--allow-root"} <= set(command)
+    assert command[-1] == "--port=9999"
+    monkeypatch.setattr(lab, "has_screen", lambda environment: True)
+    assert not {"--no-browser", "--allow-root"} & set(lab.command({}, root=False, extra=[]))
