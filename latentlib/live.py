@@ -20,11 +20,12 @@ class LiveCurve:
     title: stands above the curve
     log: logarithmic loss axis
     every: least seconds between two drawings; drawing takes at most about a seventh of the time
+    xlabel: what one number of the history stands for
     """
 
-    def __init__(self, alt: str, title: str = "", log: bool = False, every: float = 0.25):
+    def __init__(self, alt: str, title: str = "", log: bool = False, every: float = 0.25, xlabel: str = "epoch"):
         self.alt = checked_alt(alt)
-        self.title, self.log, self.every = title, log, every
+        self.title, self.log, self.every, self.xlabel = title, log, every, xlabel
         self.png: bytes = b""  # what was drawn last
         self._losses: tuple[list[float], list[float]] = ([], [])
         self._next, self._handle, self._widget = 0.0, None, None
@@ -84,7 +85,7 @@ class LiveCurve:
         if self.log:
             ax.set_yscale("log")
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="epoch", ylabel="loss")
+        ax.set(xlabel=self.xlabel, ylabel="loss")
         ax.set_title(self.title)
         ax.legend()
         buffer = io.BytesIO()

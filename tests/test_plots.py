@@ -272,6 +272,17 @@ class TestLiveCurve:
         live.finish()
         assert live.png == first
 
+    def test_says_below_the_axis_what_a_number_stands_for(self):
+        drawings = []
+        for options in ({}, {"xlabel": "tens of steps"}):
+            live = plots.LiveCurve(alt="The loss falls", **options)
+            live(0, self.history(2), None)
+            drawings.append(live.png)
+        epochs, steps = (decoded(png) for png in drawings)
+        below = epochs.shape[0] * 9 // 10  # the axis label stands in the lowest tenth
+        assert (epochs[:below] == steps[:below]).all()
+        assert (epochs[below:] != steps[below:]).any()
+
     def test_draws_no_more_often_than_asked(self):
         live = plots.LiveCurve(alt="The loss falls", every=60.0)
         live(0, self.history(1), None)
