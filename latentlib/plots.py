@@ -32,6 +32,7 @@ __all__ = [
     "draw_codes",
     "figure",
     "film_strip",
+    "grouped_bars",
     "manifold_grid",
     "picture_scatter",
     "publish",
@@ -288,6 +289,33 @@ def bars(
     ax.set_xlabel(xlabel)
     if title:
         ax.set_title(title)
+    show(fig, alt)
+
+
+def grouped_bars(
+    values: Mapping[str, Mapping[str, float]], *, alt: str, xlabel: str, mark: tuple[str, float] | None = None
+) -> None:
+    """Show one group of horizontal bars for each name, with the same series in each: group -> series -> number."""
+    checked_alt(alt)
+    series = list(next(iter(values.values())))
+    if any(list(group) != series for group in values.values()):
+        raise ValueError(f"every group needs the same series in the same order: {', '.join(series)}")
+    taken = [colour(name) for name in series if name.lower() in THINGS]
+    free = [shade for name, shade in PALETTE.items() if shade not in taken and name != "yellow"]
+    fig, ax = figure(7.4, 1.2 + len(values) * (0.27 * len(series) + 0.1))
+    middles, step = np.arange(len(values)), 0.82 / len(series)
+    for k, name in enumerate(series):
+        shade = colour(name) if name.lower() in THINGS else free.pop(0)
+        numbers = [float(group[name]) for group in values.values()]
+        places = middles + (k - (len(series) - 1) / 2) * step
+        ax.bar_label(ax.barh(places, numbers, height=step * 0.9, color=shade, label=name), fmt="%.2f", padding=3)
+    ax.set_yticks(middles, list(values))
+    ax.invert_yaxis()
+    ax.margins(x=0.1)
+    if mark is not None:
+        ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2, label=mark[0])
+    ax.set_xlabel(xlabel)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     show(fig, alt)
 
 
