@@ -67,8 +67,8 @@ def fit(
                 model.train()
                 total = torch.zeros((), device=device)
                 for chosen in torch.randperm(len(images), generator=order).to(device).split(batch_size):
-                    batch = images[chosen]
-                    target = batch if targets is images else targets[chosen]
+                    batch = images.index_select(0, chosen)
+                    target = batch if targets is images else targets.index_select(0, chosen)
                     with autocast(device, amp):
                         output = model(batch)
                     value = loss(full_precision(output), target)

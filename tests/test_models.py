@@ -145,7 +145,9 @@ def test_the_shipped_digit_autoencoders_reach_what_the_report_says():
     assert sorted(rows) == [2, 3, 10, 30]
     assert all(row["autoencoder"] < 0.8 * row["pca"] for row in rows.values())
     assert rows[30]["autoencoder"] < report["hinton_salakhutdinov_30"] == 3.0
-    for size in rows:
+    card = (WEIGHTS / "digits.md").read_text(encoding="utf-8")
+    for size, row in rows.items():
+        assert f"| {size} | {row['autoencoder']:.3f} | {row['pca']:.3f} |" in card
         assert load_digit_autoencoder(size).code_size == size
     if not os.environ.get("LATENTLIB_DATA"):
         pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the errors were read and not measured again")
