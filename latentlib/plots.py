@@ -209,7 +209,8 @@ def _turnable(
     ]  # fmt: skip
     layout = go.Layout(
         width=640, height=460, template="none", showlegend=legend, title=title,
-        margin={"l": 0, "r": 0, "t": 40 if title else 0, "b": 0}, legend={"itemsizing": "constant"},
+        margin={"l": 0, "r": 0, "t": 40 if title else 0, "b": 10}, legend={"itemsizing": "constant"},
+        scene={"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.1}}},
     )  # fmt: skip
     plot = go.Figure(clouds, layout)
     if "google.colab" in sys.modules:  # Colab draws no plotly data by itself

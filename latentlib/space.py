@@ -225,18 +225,17 @@ def principal_directions(codes: Tensor, k: int) -> Principal:
     if not 0 < k <= min(n, d):
         raise ValueError(f"k must be from 1 to {min(n, d)}, the smaller of codes and numbers in a code; got {k}")
     mean = codes.mean(0)
-    centred = codes - mean
-    if d <= EXACT:  # the covariance is small: add it up exactly, whatever the number of codes
-        covariance = sum(_double(rows).T @ _double(rows) for rows in centred.split(8192))
-        squares, vectors = torch.linalg.eigh(covariance)
+    if d <= EXACT:  # the covariance is small: add it up exactly, part by part, whatever the number of codes
+        parts = (_double(rows - mean) for rows in codes.split(8192))
+        squares, vectors = torch.linalg.eigh(sum(part.T @ part for part in parts))
         squares, directions = squares.flip(0)[:k], vectors.T.flip(0)[:k]
     elif n <= EXACT:
-        _, stretch, directions = torch.linalg.svd(centred, full_matrices=False)
+        _, stretch, directions = torch.linalg.svd(codes - mean, full_matrices=False)
         squares, directions = stretch[:k].square(), directions[:k]
     else:  # many long codes: the randomised method of Halko, Martinsson and Tropp (2011), seeded
         with torch.random.fork_rng(devices=[codes.device] if codes.device.type == "cuda" else []):
             torch.manual_seed(0)
-            _, stretch, directions = torch.svd_lowrank(centred, q=min(k + 16, n, d), niter=6)
+            _, stretch, directions = torch.svd_lowrank(codes - mean, q=min(k + 16, n, d), niter=6)
         squares, directions = stretch[:k].square(), directions.T[:k]
     signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
     variances = squares.clamp(min=0) / max(n - 1, 1)

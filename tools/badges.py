@@ -41,8 +41,10 @@ def mark(text: str, default: str, slug: str, revision: str) -> str:
     def fill(match: re.Match) -> str:
         name = match["name"]
         path = f"notebooks/{name}.ipynb" if name else default
-        opening = f"<!-- badges {name} -->" if name else "<!-- badges -->"
-        return f"{opening}{badges(path, slug, revision)}<!-- /badges -->"
+        if name:  # inside a table of the README
+            return f"<!-- badges {name} -->{badges(path, slug, revision)}<!-- /badges -->"
+        # On lines of their own: Markdown takes what stands behind a comment at the start of a line for HTML.
+        return f"<!-- badges -->\n{badges(path, slug, revision)}\n<!-- /badges -->"
 
     return MARKED.sub(fill, text)
 
@@ -69,6 +71,7 @@ def apply(notebook: nbformat.NotebookNode, path: str, slug: str, revision: str) 
     setup = tagged(notebook, "setup")[0]
     setup.source = setup_cell(slug, revision)
     setup.metadata.tags = ["nbval-ignore-output", "setup"]
+    setup.metadata.jupyter = {"source_hidden": True}  # folded: it is not part of the lesson
     return notebook
 
 

@@ -1,4 +1,4 @@
-# Set-up. In a clone or on Binder this only finds the course; opened alone, as on Colab, it fetches the course first.
+# Set-up. In a clone or on Binder this finds the course; opened alone, as on Colab, it fetches it.
 import os
 import subprocess
 import sys
@@ -12,10 +12,11 @@ fetched = course is None
 if fetched:
     course = places[-1]
     source = os.environ.get("LATENTLIB_REPOSITORY", REPOSITORY)
-    command = ["git", "clone", "--quiet", "--depth", "1", "--branch", REVISION, source, str(course)]
-    clone = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"})
+    command = ["git", "clone", "-q", "--depth", "1", "--branch", REVISION, source, str(course)]
+    quiet = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    clone = subprocess.run(command, capture_output=True, text=True, env=quiet)
     if clone.returncode:
-        raise RuntimeError(f"could not fetch the course from {source}: check the network. git says: {clone.stderr}")
+        raise RuntimeError(f"could not fetch the course from {source}; git says: {clone.stderr}")
 sys.path.insert(0, str(course))
 
 from latentlib.launch import prepare
