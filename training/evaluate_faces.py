@@ -92,27 +92,17 @@ def sliced_wasserstein(a: torch.Tensor, b: torch.Tensor, generator: torch.Genera
     return distance
 
 
-def wasserstein_table(samples, held_out, train) -> dict:
-    """Five draws of equal counts: samples against held-out photos, beside one half of real photos against the other."""
-    count = min(len(held_out), 512)
-    real = torch.cat([train, held_out])
-    draws = {"samples": [], "real_halves": []}
-    for seed in range(5):
-        generator = torch.Generator().manual_seed(seed)
-
-        def some(x, k=count, generator=generator):
-            return x[torch.randperm(len(x), generator=generator)[:k]]
-
-        draws["samples"].append(sliced_wasserstein(some(samples), some(held_out), generator))
-        both = some(real, 2 * count)
-        draws["real_halves"].append(sliced_wasserstein(both[:count], both[count:], generator))
-    table = {"pictures": count, "draws": 5}
-    for name, rows in draws.items():
-        table[name] = {str(size): float(np.mean([row[size] for row in rows])) for size in rows[0]}
-        table[name]["mean"] = float(np.mean(list(table[name].values())))
-        table[name + "_spread"] = float(np.std([np.mean(list(row.values())) for row in rows]))
-    table["ratio"] = table["samples"]["mean"] / table["real_halves"]["mean"]
+def wasserstein_draws(pairs) -> dict[str, float]:
+    """Mean over the draws of the distance at each scale; pairs: the pictures to compare in each draw."""
+    found = [sliced_wasserstein(a, b, torch.Generator().manual_seed(seed)) for seed, (a, b) in enumerate(pairs)]
+    table = {str(size): float(np.mean([row[size] for row in found])) for size in found[0]}
+    table["mean"] = float(np.mean(list(table.values())))
+    table["spread"] = float(np.std([np.mean(list(row.values())) for row in found]))
     return table
+
+
+def some(images: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]]
 
 
 # ------------------------------------------------------------------------------------------------------ is it copying?
@@ -235,55 +225,98 @@ def draw_samples(generator, count: int, truncation: float, device, seed: int = 0
     return torch.cat(parts)
 
 
+# ------------------------------------------------------------------------------------ the parts, each on its own
+
+
+def measure_real(_, train, held, device, options) -> dict:
+    """The same measures for real photos; they do not depend on the weights."""
+    count = min(len(held.images), 512)
+    both = [some(torch.cat([train.images, held.images]), 2 * count, 100 + seed).chunk(2) for seed in range(5)]
+    distance = nearest_distance(held.images[:500], train.images)
+    return {
+        "detectors": detector_shares(some(train.images, options.samples, 0), os.cpu_count() or 1),
+        "wasserstein_halves": wasserstein_draws(both),
+        "nearest": {"median": distance.median().item(), "least": distance.min().item()},
+        "photos": {"train": len(train.images), "held_out": len(held.images)},
+        "median_transform": 1 - torch.cat([train.eyes_found, held.eyes_found]).float().mean().item(),
+    }
+
+
+def measure_detectors(generator, train, held, device, options) -> dict:
+    workers = os.cpu_count() or 1
+    return {
+        str(t): detector_shares(draw_samples(generator, options.samples, t, device), workers) for t in (0.7, 1.0)
+    } | {"pictures": options.samples}
+
+
+def measure_wasserstein(generator, train, held, device, options) -> dict:
+    count = min(len(held.images), 512)
+    samples = draw_samples(generator, 5 * count, 1.0, device, seed=1).chunk(5)
+    pairs = [(part, some(held.images, count, seed)) for seed, part in enumerate(samples)]
+    return wasserstein_draws(pairs) | {"pictures": count, "draws": 5}
+
+
+def measure_nearest(generator, train, held, device, options) -> dict:
+    distance = nearest_distance(draw_samples(generator, 500, 1.0, device, seed=2), train.images)
+    return {"median": distance.median().item(), "least": distance.min().item()}
+
+
+def measure_inversion(generator, train, held, device, options) -> dict:
+    return inversion_table(generator, held, device, options.steps)
+
+
+def measure_cost(generator, train, held, device, options) -> dict:
+    return cost_table(generator)
+
+
+PARTS = {
+    "real": measure_real,
+    "detectors": measure_detectors,
+    "wasserstein": measure_wasserstein,
+    "nearest": measure_nearest,
+    "inversion": measure_inversion,
+    "cost": measure_cost,
+}
+
+
+# -------------------------------------------------------------------------------------------------------------- report
+
+
 def rows(result: dict) -> list[tuple[str, str, str]]:
     """The table that a person reads: measure, samples, real photos."""
-    share, swd, near, inverted, cost = (
-        result[key] for key in ("detectors", "sliced_wasserstein", "copying", "inversion", "cost")
-    )
-    real = share["real"]["face_and_eyes"]
-    lines = [
-        (
-            f"face and both eyes found, truncation {t}",
-            f"{share[t]['face_and_eyes']:.1%} ({share[t]['face_and_eyes'] / real:.2f} of the real photos' share)",
-            f"{real:.1%}",
-        )
-        for t in ("0.7", "1.0")
-    ]
-    lines.append(("face found, truncation 1.0", f"{share['1.0']['face']:.1%}", f"{share['real']['face']:.1%}"))
+    real, cost = result["real"], result["cost"]
+    share = real["detectors"]["face_and_eyes"]
+    lines = []
+    for t in ("0.7", "1.0"):
+        found = result["detectors"][t]["face_and_eyes"]
+        relative = f"{found:.1%} ({found / share:.2f} of the real photos' share)"
+        lines.append((f"face and both eyes found, truncation {t}", relative, f"{share:.1%}"))
+    found = result["detectors"]["1.0"]["face"]
+    lines.append(("face found, truncation 1.0", f"{found:.1%}", f"{real['detectors']['face']:.1%}"))
+    ours, halves = result["wasserstein"], real["wasserstein_halves"]
     for size in ("64", "32", "16", "mean"):
         label = "mean of the scales" if size == "mean" else f"scale {size} px"
-        extra = f" ({swd['ratio']:.1f} ×)" if size == "mean" else ""
-        lines.append(
-            (
-                f"sliced Wasserstein ×1000, {label}",
-                f"{swd['samples'][size]:.1f}{extra}",
-                f"{swd['real_halves'][size]:.1f}",
-            )
-        )
+        times = f"{ours[size]:.1f} ({ours[size] / halves[size]:.1f} ×)"
+        lines.append((f"sliced Wasserstein ×1000, {label}", times, f"{halves[size]:.1f}"))
     for what in ("median", "least"):
-        lines.append(
-            (
-                f"distance to the nearest training photo, {what}",
-                f"{near['samples'][what]:.3f}",
-                f"{near['held_out'][what]:.3f}",
-            )
-        )
+        near = f"{result['nearest'][what]:.3f}"
+        lines.append((f"distance to the nearest training photo, {what}", near, f"{real['nearest'][what]:.3f}"))
     for space in ("W", "W+"):
-        row = inverted[space]
+        row = result["inversion"][space]
         spread = f"{row['psnr_least']:.1f} to {row['psnr_most']:.1f}"
-        found = f"{row['psnr_mean']:.1f} dB ({spread}), {row['seconds_a_photo']:.1f} s a photo"
-        count = len(inverted["people"])
-        lines.append((f"{space} inversion of {count} unseen people, {inverted['steps']} steps", found, "–"))
+        count = len(result["inversion"]["people"])
+        label = f"{space} inversion of {count} unseen people, {result['inversion']['steps']} steps"
+        lines.append((label, f"{row['psnr_mean']:.1f} dB ({spread}), {row['seconds_a_photo']:.1f} s a photo", "–"))
     ms = cost["ms_a_picture"]
-    lines.append(
-        (f"one picture, {cost['threads']} threads", f"{ms['float32']:.1f} ms float32, {ms['bf16']:.1f} ms bf16", "–")
-    )
+    times = f"{ms['float32']:.1f} ms float32, {ms['bf16']:.1f} ms bf16"
+    lines.append((f"one picture, {cost['threads']} threads", times, "–"))
     lines.append(("multiplications a picture", f"{cost['gmac_a_picture']:.2f} GMAC", "–"))
     size = f"{cost['generator_bytes'] / 1e6:.1f} MB and {cost['discriminator_bytes'] / 1e6:.1f} MB"
-    parameters = (
-        f"{cost['generator_parameters'] / 1e6:.1f} M and {cost['discriminator_parameters'] / 1e6:.1f} M parameters"
+    counts = f"{cost['generator_parameters'] / 1e6:.1f} M and {cost['discriminator_parameters'] / 1e6:.1f} M parameters"
+    lines.append(("generator and discriminator", f"{size}, {counts}", "–"))
+    lines.append(
+        ("photos shown in training, hours", f"{result['made']['images_seen']:,}, {result['made']['hours']}", "–")
     )
-    lines.append(("generator and discriminator", f"{size}, {parameters}", "–"))
     return lines
 
 
@@ -300,39 +333,42 @@ def put_into_card(text: str, card: Path) -> None:
     card.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
+def read_result(path: Path, weights: str) -> dict:
+    """What was measured before; of other weights only what does not depend on them."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        result = {}
+    if result.get("weights") != weights:
+        result = {"real": result["real"]} if "real" in result else {}
+    return {"weights": weights, **result}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part; may be given again")
     parser.add_argument("--samples", type=int, default=2000, help="pictures shown to the detectors")
     parser.add_argument("--steps", type=int, default=500, help="steps of an inversion")
-    parser.add_argument("--print-only", action="store_true", help="write nothing")
-    arguments = parser.parse_args()
-    device = pick_device(arguments.device)
-    workers = os.cpu_count() or 1
-    generator = load_face_generator(device)
-    train, held = faces.load("train"), faces.load("held_out")
+    options = parser.parse_args()
+    device = pick_device(options.device)
+    path = WEIGHTS / "faces-64-evaluation.json"
+    weights = json.loads((WEIGHTS / "checksums.json").read_text())["faces-64.safetensors"]["sha256"]
     made = load_weights("faces-64")[1]
-    result = {"made": {key: made[key] for key in ("images_seen", "hours", "recipe")}, "machine": describe(device)}
-    found = torch.cat([train.eyes_found, held.eyes_found]).float().mean().item()
-    result["photos"] = {"train": len(train.images), "held_out": len(held.images), "median_transform": 1 - found}
-    result["cost"] = cost_table(generator)
-    generator.to(device)
-    samples = {str(t): draw_samples(generator, arguments.samples, t, device) for t in (0.7, 1.0)}
-    chosen = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(0))[: arguments.samples]
-    shown = {**samples, "real": train.images[chosen]}
-    result["detectors"] = {name: detector_shares(images, workers) for name, images in shown.items()}
-    result["detectors"]["pictures"] = arguments.samples
-    result["sliced_wasserstein"] = wasserstein_table(samples["1.0"], held.images, train.images)
-    result["copying"] = {}
-    for name, pictures in (("samples", samples["1.0"][:500]), ("held_out", held.images[:500])):
-        distance = nearest_distance(pictures, train.images)
-        result["copying"][name] = {"median": distance.median().item(), "least": distance.min().item()}
-    result["inversion"] = inversion_table(generator, held, device, arguments.steps)
-    print(table(result))
-    if not arguments.print_only:
-        (WEIGHTS / "faces-64-evaluation.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        sheet(samples["0.7"][:48].float() / 255, columns=12).save(WEIGHTS / "faces-64-samples.png", optimize=True)
+    train, held = faces.load("train"), faces.load("held_out")
+    for name in options.part or PARTS:
+        print(f"measuring: {name}", flush=True)
+        measured = PARTS[name](load_face_generator(device), train, held, device, options)
+        result = read_result(path, weights)
+        result["made"] = {key: made[key] for key in ("images_seen", "hours", "recipe")}
+        result["machine"] = describe(device)
+        result[name] = measured
+        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if all(name in result for name in PARTS):
+        print(table(result))
         put_into_card(table(result), WEIGHTS / "README.md")
+        samples = draw_samples(load_face_generator(device), 48, 0.7, device)
+        sheet(samples.float() / 255, columns=12).save(WEIGHTS / "faces-64-samples.png", optimize=True)
 
 
 if __name__ == "__main__":

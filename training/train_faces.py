@@ -477,73 +477,6 @@ def warm_start(trainer: Trainer, folder: Path) -> None:
     trainer.seconds = settings["hours"] * 3600
 
 
-# ------------------------------------------------------------------------------------------------ what each trick gives
-
-
-def measure(device: torch.device, seconds: float = 15.0, compiled: bool = False) -> None:
-    """Print images per second of the whole training step, on random pictures, with and without each trick."""
-    import latentlib.models.stylegan as stylegan
-
-    images = torch.randint(0, 256, (512, 3, 64, 64), dtype=torch.uint8)
-    ready = {"growth": {16: 0, 32: 0}, "path_length_from": 10**9}
-
-    def fresh(reduced_precision=True, **changes):
-        return Trainer({**RECIPE, **ready, **changes}, images, device, reduced_precision)
-
-    def speed(trainer, seen=10**6):
-        trainer.images_seen = seen
-        trainer.augment_p = 0.2
-        trainer.step()
-        trainer.step()
-        done, begun = 0, time.perf_counter()
-        while time.perf_counter() - begun < seconds:
-            trainer.step()
-            done += trainer.recipe["batch"]
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return done / (time.perf_counter() - begun)
-
-    def upsample_first(trainer):
-        """The order of the layer's name in the paper, at four times the multiplications."""
-
-        class UpsamplingFirst(stylegan.SynthesisLayer):
-            def forward(self, x, w, noise="random"):
-                self.up = False
-                return super().forward(stylegan.upsample(x), w, noise)
-
-        for module in trainer.generator.modules():
-            if isinstance(module, stylegan.SynthesisLayer) and module.up:
-                module.__class__ = UpsamplingFirst
-        return trainer
-
-    def compile_both(trainer):
-        trainer.g, trainer.d = torch.compile(trainer.g), torch.compile(trainer.d)
-        return trainer
-
-    def contiguous(trainer):
-        trainer.generator.to(memory_format=torch.contiguous_format)
-        trainer.discriminator.to(memory_format=torch.contiguous_format)
-        return trainer
-
-    growing = {"growth": {16: 10**5, 32: 2 * 10**5}}
-    rows = [
-        ("as trained: 64 px, bf16, channels_last, convolution before the upsampling", lambda: speed(fresh())),
-        ("growing, at 16 px", lambda: speed(fresh(**growing), 0)),
-        ("growing, at 32 px", lambda: speed(fresh(**growing), 150_000)),
-        ("upsampling before the convolution", lambda: speed(upsample_first(fresh()))),
-        ("float32", lambda: speed(fresh(reduced_precision=False))),
-        ("weights not channels_last", lambda: speed(contiguous(fresh()))),
-        ("R1 every step instead of every 16", lambda: speed(fresh(r1_every=1))),
-        ("path-length regularisation every 8 steps", lambda: speed(fresh(path_length_from=0))),
-        ("path-length regularisation every 4 steps", lambda: speed(fresh(path_length_from=0, path_length_every=4))),
-    ]
-    if compiled:
-        rows.append(("torch.compile of both networks", lambda: speed(compile_both(fresh()))))
-    print(f"{device.type}, {torch.get_num_threads()} threads, batch {RECIPE['batch']}")
-    for name, run in rows:
-        print(f"| {name} | {run():.1f} |", flush=True)
-
-
 # ------------------------------------------------------------------------------------------------------ command line
 
 
@@ -569,6 +502,8 @@ def main(argv=None, images: torch.Tensor | None = None) -> None:
     arguments = parse(argv)
     device = pick_device(arguments.device)
     if arguments.measure:
+        from measure_speed import measure
+
         return measure(device, compiled=arguments.compiled)
     if "RANK" in os.environ:  # started by torchrun
         if device.type == "cuda":

@@ -1,0 +1,121 @@
+"""The evaluation measures what it says: each measure on pictures of which the answer is known."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+
+import evaluate_faces
+
+from latentlib.datasets import faces
+from latentlib.models.stylegan import Generator
+
+
+def smooth(count, seed, bright=0.5):
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 8, 8, generator=generator) * bright
+    return (torch.nn.functional.interpolate(coarse, size=64, mode="bilinear") * 255).byte()
+
+
+def test_wasserstein_distance_grows_with_the_difference():
+    generator = torch.Generator().manual_seed(0)
+    real, same, noisy = smooth(32, 1), smooth(32, 2), smooth(32, 3)
+    noisy = (noisy.float() + 40 * torch.randn(noisy.shape, generator=generator)).clamp(0, 255).byte()
+    near = evaluate_faces.sliced_wasserstein(real, same, generator)
+    far = evaluate_faces.sliced_wasserstein(real, noisy, generator)
+    assert set(near) == {64, 32, 16}
+    assert far[64] > 3 * near[64]
+    draws = evaluate_faces.wasserstein_draws([(real, same), (same, real)])
+    assert draws["mean"] == pytest.approx(np.mean([draws[size] for size in ("64", "32", "16")]))
+
+
+def test_a_copied_photo_is_found_mirrored_or_not():
+    train = smooth(20, 4)
+    queries = torch.cat([train[3:4], train[5:6].flip(3), smooth(1, 99)])
+    distance = evaluate_faces.nearest_distance(queries, train)
+    assert distance[:2].max() < 1e-3
+    assert distance[2] > 0.01
+
+
+def test_detectors_see_a_face_and_no_face():
+    cv2 = pytest.importorskip("cv2")
+    from matplotlib import cbook
+
+    hopper = faces.align(cbook.get_sample_data("grace_hopper.jpg"))
+    picture = (hopper.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    assert evaluate_faces.has_face_and_eyes(picture)[0]
+    blind = picture.copy()
+    blind[22:40] = cv2.blur(picture[22:40], (40, 9))  # no eyes left
+    assert not evaluate_faces.has_face_and_eyes(blind)[1]
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    assert evaluate_faces.has_face_and_eyes(noise) == (False, False)
+
+
+def test_inversion_finds_a_generated_picture_again():
+    torch.manual_seed(0)
+    generator = Generator(8, 6, 5, 2, {4: 8, 8: 8}).eval().requires_grad_(False)
+    generator.measure_w(500)
+    with torch.no_grad():
+        w = generator.mapping(torch.randn(2, 6))
+        target = generator.synthesis(w, noise=None)
+        start = generator.synthesis(generator.w_mean.expand(2, -1), noise=None)
+    for space in ("W", "W+"):
+        code = evaluate_faces.invert(generator, target, space, steps=60)
+        assert code.shape == ((2, 5) if space == "W" else (2, generator.num_ws, 5))
+        found = generator.synthesis(code, noise=None)
+        assert (found - target).square().mean() < 0.05 * (start - target).square().mean()
+
+
+def test_each_person_is_chosen_once_and_only_with_eyes():
+    held = faces.Faces(
+        torch.zeros(6, 3, 64, 64, dtype=torch.uint8),
+        torch.tensor([4, 4, 7, 7, 9, 9]),
+        torch.tensor([False, True, True, True, False, False]),
+    )
+    assert evaluate_faces.chosen_photos(held) == [1, 2]
+    assert evaluate_faces.chosen_photos(held, 1) == [1]
+
+
+def test_other_weights_keep_only_what_does_not_depend_on_them(tmp_path):
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps({"weights": "old", "real": {"a": 1}, "nearest": {"b": 2}}))
+    assert evaluate_faces.read_result(path, "old")["nearest"] == {"b": 2}
+    assert evaluate_faces.read_result(path, "new") == {"weights": "new", "real": {"a": 1}}
+    assert evaluate_faces.read_result(tmp_path / "none.json", "new") == {"weights": "new"}
+
+
+def test_table_goes_into_the_card(tmp_path):
+    card = tmp_path / "README.md"
+    card.write_text(f"before\n{evaluate_faces.BEGIN}\nold\n{evaluate_faces.END}\nafter\n")
+    for text in ("first", "second"):
+        evaluate_faces.put_into_card(text, card)
+    assert card.read_text() == f"before\n{evaluate_faces.BEGIN}\nsecond\n{evaluate_faces.END}\nafter\n"
+
+
+def test_the_shipped_table_is_the_shipped_measurement():
+    """The model card shows what evaluate_faces.py wrote about the weights that lie beside it."""
+    folder = evaluate_faces.WEIGHTS
+    result = json.loads((folder / "faces-64-evaluation.json").read_text(encoding="utf-8"))
+    checksums = json.loads((folder / "checksums.json").read_text())
+    assert result["weights"] == checksums["faces-64.safetensors"]["sha256"]
+    assert evaluate_faces.table(result) in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_parts_run_on_a_small_scale():
+    torch.manual_seed(0)
+    generator = Generator(channels={4: 8, 8: 8, 16: 4, 32: 4, 64: 4}).eval().requires_grad_(False)
+    train = faces.Faces(smooth(16, 1), torch.arange(16), torch.ones(16, dtype=torch.bool))
+    held = faces.Faces(smooth(4, 2), torch.arange(4), torch.ones(4, dtype=torch.bool))
+    options = argparse.Namespace(samples=2, steps=2)
+    device = torch.device("cpu")
+    inverted = evaluate_faces.measure_inversion(generator, train, held, device, options)
+    assert inverted["people"] == [0, 1, 2, 3]
+    assert inverted["W"]["psnr_least"] <= inverted["W"]["psnr_mean"] <= inverted["W"]["psnr_most"]
+    swd = evaluate_faces.measure_wasserstein(generator, train, held, device, options)
+    assert swd["pictures"] == 4
