@@ -27,3 +27,11 @@ def make_wheel():
         return path
 
     return make
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Let a fixture know, when it cleans up, whether its test failed."""
+    report = yield
+    item.failed = report.failed or getattr(item, "failed", False)
+    return report
