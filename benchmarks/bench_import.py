@@ -1,23 +1,32 @@
-"""How long a fresh Python takes to import each room of latentlib, beside ``import torch`` alone.
+"""How long a fresh Python takes to import each room of latentlib, beside ``import torch`` in the same process.
 
 Run by ``make bench`` or alone: ``python benchmarks/bench_import.py``. The aim: at most 0.25 s beyond torch's own.
 """
 
 from __future__ import annotations
 
+import json
 import pkgutil
 import statistics
 import subprocess
 import sys
-import time
 from typing import NamedTuple
 
-ROUNDS = 7
+ROUNDS = 3
 ALLOWED = 0.25  # seconds beyond torch
+
+TIMED = """
+import json, time
+start = time.perf_counter()
+import torch
+between = time.perf_counter()
+import {room}
+print(json.dumps([between - start, time.perf_counter() - between]))
+"""
 
 
 class Row(NamedTuple):
-    """One line of the table: seconds of the room, seconds of torch alone, and room / torch."""
+    """One line of the table: seconds of torch and the room, seconds of torch alone, and their ratio (1 is the least)."""
 
     name: str
     value: float
@@ -33,20 +42,22 @@ def rooms() -> list[str]:
 
 
 def run(rounds: int = ROUNDS) -> list[Row]:
-    """Median seconds from the start of a process to its end, rooms and torch taken turn by turn."""
-    times: dict[str, list[float]] = {name: [] for name in ("torch", *rooms())}
+    """The median of a few fresh processes for each room, taken turn by turn; the first turn fills the disk cache."""
+    times: dict[str, list[list[float]]] = {name: [] for name in rooms()}
     for turn in range(rounds + 1):
         for name, taken in times.items():
-            start = time.perf_counter()
-            # Rooms import torch too, so what a room costs is the difference to torch alone.
-            subprocess.run([sys.executable, "-c", f"import torch; import {name}"], check=True)
-            if turn:  # the first turn only fills the disk cache
-                taken.append(time.perf_counter() - start)
-    torch_alone = statistics.median(times.pop("torch"))
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    return [
-        Row(f"import {name}: s (peer: torch alone)", m, torch_alone, m / torch_alone) for name, m in medians.items()
-    ]
+            if turn == 0 and name != "latentlib.widgets":  # it imports most others
+                continue
+            command = [sys.executable, "-c", TIMED.format(room=name)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            if turn:
+                taken.append(json.loads(done.stdout.splitlines()[-1]))
+    rows = []
+    for name, taken in times.items():
+        torch_alone, beyond = (statistics.median(column) for column in zip(*taken, strict=True))
+        whole = torch_alone + beyond
+        rows.append(Row(f"import {name}: s (peer: torch alone)", whole, torch_alone, whole / torch_alone))
+    return rows
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
 # Okabe and Ito, "Color Universal Design" (2008): eight colours that people with any colour vision tell apart.
 PALETTE = {
     "blue": "#0072B2",
@@ -44,6 +42,7 @@ THINGS = {
 
 def style() -> None:
     """Set the course's look for every matplotlib figure made from now on; importing this room calls it."""
+    import matplotlib
     from cycler import cycler
 
     colours = [PALETTE[name] for name in ("blue", "orange", "green", "vermillion", "purple", "sky", "black")]

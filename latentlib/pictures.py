@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -188,6 +187,8 @@ def _fitting_scale(width: int, room: float) -> float:
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
     if size not in _FONTS:
+        import matplotlib  # it brings the font; imported only here, so that the widgets start faster
+
         _FONTS[size] = ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
     return _FONTS[size]
 
