@@ -15,7 +15,6 @@ import torch
 
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.reader import Reader
-from latentlib.models.vae import VAE
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
 CHECKSUMS = "checksums.json"
@@ -193,10 +192,11 @@ def load_furniture_autoencoder(
     return build(ConvAutoencoder(**settings["network"]), state, f"furniture-{code_size}", device)
 
 
-def load_furniture_walk(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> VAE:
-    """The VAE of 64×64 furniture with 16 numbers for walks; encode gives (mean, log_variance), walk on the means."""
+def load_furniture_walk(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> ConvAutoencoder:
+    """The autoencoder of 64×64 furniture with 16 numbers for walks. It learned as a VAE and encodes to its means, so
+    that codes of furniture are spread like a standard normal distribution."""
     state, settings = load_weights("furniture-walk", folder)
-    return build(VAE(**settings["network"]), state, "furniture-walk", device)
+    return build(ConvAutoencoder(**settings["network"]), state, "furniture-walk", device)
 
 
 def load_furniture_reader(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Reader:

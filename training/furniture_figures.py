@@ -1,11 +1,12 @@
 """What the shipped furniture models can do, measured on pictures that none of them has seen; on the CPU.
 
-Called by train_furniture.py; the result is data/weights/furniture-evaluation.json.
+Called by train_furniture.py; the results are data/weights/furniture-evaluation.json and the card furniture.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -97,7 +98,7 @@ def walking(pool: Callable[[int], tuple[Tensor, Tensor]], n: int = 48) -> dict:
     """
     model, reader = load_furniture_walk(), load_furniture_reader()
     images, factors = furniture.load(2000, seed=103)
-    mean = torch.cat([model.encode(part)[0] for part in images.split(500)])
+    mean = torch.cat([model.encode(part) for part in images.split(500)])
     decoded = torch.cat([model.decode(part) for part in mean.split(500)])
     figures = {"squared_error": (decoded - images).square().sum().item() / len(images)}
 
@@ -160,3 +161,44 @@ def nearest_render(pictures: Tensor, reader: torch.nn.Module, rounds: int = 8, t
 
 def rounded(figures: dict) -> dict:
     return {k: rounded(v) if isinstance(v, dict) else float(f"{v:.4g}") for k, v in figures.items()}
+
+
+def card(figures: dict, pool_size: int) -> str:
+    """The section of the model card, furniture.md: the figures in the text of furniture_card.md."""
+    shape = [name for name in furniture.FACTORS if name not in (*COLOUR, "kind")]
+    closer_rows = []
+    for name, row in figures["closer"].items():
+        shown = [f"{row['squared_error']:.1f}" if "squared_error" in row else "–"]
+        shown += [f"{row[k]:.3f}" for k in ("triples", "triples_same_view")]
+        shown += (
+            [f"{row['colour_r2']:.2f}", f"{sum(row['r2'][n] for n in shape) / len(shape):.2f}"]
+            if "r2" in row
+            else ["–"] * 2
+        )
+        closer_rows.append(f"| {name} | {' | '.join(shown)} |")
+    walk, read = figures["walk"], figures["reader"]
+    pairs = ("chair to table", "chair to chair")
+    off = {way: row["off_halfway"] for way, row in walk["chair to chair"].items() if "off_halfway" in row}
+    names = list(next(iter(off.values())))
+    return (
+        (Path(__file__).parent / "furniture_card.md")
+        .read_text()
+        .format(
+            pool=pool_size,
+            closer="\n".join(closer_rows),
+            walk="\n".join(
+                f"| {pair} | {way} | {row['to_stock']:.0f} | {row['to_render']:.0f} |"
+                for pair in pairs
+                for way, row in walk[pair].items()
+            ),
+            off_names=" | ".join(names),
+            off_line="---|" * (len(names) - 1) + "---",
+            off="\n".join(f"| {way} | {' | '.join(f'{row[n]:.2f}' for n in names)} |" for way, row in off.items()),
+            walk_error=f"{walk['squared_error']:.1f}",
+            kind_right=read["kind right"],
+            arms_right=read["arms right"],
+            reader_names=" | ".join(furniture.FACTORS),
+            reader_line="---|" * (len(furniture.FACTORS) - 1) + "---",
+            reader=" | ".join(f"{read[n]:.3f}" for n in furniture.FACTORS),
+        )
+    )
