@@ -149,10 +149,10 @@ def test_shipped_faces_load_without_a_network(monkeypatch):
 
 def test_every_shipped_file_is_listed_described_and_small():
     listed = json.loads((checkpoints.WEIGHTS / "checksums.json").read_text())
-    card = (checkpoints.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    card = "".join(path.read_text(encoding="utf-8") for path in checkpoints.WEIGHTS.glob("*.md"))
     files = sorted(path.name for path in checkpoints.WEIGHTS.glob("*.safetensors"))
     assert files == sorted(listed)
     for name in files:
         load_weights(name.removesuffix(".safetensors"))
-        assert name in card, f"{name} is not described in data/weights/README.md"
+        assert name in card, f"{name} is not described in a model card beside it"
         assert listed[name]["bytes"] < 12e6

@@ -114,8 +114,9 @@ def test_parts_run_on_a_small_scale():
     held = faces.Faces(smooth(4, 2), torch.arange(4), torch.ones(4, dtype=torch.bool))
     options = argparse.Namespace(samples=2, steps=2)
     device = torch.device("cpu")
-    inverted = evaluate_faces.measure_inversion(generator, train, held, device, options)
-    assert inverted["people"] == [0, 1, 2, 3]
-    assert inverted["W"]["psnr_least"] <= inverted["W"]["psnr_mean"] <= inverted["W"]["psnr_most"]
+    for part in ("inversion-w", "inversion-w-plus"):
+        inverted = evaluate_faces.PARTS[part](generator, train, held, device, options)
+        assert inverted["people"] == [0, 1, 2, 3]
+        assert inverted["psnr_least"] <= inverted["psnr_mean"] <= inverted["psnr_most"]
     swd = evaluate_faces.measure_wasserstein(generator, train, held, device, options)
     assert swd["pictures"] == 4
