@@ -26,7 +26,7 @@ print(json.dumps([between - start, time.perf_counter() - between]))
 
 
 class Row(NamedTuple):
-    """One line of the table: seconds of torch and the room, seconds of torch alone, and their ratio (1 is the least)."""
+    """One line of the table: seconds of torch and the room, seconds of torch alone, their ratio (1 is the least)."""
 
     name: str
     value: float
