@@ -22,6 +22,7 @@ THINGS = {
     "pca": "orange",
     "autoencoder": "blue",
     "vae": "green",
+    "your run": "sky",
     "denoising autoencoder": "purple",
     "pixels": "vermillion",
     "cross-fade": "vermillion",
