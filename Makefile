@@ -9,7 +9,7 @@ help:
 	@echo "make lab                              open the course in JupyterLab"
 	@echo "make test                             style, unit tests, every notebook, the browser tests"
 	@echo "make run [PARAMS=\"fast=True seed=1\"]  run the course, write build/index.html, print time and memory"
-	@echo "make bench                            speed, each figure beside a peer's"
+	@echo "make bench [NAMES=\"fit furniture\"]    speed, each figure beside that of a peer"
 	@echo "make refresh [NOTEBOOK=notebooks/...] run notebooks in place, as they are committed"
 	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges and set-up cells"
 
@@ -26,7 +26,7 @@ run: setup
 	@$(VENV_PYTHON) tools/run_course.py $(PARAMS)
 
 bench: setup
-	@$(VENV_PYTHON) benchmarks/run.py
+	@$(VENV_PYTHON) benchmarks/run.py $(NAMES)
 
 refresh: setup
 	@$(VENV_PYTHON) tools/refresh.py $(NOTEBOOK)

@@ -1,0 +1,50 @@
+"""Every benchmark of this folder in one table: `make bench`, or `python benchmarks/run.py [fit furniture ...]`.
+
+Each bench_NAME.py has run(), which gives rows (name, value, peer, ratio); its peer was measured in the same run, so the
+ratio means something on a machine that is busy with other things, while value and peer alone may not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def names() -> list[str]:
+    return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
+
+
+def line(row) -> str:
+    """One row of the table; four significant digits say enough."""
+    return f"{row.name:72} {row.value:>12,.4g} {row.peer:>12,.4g} {row.ratio:>8.2f}"
+
+
+def main(arguments: list[str]) -> int:
+    unknown = sorted(set(arguments) - set(names()))
+    if unknown:
+        print(f"bench: there is no {', '.join(unknown)}; there are {', '.join(names())}")
+        return 2
+    sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+    from latentlib import device
+
+    print(device.describe(device.pick_device()))
+    print(f"\n{'what':72} {'value':>12} {'peer':>12} {'ratio':>8}", flush=True)
+    failed = []
+    for name in arguments or names():
+        start = time.perf_counter()
+        try:
+            for row in importlib.import_module(f"bench_{name}").run():
+                print(line(row), flush=True)
+        except Exception as error:  # the other figures are still worth having
+            failed.append(name)
+            print(f"{name} failed: {type(error).__name__}: {error}", flush=True)
+        print(f"  ({name}: {time.perf_counter() - start:.0f} s)", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
