@@ -239,6 +239,17 @@ class TestPlots:
         for drawn, name in ((curves, "pca"), (curves, "autoencoder"), (bars, "pixels")):
             assert (drawn == rgb[name]).all(-1).any(), name
 
+    def test_grouped_bars_have_a_bar_for_each_number(self, published):
+        groups = {"2 numbers": {"PCA": 0.5, "something": 0.25}, "10 numbers": {"PCA": 1.0, "something": 0.75}}
+        plots.grouped_bars(groups, alt="Two groups", xlabel="share", mark=("chance", 0.5))
+        ((data, _),) = published
+        orange = tuple(int(plots.colour("pca")[i : i + 2], 16) for i in (1, 3, 5))
+        rows = (picture(data) == orange).all(-1).sum(1)
+        lengths = rows[rows > 50]  # the legend's patch is shorter
+        assert lengths.max() == pytest.approx(2 * np.percentile(lengths, 25), rel=0.02)
+        with pytest.raises(ValueError, match="same series"):
+            plots.grouped_bars({"a": {"PCA": 1}, "b": {"autoencoder": 1}}, alt="x", xlabel="share")
+
     def test_one_thing_one_colour(self):
         assert plots.colour("PCA") == plots.PALETTE["orange"]
         assert plots.colour("blue") == plots.PALETTE["blue"]
