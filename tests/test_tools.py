@@ -175,7 +175,7 @@ def test_the_course_runs_and_a_failing_notebook_stops_no_other(build, tmp_path, 
         r"00_bad .* 60 s .* 1\.5 GB   FAILED\n    cell \d \(In \[4\]\): ZeroDivisionError: division by zero", said
     )
     measured = re.search(r"01_good .* (\d\.\d\d) GB    1\.5 GB   fits", said)
-    assert 0.2 < float(measured[1]) < 0.5
+    assert 0.17 < float(measured[1]) < 0.5  # the block of 0.15 GB and a bare kernel
     executed = nbformat.read(build / "01_good.ipynb", as_version=4)
     assert executed.cells[3].outputs[0].text == "seed 3 True\n"
     assert len(executed.cells) == 5  # title, parameters, injected parameters, two cells; the probe is gone

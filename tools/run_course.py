@@ -74,7 +74,7 @@ def known_parameters(notebook: nbformat.NotebookNode) -> set[str]:
     return {target.id for line in body if isinstance(line, ast.Assign) for target in line.targets}
 
 
-def run(path: Path, parameters: dict[str, object], build: Path = BUILD) -> Result:
+def run(path: Path, parameters: dict[str, object], build: Path) -> Result:
     """Execute one notebook into `build`, watch its kernel's memory, and say where it failed if it did."""
     result = Result(path, output=build / path.name)
     notebook = nbformat.read(path, as_version=4)
@@ -91,6 +91,7 @@ def run(path: Path, parameters: dict[str, object], build: Path = BUILD) -> Resul
                 parameters=wanted,
                 cwd=str(path.parent),
                 kernel_name="python3",
+                language="python",
                 progress_bar={"desc": path.stem, "leave": False},
             )
         except PapermillExecutionError as error:
@@ -154,7 +155,7 @@ def main(arguments: list[str]) -> int:
     BUILD.mkdir(exist_ok=True)
     results = []
     for path in paths:
-        results.append(run(path, parameters))
+        results.append(run(path, parameters, BUILD))
         print(table(results[-1:]).partition("\n")[2], flush=True)
     page = gallery.write(results, BUILD, parameters)
     print(f"\n{table(results)}\n\nGallery: {page}")
