@@ -6,7 +6,7 @@ VENV_PYTHON := .venv/bin/python
 .PHONY: help setup lab test run bench refresh badges
 
 help:
-	@echo "make lab                              open the course in JupyterLab"
+	@echo "make lab [ARGS=\"--port=9999\"]           open the course in JupyterLab"
 	@echo "make test                             style, unit tests, every notebook, the browser tests"
 	@echo "make run [PARAMS=\"fast=True seed=1\"]  run the course, write build/index.html, print time and memory"
 	@echo "make bench [NAMES=\"fit furniture\"]    speed, each figure beside that of a peer"
@@ -17,7 +17,7 @@ setup:
 	@$(PYTHON) tools/setup.py
 
 lab: setup
-	@$(VENV_PYTHON) tools/lab.py
+	@$(VENV_PYTHON) tools/lab.py $(ARGS)
 
 test: setup
 	@$(VENV_PYTHON) tools/check.py
