@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -238,16 +239,17 @@ def curves(
     """
     checked_alt(alt)
     fig, ax = figure(7.0, 4.0)
+    shades = _shades(series)
     for name, values in series.items():
-        known = {"color": colour(name)} if name.lower() in THINGS else {}
-        (line,) = ax.plot(x, [float(v) for v in values], marker="o", **known)
+        ax.plot(x, [float(v) for v in values], marker="o", color=shades[name])
         ax.annotate(
             name, (x[-1], float(values[-1])), xytext=(8, 0), textcoords="offset points", va="center",
-            color=line.get_color(), weight="bold",
+            color=shades[name], weight="bold",
         )  # fmt: skip
     for name, height in (marks or {}).items():
         ax.axhline(height, color="black", linestyle="--", linewidth=1.2)
-        ax.annotate(name, (x[0], height), xytext=(0, 4), textcoords="offset points", fontsize=11)
+        end = max((0, -1), key=lambda i: min(abs(float(v[i]) - height) for v in series.values()))  # away from curves
+        ax.annotate(name, (x[end], height), (0, 4), textcoords="offset points", ha="right" if end else "left")
     if log:
         ax.set_xscale("log")
         ax.set_xticks(list(x), [f"{value:g}" for value in x])
@@ -301,12 +303,9 @@ def grouped_bars(
     series = list(next(iter(values.values())))
     if any(list(group) != series for group in values.values()):
         raise ValueError(f"every group needs the same series in the same order: {', '.join(series)}")
-    taken = [colour(name) for name in series if name.lower() in THINGS]
-    free = [shade for name, shade in PALETTE.items() if shade not in taken and name != "yellow"]
     fig, ax = figure(7.4, 1.2 + len(values) * (0.27 * len(series) + 0.1))
     middles, step = np.arange(len(values)), 0.82 / len(series)
-    for k, name in enumerate(series):
-        shade = colour(name) if name.lower() in THINGS else free.pop(0)
+    for k, (name, shade) in enumerate(_shades(series).items()):
         numbers = [float(group[name]) for group in values.values()]
         places = middles + (k - (len(series) - 1) / 2) * step
         ax.bar_label(ax.barh(places, numbers, height=step * 0.9, color=shade, label=name), fmt="%.2f", padding=3)
@@ -316,8 +315,16 @@ def grouped_bars(
     if mark is not None:
         ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2, label=mark[0])
     ax.set_xlabel(xlabel)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    fig.legend(loc="outside upper left", ncols=2)
     show(fig, alt)
+
+
+def _shades(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: that of the thing where it has one, else one that none of the others has."""
+    known = {name: colour(name) for name in names if name.lower() in THINGS}
+    spare = [PALETTE[k] for k in ("sky", "purple", "green", "black", "orange", "vermillion", "blue")]
+    free = cycle([shade for shade in spare if shade not in known.values()])
+    return {name: known.get(name) or next(free) for name in names}
 
 
 def _array(tensor: Tensor) -> np.ndarray:
