@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import platform
@@ -24,7 +25,7 @@ COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh")
 THIS = platform.python_version()
 
 
-def text(name: str) -> str:
+def text(name: str | Path) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
@@ -107,6 +108,21 @@ def test_the_makefile_has_the_commands_and_readme_names_them():
     tools = set(re.findall(r"tools[/\\](\w+)\.py", makefile + readme))
     assert {"setup", "lab", "check"} <= tools
     assert [tool for tool in tools if not (ROOT / "tools" / f"{tool}.py").is_file()] == []
+
+
+def test_widgets_bring_their_scripts_along():
+    """No address and no import: what the browser runs comes from the package, also without a network."""
+    scripts = [*(ROOT / "latentlib").glob("*.js"), *(ROOT / "latentlib").glob("*.css")]
+    assert scripts
+    for path in scripts:
+        assert not re.search(r"https?://(?!www\.w3\.org)|^\s*import\b|@import|\bimport\(", text(path), re.M), path.name
+
+
+def test_the_code_is_written_for_the_oldest_python():
+    assert 'requires-python = ">=3.10"' in text("pyproject.toml")
+    assert 'target-version = "py310"' in text("pyproject.toml")
+    for path in [*(ROOT / "latentlib").rglob("*.py"), *(ROOT / "tools").glob("*.py")]:
+        ast.parse(text(path), feature_version=(3, 10))
 
 
 # --- the first half of the script, for old Pythons -------------------------------------------------------------------
