@@ -148,6 +148,18 @@ def test_bfloat16_learns_as_well():
     assert fit(model(), pictures(), epochs=20, batch_size=16, amp=True).train_loss[-1] == pytest.approx(full, rel=0.1)
 
 
+def test_a_notebook_shows_a_bar_and_keeps_a_text_in_its_place(monkeypatch):
+    from tqdm.notebook import tqdm_notebook
+
+    shown = []
+    monkeypatch.setattr("tqdm.auto.tqdm", tqdm_notebook)
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    fit(model(), pictures(), epochs=3, batch_size=32)
+    assert len(shown) == 1
+    assert shown[0]["application/vnd.jupyter.widget-view+json"]["model_id"]
+    assert shown[0]["text/plain"].endswith("| 3 epochs")
+
+
 def test_a_loss_that_is_no_number_is_reported_at_once():
     images = pictures()
     images[3, 0, 0, 0] = float("nan")
