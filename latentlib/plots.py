@@ -322,7 +322,7 @@ def grouped_bars(
 def _shades(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name: that of the thing where it has one, else one that none of the others has."""
     known = {name: colour(name) for name in names if name.lower() in THINGS}
-    spare = [PALETTE[k] for k in ("sky", "purple", "green", "black", "orange", "vermillion", "blue")]
+    spare = [PALETTE[k] for k in ("green", "purple", "sky", "black", "orange", "vermillion", "blue")]
     free = cycle([shade for shade in spare if shade not in known.values()])
     return {name: known.get(name) or next(free) for name in names}
 
