@@ -61,9 +61,8 @@ class PictureSlider(ipywidgets.VBox):
         """Draw the picture again; an error becomes one sentence below the picture, which stays as it was."""
         try:
             self.image.value = self._png()
-        except (
-            Exception
-        ) as error:  # the learner's own function may raise anything, and a callback's errors show nowhere
+        # The learner's own function may raise anything, and an error in a callback shows nowhere else.
+        except Exception as error:
             self._say(error)
         else:
             self._say()
