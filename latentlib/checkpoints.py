@@ -193,7 +193,7 @@ def load_furniture_autoencoder(
 
 
 def load_furniture_walk(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> ConvAutoencoder:
-    """The autoencoder of 64×64 furniture with 16 numbers for walks. It learned as a VAE and encodes to its means, so
+    """The autoencoder of 64×64 furniture with 32 numbers for walks. It learned as a VAE and encodes to its means, so
     that codes of furniture are spread like a standard normal distribution."""
     state, settings = load_weights("furniture-walk", folder)
     return build(ConvAutoencoder(**settings["network"]), state, "furniture-walk", device)

@@ -62,8 +62,9 @@ def test_a_size_that_is_not_shipped_gets_one_sentence():
 def test_the_walk_model_rebuilds_unseen_furniture(unseen):
     model, images = checkpoints.load_furniture_walk(), unseen.images
     codes = model.encode(images)
-    assert codes.shape == (200, 16)
-    assert ((codes.std(0) > 0.5) & (codes.std(0) < 1.5)).all()
+    assert codes.shape == (200, model.code_size)
+    assert (codes.std(0) < 1.5).all()  # spread like a standard normal distribution, or not used
+    assert (codes.std(0) > 0.5).sum() >= 12  # one for each factor
     error = (model.decode(codes) - images).square().flatten(1).sum(1).mean()
     assert error < 0.3 * (images.mean(0) - images).square().flatten(1).sum(1).mean()
 

@@ -21,6 +21,7 @@ from latentlib.checkpoints import (
 from latentlib.datasets import furniture
 
 SIZES = (64, 32, 16, 8, 4, 2)
+STOCK = 8192
 COLOUR = ("red", "green", "blue")
 
 
@@ -90,7 +91,7 @@ def reading(n: int = 4000) -> dict:
     return rounded(figures)
 
 
-def walking(pool: Callable[[int], tuple[Tensor, Tensor]], n: int = 48) -> dict:
+def walking(pool: Callable[[int], tuple[Tensor, Tensor]], n: int = 32) -> dict:
     """From chair to table, and from chair to chair: halfway along the path of codes and halfway through a cross-fade.
 
     Distances are squared errors summed over the pixels. to_stock: to the nearest of the pictures in the pool.
@@ -102,7 +103,7 @@ def walking(pool: Callable[[int], tuple[Tensor, Tensor]], n: int = 48) -> dict:
     decoded = torch.cat([model.decode(part) for part in mean.split(500)])
     figures = {"squared_error": (decoded - images).square().sum().item() / len(images)}
 
-    stock = pool(64)[0]
+    stock = pool(64)[0][:STOCK]
     chairs, tables = (factors[:, 0] == kind for kind in (0, 1))
     pairs = {"chair to table": (chairs, tables), "chair to chair": (chairs, chairs)}
     for name, (here, there) in pairs.items():
@@ -140,7 +141,7 @@ def nearest_in(stock: Tensor, pictures: Tensor) -> Tensor:
     return best
 
 
-def nearest_render(pictures: Tensor, reader: torch.nn.Module, rounds: int = 8, tries: int = 16) -> Tensor:
+def nearest_render(pictures: Tensor, reader: torch.nn.Module, rounds: int = 8, tries: int = 8) -> Tensor:
     """Squared distance to the best render found: random changes to the best factors so far, smaller in each round."""
     generator = torch.Generator().manual_seed(0)
     best = torch.full((len(pictures),), float("inf"))
@@ -185,6 +186,7 @@ def card(figures: dict, pool_size: int) -> str:
         .read_text()
         .format(
             pool=pool_size,
+            stock=STOCK,
             closer="\n".join(closer_rows),
             walk="\n".join(
                 f"| {pair} | {way} | {row['to_stock']:.0f} | {row['to_render']:.0f} |"
