@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 from badges import setup_cell
-from course import ROOT, lessons, setting
+from course import ROOT, setting
 from latentlib import launch
 
 REVISION = setting("revision")
@@ -105,8 +105,8 @@ def installed(python: Path) -> dict[str, str]:
 
 def test_a_notebook_alone_fetches_the_course_and_installs_only_what_is_missing(python, environment, tmp_path):
     before = installed(python)
-    notebook = tmp_path / lessons()[0].name
-    shutil.copy(lessons()[0], notebook)
+    notebook = tmp_path / "00_start_here.ipynb"
+    shutil.copy(ROOT / "notebooks" / notebook.name, notebook)
     for attempt in ("first", "second"):
         run = subprocess.run(
             [python, "-c", RUN, notebook], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -136,7 +136,7 @@ def cell_in(folder: Path, **settings: str) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize("folder", ["", "notebooks", "notebooks/solutions"])
+@pytest.mark.parametrize("folder", ["", "notebooks", "docs/nbconvert/latent"])
 def test_in_a_clone_it_needs_neither_git_nor_network(folder):
     done = cell_in(ROOT / folder, PATH="")
     assert (done.returncode, done.stdout) == (0, "Ready: the course is here, nothing to install\n"), done.stderr

@@ -34,7 +34,7 @@ def _one(process: psutil.Process) -> float:
 
 
 class KernelWatch:
-    """``with KernelWatch() as watch: ...`` then ``watch.peak_mb``: the largest kernel that this process started."""
+    """``with KernelWatch() as watch: ...`` then ``watch.peak_mb``: the largest process that was started inside."""
 
     def __init__(self, every: float = 0.05):
         self.every, self.peak_mb = every, 0.0
@@ -42,6 +42,7 @@ class KernelWatch:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> KernelWatch:
+        self._others = {child.pid for child in psutil.Process().children()}
         self._thread.start()
         return self
 
@@ -52,4 +53,5 @@ class KernelWatch:
     def _watch(self) -> None:
         while not self._stop.wait(self.every):
             for child in psutil.Process().children():
-                self.peak_mb = max(self.peak_mb, held_mb(child.pid))
+                if child.pid not in self._others:
+                    self.peak_mb = max(self.peak_mb, held_mb(child.pid))
