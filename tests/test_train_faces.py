@@ -141,6 +141,21 @@ def test_a_restored_run_is_the_same_run(tmp_path):
     assert second.recipe["growth"] == {8: 24}
 
 
+def test_without_noise_the_same_w_is_the_same_picture(tmp_path):
+    """A run that began with noise can go on without: the maps are silenced, and stay so."""
+    noisy = tiny(noise=True)
+    for _ in range(2):
+        noisy.step()
+    train_faces.save_atomically(noisy.state(), tmp_path / "checkpoint.pt")
+    silent = tiny()
+    silent.restore(train_faces.read_checkpoint(tmp_path / "checkpoint.pt", torch.device("cpu")))
+    silent.step()
+    z = torch.randn(2, 8)
+    assert not torch.equal(noisy.generator(z), noisy.generator(z))
+    for network in (silent.generator, silent.ema):
+        assert torch.equal(network(z), network(z, noise=None))
+
+
 def test_recipe_is_in_the_checkpoint(tmp_path):
     trainer = tiny(r1=3.25)
     train_faces.save_atomically(trainer.state(), tmp_path / "checkpoint.pt")
@@ -194,6 +209,7 @@ def test_export_and_warm_start(tmp_path):
     z = torch.randn(4, 8)
     assert torch.allclose(generator(z, noise=None), trainer.ema(z, noise=None), atol=0.02)
     assert generator.w_covariance.diagonal().min() > 0
+    assert (tmp_path / "faces-64-samples.png").stat().st_size > 1000
     settings = load_weights("faces-64", tmp_path)[1]
     assert settings["images_seen"] == 32
     assert settings["recipe"]["r1"] == TINY["r1"]

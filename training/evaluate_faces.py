@@ -1,7 +1,8 @@
 """Measure the shipped face generator: how real, how varied, is it copying, does it find people it has never seen?
 
-python training/evaluate_faces.py           prints a table, writes data/weights/faces-64-evaluation.json and the
-                                            sample sheet, and puts the table into the model card (needs LFW)
+python training/evaluate_faces.py                    prints a table, writes data/weights/faces-64-evaluation.json
+                                                     and puts the table into the model card (needs LFW)
+python training/evaluate_faces.py --part detectors   only that part; the others stay as they were
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -17,10 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from train_faces import sheet
 
 from latentlib.checkpoints import WEIGHTS, load_face_discriminator, load_face_generator, load_weights
 from latentlib.datasets import faces
@@ -366,8 +362,6 @@ def main() -> None:
     if all(name in result for name in PARTS):
         print(table(result))
         put_into_card(table(result), WEIGHTS / "README.md")
-        samples = draw_samples(load_face_generator(device), 48, 0.7, device)
-        sheet(samples.float() / 255, columns=12).save(WEIGHTS / "faces-64-samples.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ RECIPE = {
     "path_length_every": 8,
     "path_length_from": 60_000,  # images seen; at first it only costs
     "style_mixing": 0.9,
+    "noise": False,  # True: random noise maps, as in the paper; without them all detail must come from w
     "ema_half_life": 10_000,  # images
     "ema_ramp": 0.05,  # the half-life is at most this share of the images seen
     "augment_target": 0.6,  # ADA: the mean sign of the discriminator's answers to photos
@@ -69,16 +70,16 @@ def runs_folder() -> Path:
 class TrainedGenerator(nn.Module):
     """Generator with style mixing, and path lengths beside the pictures: one forward, as replicas want."""
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: Generator, noise: bool):
         super().__init__()
-        self.generator = generator
+        self.generator, self.noise = generator, "random" if noise else None
 
     def forward(self, z, other_z, crossover, resolution, path_lengths: bool):
         """crossover: (n,) the layer at which each picture changes from the w of z to that of other_z."""
         w, other = self.generator.mapping(torch.cat([z, other_z])).float().chunk(2)
         layer = torch.arange(self.generator.num_ws, device=z.device)[None, :, None]
         ws = torch.where(layer < crossover[:, None, None], w[:, None], other[:, None])
-        image = self.generator.synthesis(ws, resolution=resolution)
+        image = self.generator.synthesis(ws, self.noise, resolution)
         if not path_lengths:
             return image, None
         # How far a random change of the picture is from w (StyleGAN2, section 3.2).
@@ -168,7 +169,7 @@ class Trainer:
         discriminator = GrowingDiscriminator(Discriminator(size, channels), recipe["growth"])
         self.discriminator = discriminator.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.g = self._replicate(TrainedGenerator(self.generator))
+        self.g = self._replicate(TrainedGenerator(self.generator, recipe["noise"]))
         self.d = self._replicate(self.discriminator)
         every = recipe["r1_every"]
         self.g_optimizer = self._adam(self.generator, 1.0)
@@ -314,6 +315,11 @@ class Trainer:
             optimizer.param_groups[0]["lr"] = self.recipe["learning_rate"] * ratio  # the recipe may have been changed
         self.images_seen, self.seconds, self.augment_p = state["images_seen"], state["seconds"], state["augment_p"]
         self.path_mean = state["path_mean"].to(self.device)
+        if not self.recipe["noise"]:  # a run that began with noise goes on without
+            for network in (self.generator, self.ema):
+                for name, parameter in network.named_parameters():
+                    if name.endswith("noise_strength"):
+                        parameter.detach().zero_()
 
     def agreed(self, over: bool) -> bool:
         """Whether any process wants to stop: all must stop after the same step."""
@@ -442,7 +448,7 @@ def draw(trainer: Trainer, folder: Path) -> None:
 
 
 def export(state: dict, folder: Path) -> None:
-    """Ship a checkpoint: the averaged generator with the centre of its w, and the discriminator, in half precision."""
+    """Ship a checkpoint: the averaged generator with the centre of its w, the discriminator, and a sheet of samples."""
     from latentlib.checkpoints import save_weights
 
     recipe = state["recipe"]
@@ -459,6 +465,10 @@ def export(state: dict, folder: Path) -> None:
     statistics = ("w_mean", "w_covariance")
     save_weights("faces-64", generator, {"network": generator.settings, **made}, folder, statistics)
     save_weights("faces-64-discriminator", discriminator, {"network": discriminator.settings, **made}, folder)
+    with torch.no_grad():
+        z = torch.randn(48, recipe["z_dim"], generator=torch.Generator().manual_seed(3))
+        pictures = generator(z, truncation=0.7, noise="fixed").div(2).add(0.5).clamp(0, 1)
+    sheet(pictures, columns=12).save(folder / "faces-64-samples.png", optimize=True)
 
 
 def warm_start(trainer: Trainer, folder: Path) -> None:
@@ -489,6 +499,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="pictures a step, over all processes")
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--r1", type=float, help="weight of the gradient penalty")
+    parser.add_argument("--noise", action=argparse.BooleanOptionalAction, help="random noise maps in the generator")
     parser.add_argument("--growth", type=json.loads, help='such as \'{"16": 24000, "32": 80000}\'')
     parser.add_argument("--warm-start", type=Path, metavar="FOLDER", help="begin from shipped weights")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the last checkpoint's weights and stop")
@@ -519,7 +530,8 @@ def main(argv=None, images: torch.Tensor | None = None) -> None:
                 raise Stop(f"there is no checkpoint at {path} to export")
             return export(state, arguments.export)
         recipe = dict(state["recipe"] if state else RECIPE)
-        for name in ("images", "batch", "learning_rate", "r1"):
+        recipe.setdefault("noise", True)  # runs older than the choice had it
+        for name in ("images", "batch", "learning_rate", "r1", "noise"):
             if getattr(arguments, name) is not None:
                 recipe[name] = getattr(arguments, name)
         if arguments.growth is not None:
