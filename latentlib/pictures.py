@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 PAGE_WIDTH = 900  # pixels: what a laptop shows without scrolling
+LARGE = 50_000  # bytes: a stored picture beyond this gets a palette
 
 
 def publish(png: bytes, alt: str) -> None:
@@ -92,9 +93,17 @@ def show_images(
 ) -> None:
     """Show pictures in a grid, as ``to_png`` draws it, with alt text."""
     checked_alt(alt)
+    sheet = _grid(to_uint8(images), scale, columns, titles, rows, gap)
+    png = _compact(sheet)
+    if len(png) > LARGE:  # a notebook has little room: 256 well-chosen colours take half as much, and look the same
+        png = _compact(sheet.quantize(256, dither=Image.Dither.NONE))
+    publish(png, alt)
+
+
+def _compact(sheet: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    _grid(to_uint8(images), scale, columns, titles, rows, gap).save(buffer, format="png", optimize=True)
-    publish(buffer.getvalue(), alt)
+    sheet.save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
 
 
 def film_strip(

@@ -95,6 +95,18 @@ class TestShow:
 
 
 class TestPixels:
+    def test_a_large_picture_is_stored_with_a_palette_and_looks_the_same(self, published):
+        x = torch.linspace(0, 1, 64)
+        images = torch.stack([x.expand(64, 64), x[:, None].expand(64, 64), x.flip(0).expand(64, 64)]).repeat(
+            20, 1, 1, 1
+        )
+        images = (images + 0.05 * torch.rand(images.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+        plots.show_images(images, "Colours with noise", columns=10)
+        ((data, _),) = published
+        assert len(base64.b64decode(data["image/png"])) < 0.7 * len(plots.to_png(images, columns=10))
+        true = decoded(plots.to_png(images, columns=10)).astype(int)
+        assert abs(picture(data).astype(int) - true).mean() < 12
+
     def test_to_uint8_clamps_and_gives_colour(self):
         images = torch.tensor([-1.0, 0.0, 0.5, 2.0, float("nan")]).reshape(1, 1, 1, 5)
         assert plots.to_uint8(images)[0, 0, :, 0].tolist() == [0, 0, 128, 255, 0]
