@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK = 2**24  # numbers in one block of distances: 64 MB in float32
+CHUNK = 2**22  # numbers in one block of distances: 16 MB in float32
 EXACT = 2048  # numbers in a code, or codes, up to which a principal component analysis is solved exactly
 
 # --- walking
@@ -226,7 +226,7 @@ def principal_directions(codes: Tensor, k: int) -> Principal:
         raise ValueError(f"k must be from 1 to {min(n, d)}, the smaller of codes and numbers in a code; got {k}")
     mean = codes.mean(0)
     if d <= EXACT:  # the covariance is small: add it up exactly, part by part, whatever the number of codes
-        parts = (_double(rows - mean) for rows in codes.split(8192))
+        parts = (_double(rows - mean) for rows in codes.split(2048))
         squares, vectors = torch.linalg.eigh(sum(part.T @ part for part in parts))
         squares, directions = squares.flip(0)[:k], vectors.T.flip(0)[:k]
     elif n <= EXACT:
