@@ -8,6 +8,7 @@ import platform
 import random
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -105,10 +106,12 @@ def peak_memory_mb() -> float | None:
         except ImportError:
             return None
         return psutil.Process().memory_info().peak_wset / 1e6
+    if sys.platform.startswith("linux"):  # getrusage would count the memory of the process that started this one
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def describe(device: torch.device | str) -> str:

@@ -43,6 +43,7 @@ class KernelWatch:
 
     def __enter__(self) -> KernelWatch:
         self._others = {child.pid for child in psutil.Process().children()}
+        self._own = psutil.Process().cmdline()
         self._thread.start()
         return self
 
@@ -53,5 +54,12 @@ class KernelWatch:
     def _watch(self) -> None:
         while not self._stop.wait(self.every):
             for child in psutil.Process().children():
-                if child.pid not in self._others:
+                if child.pid not in self._others and self._has_begun(child):
                     self.peak_mb = max(self.peak_mb, held_mb(child.pid))
+
+    def _has_begun(self, child: psutil.Process) -> bool:
+        """False for a fork that is not yet the program it will be: until then its memory is that of this process."""
+        try:
+            return child.cmdline() != self._own
+        except psutil.Error:
+            return False
