@@ -3,6 +3,8 @@
 Run by ``make bench`` or alone: ``python benchmarks/bench_fit.py``. Same model, batch size, optimiser and number of
 steps for all; the peers take turns, and each figure is the median of the rounds. It needs MNIST (LATENTLIB_DATA, or the
 cache). The aims: 0.9 of the floor, 4 times the plain loop, at the same test loss.
+
+In a row the ratio is peer / value, so that more is better.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ import io
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
+from rows import Row
 
 from latentlib.datasets import cache_folder, data_folder, digits
 from latentlib.device import Stopwatch, autocast, pick_device
@@ -23,15 +25,6 @@ from latentlib.training import evaluate, fit, squared_error
 
 ROUNDS = 5
 BATCH, RATE = 256, 1e-3
-
-
-class Row(NamedTuple):
-    """One line of the table: ratio is peer / value, so that more is better."""
-
-    name: str
-    value: float
-    peer: float
-    ratio: float
 
 
 def new_model(device: torch.device) -> Autoencoder:

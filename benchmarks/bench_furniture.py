@@ -1,28 +1,21 @@
 """Furniture pictures a second: whole batches beside the same pictures drawn one by one by the same code.
 
 Run by ``make bench`` or alone: ``python benchmarks/bench_furniture.py``.
+
+In a row the ratio is value / peer, so that more is better.
 """
 
 from __future__ import annotations
 
 import statistics
-from typing import NamedTuple
 
 import torch
+from rows import Row
 
 from latentlib.datasets import furniture
 from latentlib.device import Stopwatch, pick_device
 
 ROUNDS, BATCH, ONE_BY_ONE = 7, 384, 24
-
-
-class Row(NamedTuple):
-    """One line of the table: ratio is value / peer, so that more is better."""
-
-    name: str
-    value: float
-    peer: float
-    ratio: float
 
 
 def run() -> list[Row]:

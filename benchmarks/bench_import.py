@@ -1,6 +1,8 @@
 """How long a fresh Python takes to import each room of latentlib, beside ``import torch`` in the same process.
 
 Run by ``make bench`` or alone: ``python benchmarks/bench_import.py``. The aim: at most 0.25 s beyond torch's own.
+
+A row: seconds of torch and the room, seconds of torch alone, and their ratio (1 is the least).
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import pkgutil
 import statistics
 import subprocess
 import sys
-from typing import NamedTuple
+
+from rows import Row
 
 ROUNDS = 3
 ALLOWED = 0.25  # seconds beyond torch
@@ -23,15 +26,6 @@ between = time.perf_counter()
 import {room}
 print(json.dumps([between - start, time.perf_counter() - between]))
 """
-
-
-class Row(NamedTuple):
-    """One line of the table: seconds of torch and the room, seconds of torch alone, their ratio (1 is the least)."""
-
-    name: str
-    value: float
-    peer: float
-    ratio: float
 
 
 def rooms() -> list[str]:

@@ -1,6 +1,8 @@
 """What one move of a slider costs in Python: a picture drawn by PIL beside the same one drawn by matplotlib.
 
 Run by ``make bench`` or alone: ``python benchmarks/bench_widgets.py``.
+
+In a row the ratio is peer / value, so that more is better.
 """
 
 from __future__ import annotations
@@ -9,20 +11,11 @@ import io
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
+from rows import Row
 
 ROUNDS = 40
-
-
-class Row(NamedTuple):
-    """One line of the table: ratio is peer / value, so that more is better."""
-
-    name: str
-    value: float
-    peer: float
-    ratio: float
 
 
 def run() -> list[Row]:
