@@ -144,9 +144,26 @@ class Notebook:
         bad = ("Error displaying widget", "Error creating widget", "Failed to load model class", "Loading widget...")
         return found + [sentence for sentence in bad if sentence in text]
 
+    def show(self, part) -> dict:
+        """Scroll to a part and wait until the page stands still (JupyterLab moves and redraws cells); gives its box."""
+        from playwright.sync_api import Error
+
+        deadline, last = time.monotonic() + PATIENCE / 1000, None
+        while time.monotonic() < deadline:
+            try:
+                part.scroll_into_view_if_needed(timeout=2000)
+                box = part.bounding_box(timeout=2000)
+            except Error:  # it was redrawn in this moment
+                box = None
+            if box is not None and box == last:
+                return box
+            last = box
+            time.sleep(0.3)
+        raise AssertionError("the page did not come to rest")
+
     def changed_by(self, image, act) -> bool:
         """Whether the picture shows other pixels after `act`."""
-        image.scroll_into_view_if_needed()
+        self.show(image)
         before = image.evaluate(PIXELS)
         act()
         deadline = time.monotonic() + PATIENCE / 1000
@@ -203,8 +220,6 @@ def test_the_latent_map_follows_keyboard_and_mouse(opened):
     assert notebook.problems() == []
     chart = notebook.panel.locator(".latent-map-chart").first
     image = notebook.panel.locator(".latent-map-side img").first
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
 
     def press():
         chart.focus()
@@ -212,7 +227,11 @@ def test_the_latent_map_follows_keyboard_and_mouse(opened):
             chart.press("Shift+ArrowRight")
 
     def point(x: float, y: float):
-        return lambda: notebook.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=3)
+        def move():
+            box = notebook.show(chart)
+            notebook.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=3)
+
+        return move
 
     assert notebook.changed_by(image, press), "the arrow keys did not change the picture"
     assert notebook.changed_by(image, point(0.25, 0.3)), "the mouse did not change the picture"
