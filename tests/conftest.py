@@ -12,6 +12,17 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
+@pytest.fixture
+def one_thread():
+    """For networks and batches so small that a second thread would only wait for the first."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def make_wheel():
     """A function that packs an installed package into a wheel again, so that pip can install it without a network."""

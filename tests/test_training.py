@@ -11,14 +11,7 @@ from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.vae import VAE, negative_elbo
 from latentlib.training import History, evaluate, fit, squared_error
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The networks here are so small that a second thread would only wait for the first."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
