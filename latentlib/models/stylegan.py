@@ -255,6 +255,10 @@ class Generator(nn.Module):
         """(n, z_dim) -> pictures (n, 3, resolution, resolution), about [-1, 1]."""
         return self.synthesis(self.truncate(self.mapping(z), truncation), noise)
 
+    def draw(self, w: torch.Tensor) -> torch.Tensor:
+        """w (n, w_dim) or w_plus (n, num_ws, w_dim) -> pictures (n, 3, resolution, resolution) in [0, 1], noise off."""
+        return (self.synthesis(w, noise=None) / 2 + 0.5).clamp(0, 1)
+
     @torch.no_grad()
     def measure_w(self, samples: int = 20_000, seed: int = 0) -> None:
         """Set w_mean and w_covariance from the codes of that many random z."""
