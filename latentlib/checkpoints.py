@@ -143,6 +143,14 @@ def load_face_discriminator(device: str | torch.device = "cpu", folder: str | Pa
     return build(Discriminator(**_network(settings)), state, "faces-64-discriminator", device)
 
 
+def load_face_encoder(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
+    """The encoder of aligned 64 × 64 faces: pictures in [-1, 1] -> w_plus for the shipped generator."""
+    from latentlib.models.encoder import Encoder
+
+    state, settings = load_weights("faces-64-encoder", folder)
+    return build(Encoder(**_network(settings)), state, "faces-64-encoder", device)
+
+
 def _network(settings: dict) -> dict:
     """Arguments of a style-based network; JSON has turned the resolutions into text."""
     network = dict(settings["network"])

@@ -1,0 +1,90 @@
+"""From a picture straight to the codes that draw it: one forward pass instead of a search.
+
+    picture ── the discriminator's blocks ──> features at 32, 16, 8 and 4 pixels ──> one w for each layer of the generator
+
+Each layer of the generator gets its w from features about as coarse as what it draws (the idea of pSp, Richardson et
+al. 2021, made small): the coarse layers from the 4 × 4 features, the finer ones from those and from finer features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from latentlib.models.stylegan import CHANNELS, SLOPE, Convolution, DiscriminatorBlock
+
+# What is read off the features of each size: channels kept (0: all of them), and numbers made of them.
+LEVELS = {4: (0, 192), 8: (16, 128), 16: (8, 96)}
+
+
+class Reading(nn.Module):
+    """Features of one size -> a few numbers; where something is matters, so nothing is averaged over the picture."""
+
+    def __init__(self, channels: int, size: int, kept: int, numbers: int):
+        super().__init__()
+        self.reduce = Convolution(channels, kept, 1) if kept else nn.Identity()
+        inputs = (kept or channels) * size**2
+        self.norm = nn.LayerNorm(inputs)
+        self.linear = nn.Linear(inputs, numbers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.reduce(x).flatten(1)  # (n, channels, size, size) -> (n, inputs)
+        return nn.functional.leaky_relu(self.linear(self.norm(x)), SLOPE)  # (n, numbers)
+
+
+class Encoder(nn.Module):
+    """Picture -> w_plus. It predicts how far each layer's w is from the mean w, and at first answers with the mean."""
+
+    def __init__(
+        self,
+        resolution: int = 64,  # side of the picture, a power of two
+        num_ws: int = 10,  # layers of the generator that take a w
+        w_dim: int = 256,  # numbers in a w
+        channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
+    ):
+        super().__init__()
+        if resolution < 8 or resolution & (resolution - 1):
+            raise ValueError(f"resolution must be a power of two from 8 up, got {resolution}")
+        channels = dict(CHANNELS if channels is None else channels)
+        self.settings = {"resolution": resolution, "num_ws": num_ws, "w_dim": w_dim, "channels": channels}
+        self.resolution, self.num_ws, self.w_dim = resolution, num_ws, w_dim
+        self.register_buffer("w_mean", torch.zeros(w_dim))
+
+        # The trunk has the discriminator's names, so that it can begin with what a discriminator has learned to see.
+        self.resolutions = [2**i for i in range(resolution.bit_length() - 1, 2, -1)]  # resolution, … 8
+        self.fromrgb = Convolution(3, channels[resolution], 1)
+        for r in self.resolutions:
+            setattr(self, f"b{r}", DiscriminatorBlock(channels[r], channels[r // 2]))
+
+        self.levels = [size for size in LEVELS if size < resolution]  # 4, 8, 16
+        for size in self.levels:
+            setattr(self, f"read{size}", Reading(channels[size], size, *LEVELS[size]))
+        # Layer 0 draws at 4 × 4, layers 1 and 2 at 8 × 8, layers 3 and 4 at 16 × 16, …
+        coarsest = [min(2 ** (2 + (layer + 1) // 2), self.levels[-1]) for layer in range(num_ws)]
+        self.layers = {size: coarsest.count(size) for size in self.levels}
+        inputs = 0
+        for size in self.levels:
+            inputs += LEVELS[size][1]
+            head = nn.Linear(inputs, self.layers[size] * w_dim)
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+            setattr(self, f"head{size}", head)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, 3, resolution, resolution) in [-1, 1] -> w_plus (n, num_ws, w_dim)."""
+        expected = (3, self.resolution, self.resolution)
+        if images.ndim != 4 or images.shape[1:] != expected:
+            raise ValueError(
+                f"images must be (n, {', '.join(map(str, expected))}) in [-1, 1], got {tuple(images.shape)}"
+                + ("; add a batch axis with images[None]" if images.ndim == 3 else "")
+            )
+        x = self.fromrgb(images.contiguous(memory_format=torch.channels_last))
+        features = {}
+        for r in self.resolutions:
+            x = features[r // 2] = getattr(self, f"b{r}")(x)  # (n, channels, r / 2, r / 2)
+        seen, offsets = [], []
+        for size in self.levels:  # from coarse to fine
+            seen.append(getattr(self, f"read{size}")(features[size]))
+            offset = getattr(self, f"head{size}")(torch.cat(seen, dim=1))
+            offsets.append(offset.float().reshape(len(x), self.layers[size], self.w_dim))
+        return self.w_mean + torch.cat(offsets, dim=1)
