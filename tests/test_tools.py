@@ -36,21 +36,29 @@ def write_notebook(folder: Path, name: str, *cells: str) -> Path:
 # --- memory is a test ------------------------------------------------------------------------------------------------
 
 
-def nbval(path: Path, budget: int) -> subprocess.CompletedProcess:
+def nbval(*paths: Path, budget: int) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c"]
     command += [str(ROOT / "pyproject.toml"), "-p", "conftest", "--nbval", "--nbval-current-env"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}"}
-    command += [f"--peak-memory-mb={budget}", str(path)]
-    return subprocess.run(command, cwd=path.parent, env=environment, capture_output=True, text=True)
+    command += [f"--peak-memory-mb={budget}", *map(str, paths)]
+    return subprocess.run(command, cwd=paths[0].parent, env=environment, capture_output=True, text=True)
 
 
 def test_a_notebook_that_holds_too_much_fails_although_it_lets_go_again(tmp_path):
     path = write_notebook(tmp_path, "00_big", "block = bytearray(400_000_000)", "del block")
-    small, large = nbval(path, 300), nbval(path, 1500)
+    small, large = nbval(path, budget=300), nbval(path, budget=1500)
     assert small.returncode == 1, small.stdout
     assert re.search(r"00_big\.ipynb held \d{3} MB at its peak; the budget is 300 MB", small.stdout)
     assert large.returncode == 0, large.stdout
     assert re.search(r"peak memory of 00_big\.ipynb: \d{3} MB", large.stdout)
+
+
+def test_the_notebook_after_one_that_held_too_much_is_tested_all_the_same(tmp_path):
+    big = write_notebook(tmp_path, "00_big", "block = bytearray(400_000_000)")
+    fine = write_notebook(tmp_path, "01_fine", "assert True")
+    run = nbval(big, fine, budget=300)
+    assert re.search(r"4 passed, 1 error", run.stdout), run.stdout
+    assert re.search(r"peak memory of 01_fine\.ipynb: \d{2,3} MB", run.stdout)
 
 
 def test_the_budget_of_a_notebook_is_one_and_a_half_gigabytes():
