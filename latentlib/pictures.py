@@ -160,7 +160,7 @@ def _grid(
     if rows is not None and len(rows) != count:
         raise ValueError(f"{len(rows)} row labels for {count} rows; give one each")
 
-    font = _font(14)
+    font = text_font(14)
     margin = max(math.ceil(font.getlength(text)) for text in rows) + 10 if rows else 0
     if scale is None:
         scale = _fitting_scale(w, (PAGE_WIDTH - margin) / columns - gap)
@@ -194,16 +194,19 @@ def _fitting_scale(width: int, room: float) -> float:
     return max(min(room, max(128, width)) / width, 0.25)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def text_font(size: int) -> ImageFont.FreeTypeFont:
+    """The type of all words in pictures, in pixels; matplotlib brings it."""
     if size not in _FONTS:
-        import matplotlib  # it brings the font; imported only here, so that the widgets start faster
+        import matplotlib  # imported only here, so that the widgets start faster
 
         _FONTS[size] = ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
     return _FONTS[size]
 
 
 def _fitting_font(text: str, room: float) -> ImageFont.FreeTypeFont:
-    return next((_font(size) for size in (14, 13, 12, 11, 10) if _font(size).getlength(text) <= room), _font(9))
+    return next(
+        (text_font(size) for size in (14, 13, 12, 11, 10) if text_font(size).getlength(text) <= room), text_font(9)
+    )
 
 
 _FONTS: dict[int, ImageFont.FreeTypeFont] = {}
