@@ -1,6 +1,6 @@
 """From a picture straight to the codes that draw it: one forward pass instead of a search.
 
-    picture ── the discriminator's blocks ──> features at 32, 16, 8 and 4 pixels ──> one w for each layer of the generator
+    picture ── the discriminator's blocks ──> features at 16, 8 and 4 pixels ──> one w for each layer of the generator
 
 Each layer of the generator gets its w from features about as coarse as what it draws (the idea of pSp, Richardson et
 al. 2021, made small): the coarse layers from the 4 × 4 features, the finer ones from those and from finer features.

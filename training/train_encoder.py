@@ -1,0 +1,519 @@
+"""Train the encoder of faces on the generator's own samples and on LFW. Kill it at any moment; it goes on.
+
+python training/train_encoder.py --minutes 20                     start, or go on from the last checkpoint
+torchrun --nproc-per-node 2 training/train_encoder.py --minutes 20          the same with two processes
+python training/train_encoder.py --no-photos                      on samples alone
+python training/train_encoder.py --warm-start data/weights        start from the shipped encoder
+python training/train_encoder.py --export data/weights            ship the last checkpoint
+python training/train_encoder.py --evaluate                       measure what is shipped; fills in the model card
+
+A sample's code is known exactly and there is no end of samples, but they are not photos. A photo has no code, so
+there the picture that the generator draws from the answer is compared. When the shipped generator has changed since
+the last checkpoint, the run says so and goes on from the encoder's weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from train_faces import Stop, read_checkpoint, runs_folder, save_atomically
+
+from latentlib.checkpoints import (
+    WEIGHTS,
+    load_face_discriminator,
+    load_face_encoder,
+    load_face_generator,
+    load_weights,
+    save_weights,
+)
+from latentlib.device import autocast, describe, pick_device, seed_everything
+from latentlib.models.encoder import Encoder
+
+RECIPE = {
+    "seed": 0,
+    "batch": 32,  # over all processes
+    "learning_rate": 1e-3,  # Adam, betas (0.9, 0.99)
+    "photos": 0.5,  # share of the batch that are training photos; 0: samples alone
+    "style_mixing": 0.5,  # share of the samples that change from one w to another at some layer
+    "spread": [0.5, 1.3],  # how far a sample's w is pushed from the mean, at random between these
+    "layer_spread": 0.35,  # each layer's own step besides, at random up to this share of the spread of w
+    "blur": 0.3,  # share of the pictures that are blurred a little before they are encoded
+    "noise": 0.04,  # greatest spread of noise added to a picture, in [-1, 1]
+    "colour": 0.04,  # greatest change of each colour's strength
+    "code": 1.0,  # weight of the code error (samples)
+    "whitened": 0.1,  # share in it of the error in units of the spread of w
+    "picture": 1.0,  # weight of the mean squared error of the picture drawn again, in [-1, 1]
+    "features": 0.1,  # weight of the error of the discriminator's features, relative to their size
+    "probes": 1024,  # samples from which the effect of each layer's w on the picture is measured
+    "ema_half_life": 5_000,  # images; the shipped weights are a running mean of the trained ones
+    "ema_ramp": 0.1,  # the half-life is at most this share of the images seen with this generator
+}
+CHECKPOINT_SECONDS = 180
+NAME = "faces-64-encoder"
+BEGIN, END = f"<!-- evaluation of {NAME}: begin -->", f"<!-- evaluation of {NAME}: end -->"
+
+
+def generator_checksum(folder: Path = WEIGHTS) -> str:
+    """SHA-256 of the shipped generator's file."""
+    return json.loads((Path(folder) / "checksums.json").read_text())["faces-64.safetensors"]["sha256"]
+
+
+# ----------------------------------------------------------------------------------------------- samples and photos
+
+
+@torch.no_grad()
+def draw_codes(generator, count: int, recipe: dict) -> torch.Tensor:
+    """Codes w_plus (count, num_ws, w_dim) that cover W and some of W+ around it."""
+    device = generator.w_mean.device
+    w, other = generator.mapping(torch.randn(2 * count, generator.z_dim, device=device)).float().chunk(2)
+    layers = generator.num_ws
+    crossover = torch.randint(1, layers, (count,), device=device)
+    crossover = torch.where(torch.rand(count, device=device) < recipe["style_mixing"], crossover, layers)
+    layer = torch.arange(layers, device=device)[None, :, None]
+    ws = torch.where(layer < crossover[:, None, None], w[:, None], other[:, None])
+    least, most = recipe["spread"]
+    spread = least + (most - least) * torch.rand(count, 1, 1, device=device)
+    # The difference of two random w's has the directions that w itself has.
+    a, b = generator.mapping(torch.randn(2 * count * layers, generator.z_dim, device=device)).float().chunk(2)
+    steps = (a - b).reshape(count, layers, generator.w_dim) * (0.5**0.5 * recipe["layer_spread"])
+    return generator.w_mean + (ws - generator.w_mean) * spread + steps * torch.rand(count, 1, 1, device=device)
+
+
+def disturb(images: torch.Tensor, recipe: dict) -> torch.Tensor:
+    """Pictures in [-1, 1] as another camera might have taken them: colours, blur and noise, nothing moved."""
+    n, device = len(images), images.device
+    strength = 1 + (torch.rand(n, 3, 1, 1, device=device) * 2 - 1) * recipe["colour"]
+    images = (images + 1) * strength - 1
+    blurred = F.avg_pool2d(F.pad(images, [1] * 4, mode="replicate"), 3, stride=1)
+    chosen = torch.rand(n, 1, 1, 1, device=device) < recipe["blur"]
+    share = torch.where(chosen, torch.rand(n, 1, 1, 1, device=device), 0.0)
+    noise = torch.randn_like(images) * (torch.rand(n, 1, 1, 1, device=device) * recipe["noise"])
+    return torch.lerp(images, blurred, share) + noise
+
+
+def picture_metric(generator, recipe: dict, batch: int = 32) -> torch.Tensor:
+    """(num_ws, w_dim, w_dim): m[l] so that dᵀ m[l] d is about the mean squared change of the picture (in [-1, 1]) when
+    the w of layer l changes by d; the mean of JᵀJ over samples, from one random projection of J for each.
+
+    A share "whitened" of the squared error in units of the spread of w is mixed in, for directions that show little.
+    """
+    torch.manual_seed(recipe["seed"])
+    total = 0.0
+    for _ in range(math.ceil(recipe["probes"] / batch)):
+        ws = draw_codes(generator, batch, recipe).requires_grad_(True)
+        with autocast(ws.device):
+            image = generator.synthesis(ws, noise=None)
+        probe = torch.randn_like(image) / math.sqrt(image[0].numel())
+        (slope,) = torch.autograd.grad((image * probe).sum(), ws)
+        total = total + torch.einsum("nli,nlj->lij", slope.float(), slope.float())
+    metric = total / (math.ceil(recipe["probes"] / batch) * batch)
+    covariance = generator.w_covariance
+    floor = 0.02 * covariance.diagonal().mean() * torch.eye(generator.w_dim, device=covariance.device)
+    whitened = torch.linalg.inv(covariance + floor)
+    whitened = whitened / torch.einsum("ij,ji->", whitened, covariance)  # 1 for the usual spread of w
+    usual = torch.einsum("lij,ji->l", metric, covariance)  # what that spread in one layer does to the picture
+    return torch.lerp(metric, whitened * usual[:, None, None], recipe["whitened"])
+
+
+# --------------------------------------------------------------------------------------------------------- the trainer
+
+
+class Trainer:
+    """Everything a run needs; its state is what a checkpoint holds."""
+
+    def __init__(self, recipe: dict, generator, discriminator, checksum: str, photos: torch.Tensor | None = None):
+        """photos: (n, 3, r, r) uint8 of training people; checksum: of the generator's weights."""
+        self.recipe, self.generator, self.discriminator, self.checksum = recipe, generator, discriminator, checksum
+        self.photos = photos if recipe["photos"] else None
+        if recipe["photos"] and photos is None:
+            raise Stop("this recipe has a share of photos, but there are none; choose --no-photos")
+        self.device = generator.w_mean.device
+        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        if recipe["batch"] % self.world:
+            raise Stop(f"a batch of {recipe['batch']} cannot be shared by {self.world} processes")
+        seed_everything(recipe["seed"])
+        channels = discriminator.settings["channels"]
+        encoder = Encoder(generator.resolution, generator.num_ws, generator.w_dim, channels)
+        encoder.load_state_dict(
+            {key: value for key, value in discriminator.state_dict().items() if key in encoder.state_dict()},
+            strict=False,
+        )  # what the discriminator has learned to see
+        encoder.w_mean.copy_(generator.w_mean)
+        self.encoder = encoder.to(self.device, memory_format=torch.channels_last)
+        self.images_seen = self.since = 0  # since: images seen with this generator
+        self.seconds = 0.0
+        self.metric = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """A new optimiser and a new running mean, from the encoder as it is."""
+        self.ema = copy.deepcopy(self.encoder).requires_grad_(False)
+        rate = self.recipe["learning_rate"]
+        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=rate, betas=(0.9, 0.99))
+
+    def _batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(codes of the samples, pictures in [-1, 1]: the samples, then the photos); each step and process its own."""
+        count = self.recipe["batch"] // self.world
+        torch.manual_seed(hash((self.recipe["seed"], number, self.rank)) % 2**63)
+        photos = round(count * self.recipe["photos"])
+        codes = draw_codes(self.generator, count - photos, self.recipe)
+        with torch.no_grad(), autocast(self.device):
+            pictures = self.generator.synthesis(codes, noise=None).clamp(-1, 1)
+        if photos:
+            chosen = torch.randint(len(self.photos), (photos,))
+            image = self.photos[chosen].to(self.device).float() / 127.5 - 1
+            mirrored = torch.rand(photos, 1, 1, 1, device=self.device) < 0.5
+            pictures = torch.cat([pictures, torch.where(mirrored, image.flip(3), image)])
+        return codes, pictures
+
+    def step(self) -> dict[str, torch.Tensor]:
+        """One batch; gives the errors."""
+        recipe = self.recipe
+        if self.metric is None:
+            self.metric = picture_metric(self.generator, recipe)
+        codes, pictures = self._batch(self.images_seen // recipe["batch"])
+        with autocast(self.device):
+            found = self.encoder(disturb(pictures, recipe)).float()
+        error = found[: len(codes)] - codes
+        losses = {"code": torch.einsum("nli,lij,nlj->", error, self.metric, error) / max(len(codes), 1)}
+        judged = slice(len(codes) if recipe["photos"] else 0, None)  # samples have their codes to learn from
+        target = pictures[judged]
+        with torch.no_grad(), autocast(self.device):
+            wanted = self.discriminator.features(target)
+        with autocast(self.device):
+            drawn = self.generator.synthesis(found[judged], noise=None)
+            features = self.discriminator.features(drawn)
+        losses["picture"] = (drawn - target).square().mean()
+        losses["features"] = sum(
+            (a.float() - b.float()).square().mean() / b.float().square().mean()
+            for a, b in zip(features, wanted, strict=True)
+        ) / len(features)
+        self.optimizer.zero_grad(set_to_none=True)
+        sum(loss * recipe[name] for name, loss in losses.items()).backward()
+        if self.world > 1:
+            self._share_gradients()
+        self.optimizer.step()
+        self.images_seen += recipe["batch"]
+        self.since += recipe["batch"]
+        self._average()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _share_gradients(self) -> None:
+        gradients = [p.grad for p in self.encoder.parameters()]
+        joined = torch.cat([g.flatten() for g in gradients])
+        dist.all_reduce(joined)
+        for gradient, part in zip(gradients, joined.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient) / self.world)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        half_life = min(self.recipe["ema_half_life"], self.recipe["ema_ramp"] * self.since)
+        share = 1 - 0.5 ** (self.recipe["batch"] / half_life)
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.encoder.parameters()), share)
+
+    # ------------------------------------------------------------------------------------------------- checkpoints
+
+    def state(self) -> dict:
+        return {
+            "recipe": self.recipe,
+            "generator": self.checksum,
+            "images_seen": self.images_seen,
+            "since": self.since,
+            "seconds": self.seconds,
+            "metric": self.metric,
+            "encoder": self.encoder.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "settings": self.encoder.settings,
+        }
+
+    def restore(self, state: dict) -> bool:
+        """Go on from a checkpoint. False when it was trained on another generator: then only its weights are taken."""
+        self.images_seen, self.seconds = state["images_seen"], state["seconds"]
+        if state["generator"] != self.checksum:
+            self.continue_from(state["ema"])
+            return False
+        self.encoder.load_state_dict(state["encoder"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.param_groups[0]["lr"] = self.recipe["learning_rate"]
+        self.since, self.metric = state["since"], state["metric"]
+        return True
+
+    def continue_from(self, weights: dict) -> None:
+        """Begin with these weights on this generator; the offsets they learned now start at this generator's mean."""
+        try:
+            self.encoder.load_state_dict({**weights, "w_mean": self.generator.w_mean})
+        except RuntimeError as error:
+            raise Stop(f"these weights are of another size than this generator's encoder: {error}") from error
+        self.since, self.metric = 0, None
+        self._begin()
+
+    def over(self, wish: bool) -> bool:
+        """Whether any process wants to stop: all must stop after the same step."""
+        if self.world == 1:
+            return wish
+        if self.images_seen // self.recipe["batch"] % 8:
+            return False
+        wishes = torch.tensor(float(wish), device=self.device)
+        dist.all_reduce(wishes)
+        return wishes.item() > 0
+
+
+def keep(trainer: Trainer, path: Path) -> None:
+    """Write a checkpoint, unless a weight is broken."""
+    if not all(bool(torch.isfinite(p).all()) for p in [*trainer.encoder.parameters(), *trainer.ema.parameters()]):
+        raise Stop(f"a weight is no longer a number after {trainer.images_seen} images; the last good state is {path}")
+    save_atomically(trainer.state(), path)
+
+
+def train(trainer: Trainer, path: Path, minutes: float = math.inf, images: float = math.inf) -> None:
+    """Go on for so many minutes, until so many images, Ctrl-C, or a reason to stop."""
+    started = saved = time.monotonic()
+    before, chief = trainer.seconds, trainer.rank == 0
+    sums, steps = {}, 0
+    try:
+        while not trainer.over(trainer.images_seen >= images or time.monotonic() - started > minutes * 60):
+            for name, loss in trainer.step().items():
+                sums[name] = sums.get(name, 0.0) + loss
+            steps += 1
+            now = time.monotonic()
+            trainer.seconds = before + now - started
+            if chief and now - saved > CHECKPOINT_SECONDS:
+                saved = now
+                report(trainer, sums, steps)
+                keep(trainer, path)
+                sums, steps = {}, 0
+    except KeyboardInterrupt:
+        print("stopped by hand; the next start goes on from here")
+    if chief:
+        report(trainer, sums, steps)
+        keep(trainer, path)
+
+
+def report(trainer: Trainer, sums: dict, steps: int) -> None:
+    """One line: the errors' means since the last one. A picture error of 0.04 in [-1, 1] is 20 dB."""
+    means = {name: float(total) / steps for name, total in sums.items()}
+    if not all(math.isfinite(value) for value in means.values()):
+        raise Stop(
+            f"the loss is no longer a number after {trainer.images_seen} images; start again from the last state"
+        )
+    text = ", ".join(f"{name} {value:.4f}" for name, value in means.items())
+    print(f"{trainer.images_seen} images ({trainer.since} with this generator), {trainer.seconds / 60:.1f} min, {text}",
+          flush=True)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ weights in and out
+
+
+def export(state: dict, folder: Path) -> Path:
+    """Ship a checkpoint: the averaged encoder, with the recipe and the checksum of the generator it belongs to."""
+    made = {key: state[key] for key in ("recipe", "images_seen", "since", "generator")}
+    made["minutes"] = round(state["seconds"] / 60, 1)
+    made["trained_on"] = "samples and LFW" if state["recipe"]["photos"] else "samples"
+    return save_weights(NAME, state["ema"], {"network": state["settings"], **made}, folder, keep_float32=("w_mean",))
+
+
+def warm_start(trainer: Trainer, folder: Path) -> None:
+    """Begin from shipped weights; the optimiser begins anew."""
+    weights, settings = load_weights(NAME, folder)
+    trainer.continue_from(weights)
+    trainer.images_seen, trainer.seconds = settings["images_seen"], settings["minutes"] * 60
+
+
+# ---------------------------------------------------------------------------------------------------------- measuring
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """(n,) dB, of pictures in [-1, 1]."""
+    return -10 * ((a.clamp(-1, 1) - b) / 2).square().mean(dim=(1, 2, 3)).log10()
+
+
+@torch.no_grad()
+def reconstruction(encoder, generator, target: torch.Tensor) -> dict:
+    """PSNR of pictures (n, 3, r, r) in [-1, 1] encoded and drawn again, beside that of the mean face."""
+    drawn = torch.cat([generator.synthesis(encoder(part), noise=None) for part in target.split(32)])
+    found = psnr(drawn, target)
+    mean = psnr(generator.synthesis(generator.w_mean[None], noise=None), target)
+    return {
+        "pictures": len(target),
+        "psnr_mean": found.mean().item(),
+        "psnr_least": found.min().item(),
+        "psnr_most": found.max().item(),
+        "psnr_of_the_mean_face": mean.mean().item(),
+    }
+
+
+@torch.no_grad()
+def milliseconds(encoder, image: torch.Tensor, repeats: int = 30) -> float:
+    """Median time of a forward pass, for each picture of the batch."""
+    taken = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        encoder(image)
+        taken.append(time.perf_counter() - began)
+    return 1000 * sorted(taken[5:])[(repeats - 5) // 2] / len(image)
+
+
+def evaluate(encoder, made: dict, generator, checksum: str, held: torch.Tensor | None) -> dict:
+    """held: (n, 3, r, r) uint8, photos of held-out people; left out, only generated faces are measured."""
+    torch.manual_seed(4)
+    with torch.no_grad():
+        samples = generator(torch.randn(256, generator.z_dim), noise=None).clamp(-1, 1)
+    result = {
+        "generator": checksum,
+        "trained_on_this_generator": made["generator"] == checksum,
+        "made": {key: made[key] for key in ("images_seen", "since", "minutes", "trained_on", "recipe")},
+        "generated_faces": reconstruction(encoder, generator, samples),
+        "ms_a_picture": {
+            "alone": milliseconds(encoder, samples[:1]),
+            "batch_of_8": milliseconds(encoder, samples[:8]),
+            "threads": torch.get_num_threads(),
+        },
+        "parameters": sum(p.numel() for p in encoder.parameters()),
+        "machine": describe("cpu"),
+    }
+    if held is not None:
+        result["held_out_photos"] = reconstruction(encoder, generator, held.float() / 127.5 - 1)
+        result["held_out_photos"]["photos"] = "the first photo with found eyes of each of the first 64 held-out people"
+    return result
+
+
+def card(result: dict) -> str:
+    """What the model card says between its two marks."""
+
+    def row(name: str, measured: dict) -> str:
+        spread = f"{measured['psnr_least']:.1f} to {measured['psnr_most']:.1f}"
+        return (
+            f"| {name} | {measured['pictures']} | {measured['psnr_mean']:.1f} dB ({spread}) "
+            f"| {measured['psnr_of_the_mean_face']:.1f} dB |"
+        )
+
+    lines = ["| encoded and drawn again | pictures | PSNR, mean (range) | the mean face instead |", "|---|---|---|---|"]
+    if "held_out_photos" in result:
+        lines.append(row("photos of people never seen in training", result["held_out_photos"]))
+    lines.append(row("generated faces", result["generated_faces"]))
+    made, ms = result["made"], result["ms_a_picture"]
+    lines.append(
+        f"\n{made['images_seen']:,} pictures shown, {made['since']:,} of them with the generator it belongs to, in "
+        f"{made['minutes']:.0f} minutes; trained on"
+        f" {made['trained_on']}. {result['parameters'] / 1e6:.2f} M parameters; "
+        f"{ms['alone']:.1f} ms for one picture, {ms['batch_of_8']:.1f} ms each in a batch of 8 "
+        f"({ms['threads']} threads)."
+    )
+    if not result["trained_on_this_generator"]:
+        lines.append("\n**It was trained on an earlier generator than the shipped one.**")
+    return "\n".join(lines)
+
+
+def evaluate_shipped() -> None:
+    """Print and store what the shipped encoder does."""
+    from evaluate_faces import chosen_photos
+
+    from latentlib.datasets import faces
+
+    made, checksum = load_weights(NAME)[1], generator_checksum()
+    try:
+        held = faces.load("held_out")
+        photos = held.images[chosen_photos(held)]
+    except RuntimeError as error:
+        print(f"only generated faces are measured: {error}")
+        photos = None
+    result = evaluate(load_face_encoder(), made, load_face_generator(), checksum, photos)
+    if not result["trained_on_this_generator"]:
+        print("the shipped generator is not the one that this encoder was trained on; train on: --minutes 20")
+    (WEIGHTS / f"{NAME}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
+    readme = WEIGHTS / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    readme.write_text(f"{before}{BEGIN}\n{card(result)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------------------- command line
+
+
+def parse(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="encoder-64", help="name of the run's folder in LATENTLIB_RUNS")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after that long; the next start goes on")
+    parser.add_argument("--images", type=float, default=math.inf, help="stop after that many pictures in all")
+    parser.add_argument("--batch", type=int, help="pictures a step, over all processes")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--photos", type=float, help="share of the batch that are training photos")
+    parser.add_argument("--no-photos", dest="photos", action="store_const", const=0.0, help="samples alone")
+    parser.add_argument("--warm-start", type=Path, metavar="FOLDER", help="begin from shipped weights")
+    parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the last checkpoint's weights and stop")
+    parser.add_argument("--evaluate", action="store_true", help="measure the shipped encoder and stop")
+    return parser.parse_args(argv)
+
+
+def set_up(arguments, state: dict | None, device: torch.device, weights: Path) -> Trainer:
+    """The trainer, as the checkpoint, the warm start or nothing at all leaves it."""
+    recipe = dict(state["recipe"] if state else RECIPE)
+    for name in ("batch", "learning_rate", "photos"):
+        if getattr(arguments, name) is not None:
+            recipe[name] = getattr(arguments, name)
+    photos = None
+    if recipe["photos"]:
+        from latentlib.datasets import faces
+
+        try:
+            photos = faces.load("train").images
+        except RuntimeError as error:
+            print(f"training on samples alone: {error}")
+            recipe["photos"] = 0.0
+    generator, discriminator = load_face_generator(device, weights), load_face_discriminator(device, weights)
+    generator.to(memory_format=torch.channels_last)
+    discriminator.to(memory_format=torch.channels_last)
+    trainer = Trainer(recipe, generator, discriminator, generator_checksum(weights), photos)
+    if state:
+        same = trainer.restore(state)
+        if not same and trainer.rank == 0:
+            print("the shipped generator has changed: its samples are new, and so is the optimiser", flush=True)
+    elif arguments.warm_start:
+        warm_start(trainer, arguments.warm_start)
+    if trainer.rank == 0 and trainer.images_seen:
+        print(f"going on from {trainer.images_seen} images", flush=True)
+    return trainer
+
+
+def main(argv=None, weights: Path = WEIGHTS) -> None:
+    """weights: folder of the generator and the discriminator."""
+    arguments = parse(argv)
+    if arguments.evaluate:
+        return evaluate_shipped()
+    device = pick_device(arguments.device)
+    if "RANK" in os.environ:  # started by torchrun
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    path = runs_folder() / arguments.run / "checkpoint.pt"
+    try:
+        state = read_checkpoint(path, device)
+        if arguments.export:
+            if state is None:
+                raise Stop(f"there is no checkpoint at {path} to export")
+            print(export(state, arguments.export))
+            return
+        train(set_up(arguments, state, device, weights), path, arguments.minutes, arguments.images)
+    except Stop as reason:
+        sys.exit(str(reason))
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
