@@ -151,6 +151,14 @@ def load_face_encoder(device: str | torch.device = "cpu", folder: str | Path = W
     return build(Encoder(**_network(settings)), state, "faces-64-encoder", device)
 
 
+def load_face_identity(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
+    """The course's measure of whom a face looks like: identity.embed(images) and identity.distance(a, b)."""
+    from latentlib.models.identity import Identity
+
+    state, settings = load_weights("faces-64-identity", folder)
+    return build(Identity(**settings["network"]), state, "faces-64-identity", device)
+
+
 def _network(settings: dict) -> dict:
     """Arguments of a style-based network; JSON has turned the resolutions into text."""
     network = dict(settings["network"])

@@ -1,0 +1,105 @@
+"""Whom does a face look like? A small linear measure, Fisherfaces (Belhumeur, Hespanha and Kriegman 1997) on edges.
+
+    picture ─> grey, a little blurred ─> edges in 8 directions, summed in cells ─> one matrix ─> code of length 1
+
+The cells are those of histograms of oriented gradients (Dalal and Triggs 2005). The matrix, principal components and
+then linear discriminants, was fitted so that photos of one person lie close together and those of different people far
+apart. It cannot recognise anybody: it only ranks pairs better than pixels do.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Identity(nn.Module):
+    """Pictures -> codes in which two photos of one person are, on average, closer than photos of two people."""
+
+    def __init__(
+        self,
+        size: int = 100,  # numbers in a code
+        cell: int = 12,  # side of a cell in pixels
+        stride: int = 6,  # from one cell to the next
+        directions: int = 8,  # of edges, all around the circle: from dark to light is not from light to dark
+        window: tuple[int, int, int, int] = (10, 58, 8, 56),  # top, bottom, left, right of what is looked at
+    ):
+        super().__init__()
+        self.settings = {
+            "size": size,
+            "cell": cell,
+            "stride": stride,
+            "directions": directions,
+            "window": list(window),
+        }
+        self.cell, self.stride, self.directions, self.window = cell, stride, directions, tuple(window)
+        rows, columns = ((end - start - cell) // stride + 1 for start, end in (self.window[:2], self.window[2:]))
+        self.features = directions * rows * columns
+        self.register_buffer("mean", torch.zeros(self.features))  # of the edges of the faces it was fitted to
+        self.register_buffer("matrix", torch.zeros(size, self.features))
+
+    def edges(self, images: torch.Tensor) -> torch.Tensor:
+        """How strong the edges in each direction are in each cell: (n, 3, 64, 64) in [0, 1] -> (n, features).
+
+        Colour is dropped; the mean and the contrast of a picture, and of each part of it, are divided out; the blur
+        makes a sharp and a soft picture of the same face alike.
+        """
+        if images.dim() != 4 or images.shape[1:] != (3, 64, 64):
+            raise ValueError(
+                f"images must be (n, 3, 64, 64) in [0, 1], aligned by faces.align; got {tuple(images.shape)}"
+                + ("; add a batch axis with images[None]" if images.dim() == 3 else "")
+            )
+        weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+        grey = blur((images * weights).sum(1, keepdim=True))  # (n, 1, 64, 64)
+        wide = F.pad(grey, (1, 1, 1, 1), mode="replicate")
+        right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
+        angles = torch.arange(self.directions, device=images.device) * (2 * math.pi / self.directions)
+        angles = angles[:, None, None]
+        strength = (right.square() + down.square() + 1e-12).sqrt()  # (n, 1, 64, 64)
+        facing = (right * angles.cos() + down * angles.sin()).clamp(min=0) / strength  # cosine, (n, directions, 64, 64)
+        top, bottom, left, right_end = self.window
+        edges = (strength * facing.pow(4))[..., top:bottom, left:right_end]
+        cells = F.avg_pool2d(edges, self.cell, self.stride)  # (n, directions, rows, columns)
+        around = F.avg_pool2d(cells.sum(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
+        cells = (cells / (around + 0.002)).sqrt().flatten(1)
+        cells = cells - cells.mean(1, keepdim=True)
+        return cells / cells.norm(dim=1, keepdim=True).clamp(min=1e-6) * math.sqrt(self.features)
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Codes of length 1: (n, 3, 64, 64) in [0, 1] -> (n, size). A face and its mirror image have the same one."""
+        edges = self.edges(images) + self.edges(images.flip(3))
+        return F.normalize((edges / 2 - self.mean) @ self.matrix.T, dim=1)
+
+    def distance(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """1 − cosine between the codes of pictures, two batches (n, 3, 64, 64) in [0, 1] -> (n,) in [0, 2]."""
+        return (1 - (self.embed(a) * self.embed(b)).sum(1)).clamp(0, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.embed(images)
+
+
+def blur(images: torch.Tensor, width: float = 1.0) -> torch.Tensor:
+    """A Gaussian blur of that many pixels (standard deviation); the border is repeated. (n, 1, h, w) -> the same."""
+    reach = math.ceil(3 * width)
+    place = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    weights = torch.exp(-(place / width).square() / 2)
+    weights = (weights / weights.sum())[None, None, None]  # (1, 1, 1, k)
+    wide = F.pad(images, (reach,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(wide, weights), weights.transpose(2, 3))
+
+
+def auc(same: torch.Tensor, different: torch.Tensor) -> float:
+    """How often two photos of one person are nearer than two of different people: 1 always, 0.5 by chance.
+
+    same, different: distances of pairs, (m,) and (n,). The area under the receiver's curve, as the share of the m·n
+    comparisons that come out right; a tie counts half.
+    """
+    if not len(same) or not len(different):
+        raise ValueError("the share needs pairs of both kinds, of one person and of different people")
+    order = different.sort().values
+    larger = len(order) - torch.searchsorted(order, same, right=True)
+    ties = torch.searchsorted(order, same, right=True) - torch.searchsorted(order, same)
+    return ((larger + ties / 2).double().sum() / (len(same) * len(different))).item()
