@@ -29,7 +29,7 @@ RULE = f"up to {PAIRS_A_PERSON} pairs of each person, and {DIFFERENT_PAIRS:,} pa
 
 def with_two_photos(data: faces.Faces) -> faces.Faces:
     """Those photos whose person has another one."""
-    people, place, photos = data.people.unique(return_inverse=True, return_counts=True)
+    _, place, photos = data.people.unique(return_inverse=True, return_counts=True)
     return faces.Faces(*(part[photos[place] > 1] for part in data))
 
 
