@@ -29,7 +29,7 @@ class Measure(NamedTuple):
 
 def draw_couples(generator, count: int = 48, seed: int = 0, truncation: float = 0.7) -> Tensor:
     """Codes of couples of generated people who have nothing to do with each other: (count, 2, num_ws, w_dim)."""
-    # Not the stream of seed 0: a training that is resumed meets its first numbers again and again.
+    # Not the stream of seed 0: those numbers are also what the mapping's first layer started from.
     z = torch.randn(2 * count, generator.z_dim, generator=torch.Generator().manual_seed(seed + 1))
     w = generator.truncate(generator.mapping(z.to(generator.w_mean.device)), truncation)
     return per_layer(w, generator.num_ws).unflatten(0, (count, 2))
@@ -54,7 +54,7 @@ def judge(
     "itself", "between", "nearer", "parents found": is the child its parents' child?
     "off balance", "slider", "rises", "swap", "mirror": does the slider say whose?
     "diversity", "diversity without tone", "siblings": do different couples have different children?
-    "real", "contrast" and, with ``has_face``, "face": is it more of a face than the average of the two pictures?
+    "discriminator", "detail" and, with ``has_face``, "face": is it a better face than the average of the two pictures?
     """
     if couples.dim() != 4 or couples.shape[1] != 2 or len(couples) < 4:
         raise ValueError(f"couples must be (n, 2, num_ws, w_dim) with n at least 4, got {tuple(couples.shape)}")
@@ -121,16 +121,16 @@ def judge(
     within = sum(diversity(family, _cosine) for family in four) / len(four)
     measures["siblings"] = Measure(within, diversity(four[:, 0], _cosine), means, "children of different couples")
 
-    # Is the child more of a face than the average of the two pictures?
+    # Is the child a better face than the average of the two pictures?
     ghost = (pictures_a + pictures_b) / 2
     answers = [discriminator(x * 2 - 1) for x in (pictures[0.5], pictures_a, ghost)]
     means = "share of couples whose child the discriminator takes for a photo rather than the average of the pictures"
     better = [_share(answer > answers[2]) for answer in answers[:2]]
-    measures["real"] = Measure(*better, means, "a person drawn at random against that average")
-    means = "contrast of neighbouring pixels, as a share of the parents'"
-    parents = (contrast(pictures_a) + contrast(pictures_b)) / 2
-    shares = [(contrast(x) / parents).mean().item() for x in (pictures[0.5], ghost)]
-    measures["contrast"] = Measure(*shares, means, "averages of the parents' pictures")
+    measures["discriminator"] = Measure(*better, means, "a person drawn at random against that average")
+    means = "difference of neighbouring pixels, as a share of the parents'"
+    parents = (detail(pictures_a) + detail(pictures_b)) / 2
+    shares = [(detail(x) / parents).mean().item() for x in (pictures[0.5], ghost)]
+    measures["detail"] = Measure(*shares, means, "averages of the parents' pictures")
     if has_face is not None:
         means = "share of children in whose picture the detector finds a face"
         shares = [has_face(x).float().mean().item() for x in (pictures[0.5], ghost)]
@@ -156,7 +156,7 @@ def without_tone(images: Tensor) -> Tensor:
     return grey / grey.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp(min=1e-6)
 
 
-def contrast(images: Tensor) -> Tensor:
+def detail(images: Tensor) -> Tensor:
     """The mean difference of neighbouring pixels: what a ghost has lost. (n, 3, h, w) -> (n,)"""
     across, down = images.diff(dim=3).abs().flatten(1), images.diff(dim=2).abs().flatten(1)
     return torch.cat([across, down], 1).mean(1)

@@ -254,7 +254,7 @@ def test_children_of_the_average_are_their_parents_children(judged):
     assert result["parents found"].control == pytest.approx(1 / 12)
     assert result["diversity"].children > 0
     assert 0 < result["siblings"].children < result["siblings"].control
-    assert result["contrast"].children > result["contrast"].control
+    assert result["detail"].children > result["detail"].control
     assert result["face"].children == result["face"].control == 1
     assert all(measure.means and measure.control_means for measure in result.values())
 
@@ -305,11 +305,11 @@ def test_without_tone_leaves_neither_light_nor_contrast():
     assert torch.isfinite(family_measures.without_tone(torch.zeros(1, 3, 8, 8))).all()
 
 
-def test_contrast():
+def test_detail():
     step = torch.zeros(1, 3, 4, 4)
     step[..., 2:] = 1
-    assert family_measures.contrast(step).item() == pytest.approx(4 / 24)  # 4 of the 24 neighbours differ, by 1
-    assert family_measures.contrast((step + step.flip(3)) / 2).item() == pytest.approx(0)
+    assert family_measures.detail(step).item() == pytest.approx(4 / 24)  # 4 of the 24 neighbours differ, by 1
+    assert family_measures.detail((step + step.flip(3)) / 2).item() == pytest.approx(0)
 
 
 def test_softness_lies_between_a_hard_crossover_and_one_mix_for_all():
