@@ -140,7 +140,7 @@ def fast_layout(model: nn.Module):
         model.to(memory_format=torch.contiguous_format)
 
 
-def progress(epochs: int, steps: int):
+def progress(count: int, steps: int, unit: str = "epoch"):
     """A progress bar for a notebook or a terminal, which is gone when the training ends.
 
     A saved notebook keeps no live widgets, so its reader is told in text how long the training was.
@@ -154,6 +154,6 @@ def progress(epochs: int, steps: int):
 
     bar = tqdm(total=steps, unit="step", leave=False, display=False)
     view = {"version_major": 2, "version_minor": 0, "model_id": bar.container.model_id}
-    text = f"  100%|██████████| {epochs} epoch{'s' if epochs > 1 else ''}"  # a form that the notebook tests know
+    text = f"  100%|██████████| {count} {unit}{'s' if count > 1 else ''}"  # a form that the notebook tests know
     display({"application/vnd.jupyter.widget-view+json": view, "text/plain": text}, raw=True)
     return bar

@@ -1,0 +1,333 @@
+"""From a picture back to its code: search the code from which the generator draws it, or ask an encoder, or both.
+
+    start (the mean face, or an encoder's guess) ─> draw ─> compare ─> gradient to the code ─> step ─> draw ─> …
+
+All methods share one loop, ``descent.descend``. They differ in what is searched: z, one w, one w for each layer (W+),
+or after that the generator's weights (pivotal tuning). Pictures here are (n, 3, r, r) in [0, 1].
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from latentlib.descent import MEMORY, Evaluation, descend
+from latentlib.device import synchronize
+from latentlib.models.stylegan import SLOPE, Discriminator, Generator
+from latentlib.training import progress as progress_bar
+
+METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid", "pivotal")
+STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 100, "pivotal": 200}
+STARTS = 64  # random faces of which the most similar one is the start in z, which has no mean face
+LEARNING_RATE = 0.1  # how far the first step moves the numbers of a code; later ones follow from the curvature
+PERCEPTUAL_WEIGHT = 0.02
+P_NORM_WEIGHT = 0.001
+
+
+class Point(NamedTuple):
+    """One point of a curve of error against time."""
+
+    step: int
+    seconds: float
+    error: float  # mean over the pictures of the squared error of the best code so far
+
+
+@dataclass
+class Inversion:
+    """What ``invert`` found."""
+
+    codes: Tensor  # (n, num_ws, w_dim), whatever the method; generator.draw(codes) are the images
+    images: Tensor  # (n, 3, r, r) in [0, 1], what the codes draw
+    errors: Tensor  # (n,) mean squared error of the pixels
+    method: str
+    generator: nn.Module  # the one that draws the images: a tuned copy for "pivotal", else the one given
+    history: list[Point]  # one for each step, the start included
+    snapshots: Tensor  # (k, n, 3, r, r) in [0, 1], evenly spaced over the steps, the first and the last included
+    snapshot_steps: list[int]  # the k steps at which they were taken
+    seconds: float
+    steps: int  # finished steps; in each the generator draws once and the gradient goes back once
+    interrupted: bool  # True when someone pressed stop
+    z: Tensor | None = None  # (n, z_dim) of length √z_dim, for the method "z"
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of pictures in [0, 1]: (n, ...), (n, ...) -> (n,). 10 dB more is a tenth of the
+    squared error; equal pictures have an infinite one."""
+    _same_shape(a, b)
+    return -10 * (a.float() - b.float()).square().flatten(1).mean(1).log10()
+
+
+def perceptual_distance(discriminator: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+    """How different two pictures look to a discriminator: (n, 3, r, r), (n, 3, r, r) in [0, 1] -> (n,) in [0, 4].
+
+    At each place of each layer the features are brought to length 1; the squared distances are averaged over places,
+    then over layers. The formula is that of LPIPS (Zhang et al. 2018) without its learned weights.
+    """
+    _same_shape(a, b)
+    pairs = zip(discriminator.features(a * 2 - 1), discriminator.features(b * 2 - 1), strict=True)
+    far = [(F.normalize(x.float(), dim=1) - F.normalize(y.float(), dim=1)).square().sum(1) for x, y in pairs]
+    return torch.stack([level.flatten(1).mean(1) for level in far]).mean(0)
+
+
+def invert(
+    generator: Generator,  # is left as it is, also by "pivotal"
+    images: Tensor,  # (n, 3, r, r) in [0, 1], r the generator's resolution; on any device
+    method: str = "hybrid",  # one of METHODS
+    *,
+    steps: int | None = None,  # None: STEPS of the method
+    encoder: nn.Module | None = None,  # images in [-1, 1] -> (n, num_ws, w_dim), for "encoder" and "hybrid"
+    discriminator: Discriminator | None = None,  # when given, its perceptual distance joins the squared error
+    perceptual_weight: float | None = None,  # of that distance; None: PERCEPTUAL_WEIGHT
+    learning_rate: float | None = None,  # length of the first step, as a root mean square; None: LEARNING_RATE
+    p_norm_weight: float = P_NORM_WEIGHT,  # of the squared distance from usual codes, for "p-norm"
+    seed: int = 0,  # of the start in z and of the sampled codes of "p-norm"
+    tolerance: float | None = None,  # a picture whose squared error is this small is done
+    snapshots: int = 0,  # how many pictures of the way to keep
+    progress: bool = True,  # show a bar
+) -> Inversion:
+    """Find codes from which the generator draws the images.
+
+    "z": the mapping's input. "w": one w for all layers. "w+": one for each layer; closer to the picture, further from
+    the space. "p-norm": w+ that is kept among usual codes (Zhu et al. 2020, arXiv 2012.09036). "encoder": one look, no
+    search. "hybrid": a short search in w+ from the encoder's answer. "pivotal": a search in w, then a copy of the
+    generator is tuned until it draws the images from those codes (Roich et al. 2021, arXiv 2106.05744).
+
+    Each picture is searched for on its own and its best code is kept, so that its result does not depend on the others
+    of the batch; only "pivotal" tunes one copy for all. An interrupt (the stop button, Ctrl-C) gives the best so far.
+    Raises ValueError with one sentence for images, numbers or a method that cannot be used.
+    """
+    steps = _steps(method, steps, encoder)
+    _check(generator, images, encoder, discriminator, method, perceptual_weight)
+    _check_numbers(learning_rate, p_norm_weight, perceptual_weight, tolerance, snapshots)
+    if perceptual_weight is None:
+        perceptual_weight = PERCEPTUAL_WEIGHT if discriminator is not None else 0.0
+    device = generator.w_mean.device
+    images = images.detach().to(device, torch.float32)
+    first_step = LEARNING_RATE if learning_rate is None else learning_rate
+    n, num_ws, w_dim = len(images), generator.num_ws, generator.w_dim
+
+    # Where a picture is black or white, what is drawn may be even darker or brighter: it is cut off there anyway.
+    darkest, brightest = images.where(images > 0, -torch.inf), images.where(images < 1, torch.inf)
+
+    def compare(network: nn.Module, w_plus: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the codes draw: (n,) to be made small, (n,) squared error, (n, 3, r, r) pictures."""
+        drawn = network.synthesis(w_plus, noise=None) / 2 + 0.5
+        loss = (drawn - drawn.clamp(darkest, brightest)).square().flatten(1).mean(1)
+        if perceptual_weight:
+            loss = loss + perceptual_weight * perceptual_distance(discriminator, drawn, images)
+        drawn = drawn.detach().clamp(0, 1)
+        return loss, (drawn - images).square().flatten(1).mean(1), drawn
+
+    def of_codes(point: Tensor) -> Evaluation:  # (n, numbers in a code)
+        point = point.detach().requires_grad_()
+        w_plus = unfold(point)
+        loss, error, drawn = compare(generator, w_plus)
+        if method == "p-norm":
+            loss = loss + p_norm_weight * unusual(w_plus)
+        (gradient,) = torch.autograd.grad(loss.sum(), point)
+        return Evaluation(loss.detach(), gradient, error, drawn)
+
+    def unfold(point: Tensor) -> Tensor:
+        """What is searched, (n, z_dim), (n, w_dim) or (n, num_ws · w_dim), as (n, num_ws, w_dim)."""
+        if method == "z":
+            point = generator.mapping(point)
+        return point.unflatten(1, (-1, w_dim)).expand(n, num_ws, w_dim)
+
+    recorder = _Recorder(steps, tolerance, keep_pictures=snapshots > 0)
+    bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
+    with _held(generator, discriminator), bar as recorder.bar:
+        if method == "p-norm":
+            unusual = usual_codes(generator, seed)
+        start = _start(generator, images, method, encoder, seed)
+        code = recorder.search(of_codes, start, steps // 2 if method == "pivotal" else steps, first_step)
+        with torch.no_grad():
+            codes = unfold(code).contiguous()
+        if method == "pivotal" and not recorder.interrupted:
+            generator = tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format)
+            weights = list(tuned.synthesis.requires_grad_(True).parameters())
+
+            def of_weights(point: Tensor) -> Evaluation:  # (1, numbers in all weights)
+                nn.utils.vector_to_parameters(point[0], weights)
+                loss, error, drawn = compare(tuned, codes)
+                slopes = torch.autograd.grad(loss.sum(), weights, allow_unused=True)  # noise maps are not in use
+                flat = [torch.zeros_like(p) if s is None else s for p, s in zip(weights, slopes, strict=True)]
+                return Evaluation(loss.detach().sum()[None], torch.cat([s.flatten() for s in flat])[None], error, drawn)
+
+            start = nn.utils.parameters_to_vector(weights).detach()[None]
+            point = recorder.search(of_weights, start, steps - steps // 2, first_step / 100, memory=10)
+            nn.utils.vector_to_parameters(point[0], weights)
+            for weight in weights:
+                weight.data = weight.data.clone()  # each its own memory again
+            tuned.requires_grad_(False)
+    synchronize(device)
+    places = torch.linspace(0, max(len(recorder.way) - 1, 0), snapshots).round().long().tolist()
+    way = [recorder.way[place].float() for place in places[:-1]] + [recorder.pictures][:snapshots]
+    return Inversion(
+        codes=codes,
+        images=recorder.pictures,
+        errors=recorder.errors,
+        method=method,
+        generator=generator,
+        history=recorder.history,
+        snapshots=torch.stack(way) if way else images.new_empty(0, *images.shape),
+        snapshot_steps=[recorder.history[place].step for place in places],
+        seconds=time.perf_counter() - recorder.began,
+        steps=recorder.steps,
+        interrupted=recorder.interrupted,
+        z=F.normalize(code, dim=1) * math.sqrt(generator.z_dim) if method == "z" else None,
+    )
+
+
+# -------------------------------------------------------------------------------------------- the way, written down
+
+
+class _Recorder:
+    """Runs a search with a progress bar, and writes down how it went."""
+
+    def __init__(self, planned: int, tolerance: float | None, keep_pictures: bool):
+        self.planned, self.tolerance, self.keep_pictures = planned, tolerance, keep_pictures
+        self.bar = None
+        self.pictures = self.errors = None  # of the best points so far
+        self.history: list[Point] = []
+        self.way: list[Tensor] = []  # the pictures after each step, in half precision
+        self.steps, self.interrupted = 0, False
+        self.began = time.perf_counter()
+
+    def search(self, evaluate, start: Tensor, steps: int, first_step: float, memory: int = MEMORY) -> Tensor:
+        """The best points after that many steps, or fewer when nothing is left to do or someone pressed stop."""
+        point, before = start, self.steps
+        try:
+            for taken, state in enumerate(descend(evaluate, start, first_step, min(memory, steps), self.tolerance)):
+                point, self.pictures, self.errors, self.steps = state.point, state.pictures, state.error, before + taken
+                self.history.append(Point(self.steps, time.perf_counter() - self.began, state.error.mean().item()))
+                if self.keep_pictures:
+                    self.way.append(state.pictures.half())
+                if self.bar is not None and taken:
+                    self.bar.update()
+                if taken == steps or state.done:
+                    break
+        except KeyboardInterrupt:
+            if self.pictures is None:
+                raise  # nothing was drawn yet
+            self.interrupted = True
+            print(f"Stopped after {self.steps} of {self.planned} steps; each picture keeps its best code so far.")
+        return point
+
+
+# ------------------------------------------------------------------------------------------------------ where to start
+
+
+@torch.no_grad()
+def _start(generator: Generator, images: Tensor, method: str, encoder: nn.Module | None, seed: int) -> Tensor:
+    """What is searched, at its start: (n, z_dim), (n, w_dim) or (n, num_ws · w_dim)."""
+    n, num_ws = len(images), generator.num_ws
+    if method == "z":
+        z = torch.randn(STARTS, generator.z_dim, generator=torch.Generator().manual_seed(seed)).to(images.device)
+        drawn = torch.cat([generator.draw(generator.mapping(part)) for part in z.split(8)])
+        far = torch.stack([(drawn - image).square().flatten(1).mean(1) for image in images])  # (n, STARTS)
+        return z[far.argmin(1)]
+    if method in ("w", "pivotal"):
+        return generator.w_mean.expand(n, -1).clone()
+    if encoder is None or method not in ("encoder", "hybrid"):
+        return generator.w_mean.repeat(n, num_ws)
+    w_plus = encoder(images * 2 - 1)
+    expected = (n, num_ws, generator.w_dim)
+    if tuple(w_plus.shape) != expected or not torch.isfinite(w_plus).all():
+        raise ValueError(
+            f"the encoder must give finite codes {expected}, got {tuple(w_plus.shape)}; was it made for this generator?"
+        )
+    return w_plus.to(images).flatten(1)
+
+
+@torch.no_grad()
+def usual_codes(generator: Generator, seed: int = 0, samples: int = 10_000) -> Callable[[Tensor], Tensor]:
+    """A measure of how unusual codes are: (n, num_ws, w_dim) -> (n,), near 1 for codes of the mapping.
+
+    Before the mapping's last leaky ReLU codes are spread nearly like a Gaussian; there it is the squared Mahalanobis
+    distance divided by w_dim, mean over the layers (the P_N space of arXiv 2012.09036).
+    """
+    z = torch.randn(samples, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    x = F.leaky_relu(generator.mapping(z.to(generator.w_mean.device)), 1 / SLOPE)
+    mean = x.mean(0)
+    variance, axes = torch.linalg.eigh(torch.cov(x.T).double().cpu())
+    variance = variance.clamp(min=1e-4 * variance[-1].item())  # directions that hardly vary must not rule
+    whiten = (axes / variance.sqrt()).to(x)  # (w_dim, w_dim)
+    return lambda w_plus: ((F.leaky_relu(w_plus, 1 / SLOPE) - mean) @ whiten).square().mean(dim=(1, 2))
+
+
+@contextmanager
+def _held(*networks: nn.Module | None):
+    """Inside the block the weights get no gradients and lie channels-last, which is faster; afterwards as before."""
+    networks = [network for network in networks if network is not None]
+    learning = [p for network in networks for p in network.parameters() if p.requires_grad]
+    try:
+        for p in learning:
+            p.requires_grad_(False)
+        for network in networks:
+            network.to(memory_format=torch.channels_last)
+        yield
+    finally:
+        for p in learning:
+            p.requires_grad_(True)
+        for network in networks:
+            network.to(memory_format=torch.contiguous_format)
+
+
+# --------------------------------------------------------------------------------------------------- what can go wrong
+
+
+def _steps(method: str, steps: int | None, encoder: nn.Module | None) -> int:
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise ValueError(f"steps must be a whole number from 1 up, got {steps!r}")
+    if method == "encoder":
+        return 0
+    if method == "hybrid" and encoder is None:
+        steps = STEPS["w+"] if steps is None else steps
+        print(f"No encoder was given: the search starts at the mean face and takes {steps} steps.")
+    return STEPS[method] if steps is None else steps
+
+
+def _check(generator, images, encoder, discriminator, method: str, perceptual_weight: float | None) -> None:
+    size = generator.resolution
+    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1:] != (3, size, size) or not len(images):
+        got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        hint = "; add a batch axis with images[None]" if got == (3, size, size) else ""
+        raise ValueError(f"images must be a tensor (n, 3, {size}, {size}), got {got}{hint}")
+    if not images.is_floating_point():
+        raise ValueError(f"images must be floating point numbers in [0, 1], got {images.dtype}; divide bytes by 255")
+    if not torch.isfinite(images).all():
+        raise ValueError("images hold values that are not finite numbers")
+    low, high = images.min().item(), images.max().item()
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise ValueError(f"images must lie in [0, 1], got {low:.3g} to {high:.3g}; from [-1, 1] use images / 2 + 0.5")
+    if method == "encoder" and encoder is None:
+        raise ValueError('method "encoder" needs encoder=, for example checkpoints.load_face_encoder()')
+    if perceptual_weight and discriminator is None:
+        raise ValueError("perceptual_weight needs discriminator=, whose features are compared")
+
+
+def _check_numbers(learning_rate, p_norm_weight, perceptual_weight, tolerance, snapshots) -> None:
+    if learning_rate is not None and not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be a number above 0, got {learning_rate!r}")
+    named = {"p_norm_weight": p_norm_weight, "perceptual_weight": perceptual_weight, "tolerance": tolerance}
+    for name, value in named.items():
+        if value is not None and not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be a number from 0 up, got {value!r}")
+    if isinstance(snapshots, bool) or not isinstance(snapshots, int) or snapshots < 0:
+        raise ValueError(f"snapshots must be a whole number from 0 up, got {snapshots!r}")
+
+
+def _same_shape(a: Tensor, b: Tensor) -> None:
+    if a.shape != b.shape or a.dim() < 2:
+        raise ValueError(f"both must be pictures of the same shape (n, ...), got {tuple(a.shape)} and {tuple(b.shape)}")
