@@ -45,9 +45,10 @@ function render({ model, el }) {
   function slider(name, text, most, step, spoken) {
     const label = element("label", "", sliders, text);
     const input = element("input", "", sliders);
-    const output = element("output", "", sliders);
+    const output = element("span", "value", sliders);
+    output.setAttribute("aria-hidden", "true"); // the slider itself says it
     Object.assign(input, { type: "range", min: 0, max: most, step, id: `${id}-${name}` });
-    label.htmlFor = output.htmlFor = input.id;
+    label.htmlFor = input.id;
     const tell = () => {
       output.textContent = spoken(Number(input.value));
       input.setAttribute("aria-valuetext", output.textContent);

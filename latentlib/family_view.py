@@ -58,9 +58,10 @@ class Panel(anywidget.AnyWidget):
 class FamilyView(ipywidgets.VBox):
     """Two parents, their child, and what can be done with their codes.
 
-    generator: draws the child; encoder: where the search for an uploaded face starts
+    generator: draws the child; encoder: where the search for an uploaded face starts, load_face_encoder()
     people: name -> (picture (3, h, w) in [0, 1], code (num_ws, w_dim) or (w_dim,)), at least one
-    search: an aligned picture (3, r, r) in [0, 1] -> its code (num_ws, w_dim); None takes inversion's hybrid method
+    search: an aligned picture (3, r, r) in [0, 1] -> its code (num_ws, w_dim); None takes inversion.invert,
+        hybrid with an encoder and else in w+
     card: the file that Save writes, beside the notebook; a file that is there is never overwritten
 
     controls: what is chosen: first, second (names), share (of the second parent, 0 to 1), crossover (layers from the
@@ -80,7 +81,7 @@ class FamilyView(ipywidgets.VBox):
         if not people:
             raise ValueError("people is empty; give at least one: {name: (picture, code)}")
         self.generator, self.encoder, self.card = generator, encoder, Path(card)
-        self.search = search or self._hybrid
+        self.search = search or self._invert
         self.device = generator.w_mean.device
         self.people = {name: (picture.detach().cpu(), self._code(code)) for name, (picture, code) in people.items()}
         names = list(self.people)
@@ -268,12 +269,11 @@ class FamilyView(ipywidgets.VBox):
             self._change({side: name}, 0)
         self._say(f"{name} is the {side} parent now, found in {seconds:.1f} s. {note}".strip())
 
-    def _hybrid(self, picture: Tensor) -> Tensor:
+    def _invert(self, picture: Tensor) -> Tensor:
         from latentlib import inversion
 
-        found = inversion.invert(
-            self.generator, picture[None].to(self.device), method="hybrid", encoder=self.encoder, progress=False
-        )
+        method = "w+" if self.encoder is None else "hybrid"
+        found = inversion.invert(self.generator, picture[None], method, encoder=self.encoder, progress=False)
         return found.codes[0]
 
     def _code(self, code: Tensor) -> Tensor:
