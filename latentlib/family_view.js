@@ -174,6 +174,10 @@ function render({ model, el }) {
     if (content.kind === "pictures") {
       content.places.forEach((place, k) => showPicture(place, buffers[k], content.alts[k], content.said));
       if (timer && content.number === number) onAnswer();
+    } else if (content.kind === "picked") {
+      // The picker goes with the keyboard's focus on it: hand it back to where it came from.
+      const file = files[SIDES.indexOf(content.place)];
+      setTimeout(() => { if (document.activeElement === document.body) file.focus({ preventScroll: true }); }, 300);
     } else if (content.kind === "card") {
       URL.revokeObjectURL(urls.card);
       urls.card = URL.createObjectURL(new Blob([buffers[0]], { type: "image/png" }));

@@ -282,10 +282,11 @@ class FamilyView(ipywidgets.VBox):
 
     def _open_picker(self, side: str, photo: np.ndarray) -> None:
         def done(eyes: Any) -> None:
-            faces.align(photo, eyes=eyes)  # raises here when these cannot be two eyes, and the learner clicks again
+            self.panel.send({"kind": "picked", "place": side})
             self._start(lambda: self._admit(side, photo, eyes), "Cutting out the face …")
 
         def leave() -> None:
+            self.panel.send({"kind": "picked", "place": side})
             self._close_picker()
             self._say("The photo was left out.")
 

@@ -12,6 +12,7 @@ from latentlib.datasets import faces
 
 MOST_BYTES = 20 * 10**6  # of an uploaded file
 MOST_PIXELS = 40 * 10**6
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of photos; PIL also knows some that start other programs
 WORKING_SIDE = 1600  # pixels: a photo is used in this size; its face is found and aligned in far smaller ones
 
 
@@ -30,7 +31,7 @@ def read_upload(content: bytes) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
-            image = Image.open(io.BytesIO(content))
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise PhotoError(_too_many_pixels("far more than")) from error
     except UnidentifiedImageError as error:
@@ -40,14 +41,14 @@ def read_upload(content: bytes) -> np.ndarray:
     if image.width * image.height > MOST_PIXELS:
         raise PhotoError(_too_many_pixels(f"{image.width * image.height / 1e6:.0f} million, more than"))
     try:
-        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a photo with its own small copy
-        if frames == 1:
+        moving = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photo with its own small copy
+        if not moving:
             image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded in about this size
             photo = faces.read_photo(image)
     except Exception as error:
         raise PhotoError(_damaged(error)) from error
-    if frames > 1:
-        raise PhotoError(f"This is a moving picture of {frames} frames; choose a still photo.")
+    if moving:
+        raise PhotoError("This is a moving picture, or several in one file; choose a still photo.")
     if max(photo.shape) > WORKING_SIDE:
         smaller = Image.fromarray(photo)
         smaller.thumbnail((WORKING_SIDE, WORKING_SIDE))

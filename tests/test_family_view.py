@@ -283,14 +283,15 @@ BAD = {
     "html": (lambda photo: b"<html><img src=x></html>", "This file is no picture that can be read here"),
     "cut jpeg": (lambda photo: photo[: len(photo) // 2], "This picture is damaged"),
     "cut png": (lambda photo: encoded(portraits.photo("Eileen Collins"))[:50_000], "This picture is damaged"),
-    "gif": (lambda photo: moving("gif"), "This is a moving picture of 3 frames; choose a still photo."),
-    "apng": (lambda photo: moving("png"), "This is a moving picture of 3 frames"),
-    "webp": (lambda photo: moving("webp"), "This is a moving picture of 3 frames"),
+    "gif": (lambda photo: moving("gif"), "This is a moving picture, or several in one file; choose a still photo."),
+    "apng": (lambda photo: moving("png"), "This is a moving picture"),
+    "webp": (lambda photo: moving("webp"), "This is a moving picture"),
     "42 megapixels": (
         lambda photo: encoded(np.zeros((6000, 7000), np.uint8)), "This picture has 42 million, more than 40 million"
     ),
     "a bomb": (lambda photo: giant_header(), "This picture has far more than 40 million pixels"),
     "heavy": (lambda photo: photo + b"\0" * 20_000_000, "This file has 20 MB, more than 20"),
+    "postscript": (lambda photo: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "This file is no picture that"),
     "no face": (lambda photo: encoded(np.zeros((300, 300, 3), np.uint8)), "No face was found in this photo. Click"),
 }  # fmt: skip
 
@@ -316,6 +317,13 @@ def test_what_is_refused_is_not_decoded(hopper, name, monkeypatch):
     monkeypatch.setattr(faces, "read_photo", lambda source: pytest.fail("it was decoded"))
     with pytest.raises(uploads.PhotoError):
         uploads.read_upload(content)
+
+
+def test_a_phones_photo_with_a_second_picture_inside_is_a_still_photo():
+    buffer = io.BytesIO()
+    photo = Image.fromarray(portraits.photo("Eileen Collins"))
+    photo.save(buffer, format="MPO", save_all=True, append_images=[photo.resize((64, 64))])
+    assert uploads.read_upload(buffer.getvalue()).shape == (512, 512, 3)
 
 
 def test_a_large_photo_is_made_smaller_and_turned_upright():
