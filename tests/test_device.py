@@ -175,3 +175,41 @@ def test_importing_latentlib_imports_nothing_heavy():
     code = f"import sys, latentlib, latentlib.launch, latentlib.claims; print(*(set(sys.modules) & set({heavy})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+RESIDENT = """
+import re, torch
+from pathlib import Path
+from latentlib.device import keep_freed_memory
+
+def resident_mb():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000
+
+changed = keep_freed_memory() if KEEP else None
+torch.ones(1)
+before = resident_mb()
+many = torch.ones(25_000_000)
+del many
+print(changed, resident_mb() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has /proc to look into")
+def test_freed_memory_is_kept_only_after_asking():
+    kept = {}
+    for keep in (False, True):
+        command = [sys.executable, "-c", RESIDENT.replace("KEEP", str(keep))]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        changed, kept[keep] = done.stdout.split()
+    assert float(kept[False]) < 50
+    if changed == "False":
+        pytest.skip("this C library has no such setting")
+    assert float(kept[True]) > 50  # of 100 MB
+
+
+def test_other_systems_and_other_c_libraries_are_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert device.keep_freed_memory() is False
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace(mallopt=pytest.fail))
+    assert device.keep_freed_memory() is False

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,10 +15,13 @@ import torch
 TRAINING = Path(__file__).resolve().parents[1] / "training"
 sys.path.insert(0, str(TRAINING))
 
+import face_networks  # noqa: E402
+import face_trainer  # noqa: E402
+import runs  # noqa: E402
 import train_faces  # noqa: E402
 
 TINY = {
-    **train_faces.RECIPE,
+    **face_trainer.RECIPE,
     "batch": 8,
     "images": 200,
     "channels": {4: 8, 8: 8, 16: 8},
@@ -44,7 +48,7 @@ def photos(count=32, seed=0):
 
 
 def tiny(**changes):
-    return train_faces.Trainer({**copy.deepcopy(TINY), **changes}, photos(), torch.device("cpu"))
+    return face_trainer.Trainer({**copy.deepcopy(TINY), **changes}, photos(), torch.device("cpu"))
 
 
 def weights(trainer):
@@ -83,7 +87,7 @@ def test_growing_begins_where_the_small_picture_was():
     w = trainer.generator.mapping(torch.randn(2, 8))
     small = trainer.generator.synthesis(w, noise=None, resolution=8)
     large = trainer.generator.synthesis(w, noise=None)
-    assert torch.allclose(large, train_faces.F.interpolate(small, scale_factor=2, mode="bilinear"), atol=1e-5)
+    assert torch.allclose(large, torch.nn.functional.interpolate(small, scale_factor=2, mode="bilinear"), atol=1e-5)
 
 
 def test_generator_and_discriminator_learn():
@@ -101,11 +105,11 @@ def test_generator_and_discriminator_learn():
 def test_augmentation_keeps_what_it_should():
     torch.manual_seed(0)
     image = torch.rand(64, 3, 16, 16) * 2 - 1
-    assert train_faces.augment(image, 0.0) is image
-    changed = (train_faces.augment(image, 0.3) != image).flatten(1).any(dim=1).float().mean()
+    assert face_networks.augment(image, 0.0) is image
+    changed = (face_networks.augment(image, 0.3) != image).flatten(1).any(dim=1).float().mean()
     assert 0.5 < changed < 1  # each of five changes with probability 0.3 leaves 17 % as they were
     image.requires_grad_()
-    train_faces.augment(image, 1.0).sum().backward()
+    face_networks.augment(image, 1.0).sum().backward()
     assert image.grad.abs().sum() > 0
 
 
@@ -121,6 +125,37 @@ def test_augmentation_follows_the_discriminator():
     assert trainer.augment_p < raised
 
 
+def test_path_length_regularisation_evens_the_steps_in_w():
+    """Taught by it alone, a generator's path lengths lie closer together, for their mean."""
+    trainer = tiny(growth={}, path_length_from=0)
+
+    def lengths():
+        z = torch.randn(2, 64, 8)
+        return trainer.g(*z, torch.full((64,), trainer.generator.num_ws), 16, True)[1]
+
+    def spread():
+        torch.manual_seed(1)
+        found = lengths().detach()
+        return found.std() / found.mean()
+
+    before = spread()
+    for number in range(30):
+        torch.manual_seed(100 + number)
+        trainer.g_optimizer.zero_grad()
+        trainer._path_length(lengths()).backward()
+        trainer.g_optimizer.step()
+    assert spread() < before
+
+
+def test_a_step_with_path_lengths_is_finite():
+    trainer = tiny(path_length_from=0, path_length_every=1)
+    for _ in range(4):
+        losses = trainer.step()
+        assert all(torch.isfinite(value) for value in losses.values())
+    assert trainer.finite()
+    assert 0 < trainer.path_mean < float("inf")
+
+
 def test_a_restored_run_is_the_same_run(tmp_path):
     """Six steps in one go, or three, a checkpoint, and three more: the same weights, to the last bit."""
     whole = tiny()
@@ -129,11 +164,11 @@ def test_a_restored_run_is_the_same_run(tmp_path):
     first = tiny()
     for _ in range(3):
         first.step()
-    train_faces.save_atomically(first.state(), tmp_path / "checkpoint.pt")
+    runs.save_atomically(first.state(), tmp_path / "checkpoint.pt")
     second = tiny(seed=0)
     for _ in range(5):
         second.step()  # whatever it was before
-    second.restore(train_faces.read_checkpoint(tmp_path / "checkpoint.pt", torch.device("cpu")))
+    second.restore(runs.read_checkpoint(tmp_path / "checkpoint.pt", torch.device("cpu")))
     for _ in range(3):
         second.step()
     assert torch.equal(weights(whole), weights(second))
@@ -146,9 +181,9 @@ def test_without_noise_the_same_w_is_the_same_picture(tmp_path):
     noisy = tiny(noise=True)
     for _ in range(2):
         noisy.step()
-    train_faces.save_atomically(noisy.state(), tmp_path / "checkpoint.pt")
+    runs.save_atomically(noisy.state(), tmp_path / "checkpoint.pt")
     silent = tiny()
-    silent.restore(train_faces.read_checkpoint(tmp_path / "checkpoint.pt", torch.device("cpu")))
+    silent.restore(runs.read_checkpoint(tmp_path / "checkpoint.pt", torch.device("cpu")))
     silent.step()
     z = torch.randn(2, 8)
     assert not torch.equal(noisy.generator(z), noisy.generator(z))
@@ -158,7 +193,7 @@ def test_without_noise_the_same_w_is_the_same_picture(tmp_path):
 
 def test_recipe_is_in_the_checkpoint(tmp_path):
     trainer = tiny(r1=3.25)
-    train_faces.save_atomically(trainer.state(), tmp_path / "checkpoint.pt")
+    runs.save_atomically(trainer.state(), tmp_path / "checkpoint.pt")
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["recipe"] == {**TINY, "r1": 3.25}
 
 
@@ -170,9 +205,9 @@ def test_not_a_number_stops_and_keeps_the_last_good_state(tmp_path):
     good = path.read_bytes()
     with torch.no_grad():
         trainer.generator.synthesis.b4.const.fill_(float("nan"))
-    with pytest.raises(train_faces.Stop, match=r"no longer a number .* the last good state is at"):
+    with pytest.raises(runs.Stop, match=r"no longer a number .* the last good state is at"):
         train_faces.keep(trainer, path)
-    with pytest.raises(train_faces.Stop, match="loss is no longer a number after 16 images"):
+    with pytest.raises(runs.Stop, match="loss is no longer a number after 16 images"):
         train_faces.train(trainer, tmp_path)
     assert path.read_bytes() == good
 
@@ -185,7 +220,7 @@ def test_full_disk_stops_and_keeps_the_last_good_state(tmp_path):
     good = path.read_bytes()
     trainer.step()
     (tmp_path / "checkpoint.unfinished").symlink_to("/dev/full")  # every write says: no space left on device
-    with pytest.raises(train_faces.Stop, match=r"could not be written .* is the disk full"):
+    with pytest.raises(runs.Stop, match=r"could not be written .* is the disk full"):
         train_faces.keep(trainer, path)
     assert path.read_bytes() == good
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
@@ -194,8 +229,8 @@ def test_full_disk_stops_and_keeps_the_last_good_state(tmp_path):
 def test_a_damaged_checkpoint_gets_one_sentence(tmp_path):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(b"PK no checkpoint")
-    with pytest.raises(train_faces.Stop, match="cannot be read"):
-        train_faces.read_checkpoint(path, torch.device("cpu"))
+    with pytest.raises(runs.Stop, match="cannot be read"):
+        runs.read_checkpoint(path, torch.device("cpu"))
 
 
 def test_export_and_warm_start(tmp_path):
@@ -207,7 +242,13 @@ def test_export_and_warm_start(tmp_path):
 
     generator = load_face_generator(folder=tmp_path)
     z = torch.randn(4, 8)
-    assert torch.allclose(generator(z, noise=None), trainer.ema(z, noise=None), atol=0.02)
+    assert torch.allclose(
+        generator(z, noise=None), trainer.ema(z @ train_faces.random_turn(8).T, noise=None), atol=0.02
+    )
+    torch.manual_seed(TINY["seed"])
+    z = torch.randn(8, 8)  # the first layer's first weights
+    assert torch.cosine_similarity(z, trainer.ema.mapping.fc0.weight).min() > 0.99
+    assert torch.cosine_similarity(z, generator.mapping.fc0.weight).mean().abs() < 0.5
     assert generator.w_covariance.diagonal().min() > 0
     assert (tmp_path / "faces-64-samples.png").stat().st_size > 1000
     settings = load_weights("faces-64", tmp_path)[1]
@@ -219,34 +260,51 @@ def test_export_and_warm_start(tmp_path):
     assert other.resolution == 16
     assert torch.allclose(other.ema.synthesis.b8.conv0.weight, trainer.ema.synthesis.b8.conv0.weight, atol=0.01)
     other.step()
-    with pytest.raises(train_faces.Stop, match="another size"):
+    with pytest.raises(runs.Stop, match="another size"):
         train_faces.warm_start(tiny(w_dim=6), tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------- as whole processes
 
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_ends_its_step_and_keeps_everything(tmp_path, number, monkeypatch):
+    trainer = tiny()
+    step = trainer.step
+
+    def asked_in_the_third_step():
+        if trainer.images_seen == 16:
+            signal.raise_signal(number)
+        return step()
+
+    monkeypatch.setattr(trainer, "step", asked_in_the_third_step)
+    before = signal.getsignal(number)
+    train_faces.train(trainer, tmp_path)
+    assert signal.getsignal(number) is before
+    assert trainer.images_seen == 24
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["images_seen"] == 24
+
+
+TWO = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+
 SCRIPT = """
 import os, sys, torch
+from pathlib import Path
 torch.set_num_threads(1)
 sys.path[:0] = [{tests!r}, {training!r}]
 import test_train_faces as here, train_faces
-train_faces.RECIPE = {{**here.TINY, "images": {images}}}
+Path({folder!r}, "pid-" + os.environ.get("RANK", "0")).write_text(str(os.getpid()))
+train_faces.RECIPE = {{**here.TINY, "images": 10**6}}
 train_faces.CHECKPOINT_SECONDS = 0
-train_faces.main({arguments!r}, images=here.photos())
+train_faces.main(["--device", "cpu", *{arguments!r}], images=here.photos())
 """
 
 
-def start(tmp_path, images, arguments=(), processes=1):
+def launch(tmp_path, text, processes=1):
     script = tmp_path / "run.py"
-    text = SCRIPT.format(
-        tests=str(Path(__file__).parent),
-        training=str(TRAINING),
-        images=images,
-        arguments=["--device", "cpu", *arguments],
-    )
     script.write_text(text)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    environment = {**os.environ, "LATENTLIB_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+    environment = {**os.environ, "LATENTLIB_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(TRAINING.parent)
     return subprocess.Popen(
         [sys.executable, *launcher, str(script)],
@@ -257,41 +315,73 @@ def start(tmp_path, images, arguments=(), processes=1):
     )
 
 
+def start(tmp_path, arguments=(), processes=1):
+    folder, tests = str(tmp_path), str(Path(__file__).parent)
+    text = SCRIPT.format(tests=tests, training=str(TRAINING), folder=folder, arguments=list(arguments))
+    return launch(tmp_path, text, processes)
+
+
+def signal_while_it_trains(tmp_path, run, number, rank=0):
+    """Wait for a checkpoint of this run, then send the signal to one of its processes; what it printed."""
+    path = tmp_path / "runs" / "faces-64" / "checkpoint.pt"
+    begun = time.time()
+    deadline = time.monotonic() + 120
+    while run.poll() is None and time.monotonic() < deadline:
+        if path.exists() and path.stat().st_mtime > begun:
+            break
+        time.sleep(0.05)
+    os.kill(int((tmp_path / f"pid-{rank}").read_text()), number)
+    return run.communicate(timeout=120)[0]
+
+
+def images_kept(tmp_path):
+    return torch.load(tmp_path / "runs" / "faces-64" / "checkpoint.pt", weights_only=True)["images_seen"]
+
+
 def test_killed_at_any_moment_it_goes_on(tmp_path):
     assert train_faces.CHECKPOINT_SECONDS < 290  # so that a kill costs less than five minutes
-    path = tmp_path / "runs" / "faces-64" / "checkpoint.pt"
-    run = start(tmp_path, images=10**6)
-    deadline = time.monotonic() + 120
-    while not path.exists() and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.3)
-    run.send_signal(signal.SIGKILL)
-    output, _ = run.communicate()
+    run = start(tmp_path)
+    output = signal_while_it_trains(tmp_path, run, signal.SIGKILL)
     assert run.returncode == -signal.SIGKILL, output
-    assert path.exists(), output
-    kept = torch.load(path, weights_only=True)["images_seen"]
+    kept = images_kept(tmp_path)
     assert kept >= 8
-    run = start(tmp_path, images=10**6, arguments=["--images", str(kept + 16)])
+    run = start(tmp_path, arguments=["--images", str(kept + 16)])
     output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output
     assert f"going on from {kept} images" in output
-    state = torch.load(path, weights_only=True)
-    assert state["images_seen"] == kept + 16
-    assert state["seconds"] > 0
-    assert (path.parent / "samples.png").exists()
+    assert images_kept(tmp_path) == kept + 16
+    assert (tmp_path / "runs" / "faces-64" / "samples.png").exists()
 
 
-def test_two_processes_keep_equal_replicas(tmp_path):
-    """Gradients are averaged by DistributedDataParallel; growth, R1, path length and augmentation included."""
-    if not torch.distributed.is_available():
-        pytest.skip("this PyTorch has no torch.distributed")
-    script = tmp_path / "replicas.py"
-    script.write_text(
-        f"""
-import sys, torch, torch.distributed as dist
+@TWO
+def test_two_processes_stop_together_and_survive_the_death_of_one(tmp_path):
+    """Asked to stop, either process takes the other along and nothing is lost; a killed one costs a checkpoint."""
+    run = start(tmp_path, processes=2)
+    output = signal_while_it_trains(tmp_path, run, signal.SIGTERM, rank=1)
+    assert run.returncode == 0, output
+    stopped = int(re.search(r"stopped as asked after (\d+) images", output)[1])
+    assert images_kept(tmp_path) == stopped
+    for noise in ("Traceback", "Grad strides", "is deprecated"):
+        assert noise not in output
+    run = start(tmp_path, processes=2)
+    output = signal_while_it_trains(tmp_path, run, signal.SIGKILL, rank=1)
+    assert run.returncode == 1, output
+    assert f"going on from {stopped} images" in output
+    assert images_kept(tmp_path) > stopped
+
+
+@TWO
+def test_two_processes_keep_equal_replicas_and_hear_of_trouble(tmp_path):
+    """Gradients are averaged by DistributedDataParallel; growth, R1, path length and augmentation included.
+
+    A loss that is no number in the second process and a full disk in the first stop both, with one sentence.
+    """
+    text = f"""
+import os, sys, torch, torch.distributed as dist
+from pathlib import Path
 torch.set_num_threads(1)
 sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(TRAINING)!r}]
-import test_train_faces as here
+import test_train_faces as here, train_faces
 dist.init_process_group("gloo")
 trainer = here.tiny(augment_target=-1.0)
 for _ in range(7):
@@ -305,14 +395,34 @@ dist.all_gather(batches, trainer._batch(4))
 assert not torch.equal(*batches), "both processes saw the same photos"
 assert torch.equal(*both), "the replicas differ"
 print("replicas equal", mine.numel())
+
+def ends():
+    try:
+        train_faces.train(trainer, Path({str(tmp_path)!r}))
+        return "quietly"
+    except train_faces.Stop as reason:
+        return str(reason)
+
+step = trainer.step
+nan = torch.tensor(float("nan"))
+trainer.step = lambda: {{**step(), "g": nan}} if trainer.rank == 1 else step()
+print("loss", trainer.rank, trainer.images_seen, ends(), flush=True)
+trainer.step = step
+if trainer.rank == 0:
+    Path({str(tmp_path)!r}, "checkpoint.unfinished").symlink_to("/dev/full")
+train_faces.CHECKPOINT_SECONDS = 0
+print("disk", trainer.rank, trainer.images_seen, ends(), flush=True)
 dist.destroy_process_group()
 """
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TRAINING.parent)}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("replicas equal") == 2
+    run = launch(tmp_path, text, processes=2)
+    output, _ = run.communicate(timeout=170)
+    assert run.returncode == 0, output
+    assert output.count("replicas equal") == 2
+    assert "loss 0 56 the loss is no longer a number after 64 images" in output
+    assert "loss 1 56 quietly" in output
+    if Path("/dev/full").exists():
+        assert "disk 0 64 the checkpoint could not be written" in output
+        assert "disk 1 64 quietly" in output
 
 
 def test_command_line():
@@ -324,6 +434,6 @@ def test_command_line():
 
 def test_runs_lie_outside_the_work_tree(monkeypatch, tmp_path):
     monkeypatch.delenv("LATENTLIB_RUNS", raising=False)
-    assert TRAINING.parent not in train_faces.runs_folder().parents
+    assert TRAINING.parent not in runs.runs_folder().parents
     monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path))
-    assert train_faces.runs_folder() == tmp_path
+    assert runs.runs_folder() == tmp_path

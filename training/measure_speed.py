@@ -1,79 +1,223 @@
-"""What each trick of the face trainer gives, in images a second: python training/train_faces.py --measure."""
+"""What each trick of the face trainer gives, in images a second: minutes, on a machine that does nothing else.
+
+python training/measure_speed.py              every trick; writes speed.json and the table in training/README.md
+python training/measure_speed.py --compiled   torch.compile beside the same without it, into the same file and table
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import platform
+import tempfile
 import time
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from train_faces import RECIPE, Trainer
+import torch.distributed as dist
+from cards import put_between
+from face_networks import TrainedGenerator
+from face_trainer import RECIPE, Trainer
 
-from latentlib.device import synchronize
+from latentlib.device import describe, keep_freed_memory, pick_device, synchronize
 from latentlib.models import stylegan
 
-BATCH, STEPS = 16, 16  # as many steps as the rarest regularisation needs to come once
+HERE = Path(__file__).parent
+BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
+STEPS = 16  # as many as the rarest regularisation needs to come once
 
 
-def measure(device: torch.device, compiled: bool = False) -> None:
-    """Print images per second of the whole training step, on random pictures, with and without each trick.
+class Setting(NamedTuple):
+    """How the trainer is started for some rows."""
 
-    On a CPU it is seconds of processor time, one thread: other programs on the machine then disturb little.
-    """
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    torch.set_num_threads(1)
-    images = torch.randint(0, 256, (512, 3, 64, 64), dtype=torch.uint8)
-    ready = {"growth": {16: 0, 32: 0}, "path_length_from": 10**9, "batch": BATCH}
+    processes: int = 2
+    threads: int = 1
+    keep_memory: bool = True
 
-    def fresh(reduced_precision=True, **changes):
-        return Trainer({**RECIPE, **ready, **changes}, images, device, reduced_precision)
 
-    def speed(trainer, seen=10**6):
-        trainer.augment_p = 0.2
-        trainer.images_seen = seen // BATCH // STEPS * BATCH * STEPS + BATCH
+# ------------------------------------------------------------------------------------------------- with and without
+
+
+def upsample_first(trainer: Trainer) -> None:
+    """The order of the paper's drawing, at four times the multiplications."""
+
+    class UpsamplingFirst(stylegan.SynthesisLayer):
+        def forward(self, x, w, noise="random"):
+            self.up = False
+            return super().forward(stylegan.upsample(x), w, noise)
+
+    for module in trainer.generator.modules():
+        if isinstance(module, stylegan.SynthesisLayer) and module.up:
+            module.__class__ = UpsamplingFirst
+
+
+def contiguous(trainer: Trainer) -> None:
+    for network in (trainer.generator, trainer.discriminator, trainer.ema):
+        network.to(memory_format=torch.contiguous_format)
+    trainer.g = trainer._replicate(TrainedGenerator(trainer.generator, trainer.recipe["noise"]))
+    trainer.d = trainer._replicate(trainer.discriminator)
+
+
+def compiled(trainer: Trainer) -> None:
+    """torch.compile has no second derivatives, so the steps with R1 stay as they are."""
+    trainer.generator.mapping.compile()
+    trainer.generator.synthesis.compile()
+    trainer.discriminator.compile()
+    step = trainer.step
+
+    def either():
+        penalise = trainer.images_seen // trainer.recipe["batch"] % trainer.recipe["r1_every"] == 0
+        with torch.compiler.set_stance("force_eager" if penalise else "default"):
+            return step()
+
+    trainer.step = either
+
+
+class Row(NamedTuple):
+    """One line of the table: what differs from the training as it is."""
+
+    name: str
+    setting: Setting = Setting()
+    recipe: dict = {}  # noqa: RUF012 - read only
+    images_seen: int = 10**6
+    change: object = None  # function of the trainer
+    reduced_precision: bool = True
+
+
+GROWING = {"growth": {16: 10**5, 32: 2 * 10**5}}
+ROWS = [
+    Row("as trained: 64 px, bf16, channels_last, convolution before the upsampling"),
+    Row("growing, at 16 px", recipe=GROWING, images_seen=0),
+    Row("growing, at 32 px", recipe=GROWING, images_seen=150_000),
+    Row("upsampling before the convolution", change=upsample_first),
+    Row("float32", reduced_precision=False),
+    Row("weights not channels_last", change=contiguous),
+    Row("R1 every step instead of every 16", recipe={"r1_every": 1}),
+    Row("with path-length regularisation every 8 steps", recipe={"path_length_from": 0}),
+    Row("with path-length regularisation every 4 steps", recipe={"path_length_from": 0, "path_length_every": 4}),
+    Row("freed memory given back to the system (glibc's habit)", Setting(keep_memory=False)),
+    Row("one process of two threads instead of two of one", Setting(1, 2)),
+]
+COMPILED = [
+    Row("one process of two threads", Setting(1, 2)),
+    Row("the same, both networks through torch.compile", Setting(1, 2), change=compiled),
+]
+
+
+# ---------------------------------------------------------------------------------------------------------- measuring
+
+
+def images_a_second(row: Row, recipe: dict, device: torch.device, steps: int) -> tuple[float, float]:
+    """(of the whole training step by the wall clock, seconds before it: building, compiling, two steps)."""
+    begun = time.perf_counter()
+    size = max(recipe["channels"])
+    images = torch.randint(0, 256, (512, 3, size, size), dtype=torch.uint8)
+    ready = {"growth": dict.fromkeys(RECIPE["growth"], 0), "path_length_from": 10**9}
+    trainer = Trainer({**recipe, **ready, **row.recipe}, images, device, row.reduced_precision)
+    trainer.augment_p = 0.2
+    whole = STEPS * trainer.recipe["batch"]
+    trainer.images_seen = row.images_seen // whole * whole + whole - trainer.recipe["batch"]
+    if row.change:
+        row.change(trainer)
+    for _ in range(2):  # one without and one with R1
         trainer.step()
-        synchronize(device)
-        begun = clock()
-        for _ in range(STEPS):
-            trainer.step()
-        synchronize(device)
-        return STEPS * BATCH / (clock() - begun)
+    trainer.most_urgent(0)  # wait for the others
+    synchronize(device)
+    started = time.perf_counter()
+    for _ in range(steps):
+        trainer.step()
+    trainer.most_urgent(0)
+    synchronize(device)
+    ended = time.perf_counter()
+    return steps * trainer.recipe["batch"] / (ended - started), started - begun
 
-    def upsample_first(trainer):
-        """The order of the layer's name in the paper, at four times the multiplications."""
 
-        class UpsamplingFirst(stylegan.SynthesisLayer):
-            def forward(self, x, w, noise="random"):
-                self.up = False
-                return super().forward(stylegan.upsample(x), w, noise)
+def work(rank: int, setting: Setting, rows: list[Row], recipe: dict, device: torch.device, steps: int, folder: str):
+    """One process of a setting; the first writes down what all of them did."""
+    torch.set_num_threads(setting.threads)
+    if setting.keep_memory and device.type == "cpu":
+        keep_freed_memory()
+    if setting.processes > 1:
+        meeting = (Path(folder) / "meeting").as_uri()
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=setting.processes)
+    measured = []
+    for row in rows:
+        speed, before = images_a_second(row, recipe, device, steps)
+        measured.append({"name": row.name, "images_a_second": speed, "seconds_before": before})
+        if rank == 0:
+            print(f"{speed:7.1f} images/s  {row.name}", flush=True)
+    if rank == 0:
+        (Path(folder) / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
+    if setting.processes > 1:
+        dist.destroy_process_group()
 
-        for module in trainer.generator.modules():
-            if isinstance(module, stylegan.SynthesisLayer) and module.up:
-                module.__class__ = UpsamplingFirst
-        return trainer
 
-    def compile_both(trainer):
-        trainer.g, trainer.d = torch.compile(trainer.g), torch.compile(trainer.d)
-        return trainer
+def processor() -> str:
+    """Its name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "processor"
 
-    def contiguous(trainer):
-        trainer.generator.to(memory_format=torch.contiguous_format)
-        trainer.discriminator.to(memory_format=torch.contiguous_format)
-        return trainer
 
-    growing = {"growth": {16: 10**5, 32: 2 * 10**5}}
-    rows = [
-        ("as trained: 64 px, bf16, channels_last, convolution before the upsampling", lambda: speed(fresh())),
-        ("growing, at 16 px", lambda: speed(fresh(**growing), 0)),
-        ("growing, at 32 px", lambda: speed(fresh(**growing), 150_000)),
-        ("upsampling before the convolution", lambda: speed(upsample_first(fresh()))),
-        ("float32", lambda: speed(fresh(reduced_precision=False))),
-        ("weights not channels_last", lambda: speed(contiguous(fresh()))),
-        ("R1 every step instead of every 16", lambda: speed(fresh(r1_every=1))),
-        ("path-length regularisation every 8 steps", lambda: speed(fresh(path_length_from=0))),
-        ("path-length regularisation every 4 steps", lambda: speed(fresh(path_length_from=0, path_length_every=4))),
-    ]
-    if compiled:
-        rows.append(("torch.compile of both networks", lambda: speed(compile_both(fresh()))))
-    seconds = "second of one core's time" if device.type == "cpu" else "second"
-    print(f"| the whole training step, batch {BATCH}, {device.type} | images a {seconds} |\n|---|---|")
-    for name, run in rows:
-        print(f"| {name} | {run():.1f} |", flush=True)
+def measure(rows: list[Row], device: torch.device, recipe: dict = RECIPE, steps: int = STEPS) -> dict:
+    """Run the rows, those of one setting together in fresh processes; what goes into speed.json."""
+    if device.type != "cpu":  # one process is enough for a GPU
+        rows = [row._replace(setting=Setting(1)) for row in rows if row.setting == rows[0].setting]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    if load is not None and load > 0.3:
+        print(f"other programs are at work here (load {load:.1f}); what follows is too low")
+    measured = {}
+    for setting in dict.fromkeys(row.setting for row in rows):
+        chosen = [row for row in rows if row.setting == setting]
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = (setting, chosen, recipe, device, steps, folder)
+            torch.multiprocessing.spawn(work, arguments, nprocs=setting.processes)
+            found = json.loads((Path(folder) / "measured.json").read_text(encoding="utf-8"))
+        measured.update({row["name"]: row for row in found})
+    return {
+        "machine": f"{describe(device)}, {os.cpu_count()} × {processor()}",
+        "load_before": load,
+        "batch": recipe["batch"],
+        "rows": [measured[row.name] for row in rows],
+    }
+
+
+def table(result: dict) -> str:
+    """Markdown: what was measured, each part beside its first row."""
+    lines = []
+    for part in ("tricks", "compiled"):
+        if part not in result:
+            continue
+        measured = result[part]
+        first = measured["rows"][0]["images_a_second"]
+        lines += [f"| the whole training step, batch {measured['batch']} | images a second | times |", "|---|---|---|"]
+        for row in measured["rows"]:
+            speed = row["images_a_second"]
+            lines.append(f"| {row['name']} | {speed:.1f} | {speed / first:.2f} |")
+        load = "" if measured["load_before"] is None else f"; load before it began: {measured['load_before']:.1f}"
+        lines += ["", f"{measured['machine']}{load}.", ""]
+        if part == "compiled":
+            lines += [f"Compiling and two steps took {measured['rows'][-1]['seconds_before']:.0f} s.", ""]
+    return "\n".join(lines).rstrip()
+
+
+def main(argv=None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    parser.add_argument("--compiled", action="store_true", help="only torch.compile; it needs a C++ compiler")
+    options = parser.parse_args(argv)
+    part, rows = ("compiled", COMPILED) if options.compiled else ("tricks", ROWS)
+    file = HERE / "speed.json"
+    result = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    result[part] = measure(rows, pick_device(options.device))
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    put_between(HERE / "README.md", BEGIN, END, table(result))
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()

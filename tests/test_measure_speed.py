@@ -1,0 +1,102 @@
+"""The table of the trainer's tricks: each variant is the same training, and the shipped table is the shipped file."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+TRAINING = Path(__file__).resolve().parents[1] / "training"
+sys.path.insert(0, str(TRAINING))
+
+import cards  # noqa: E402
+import face_trainer  # noqa: E402
+import measure_speed  # noqa: E402
+
+SMALL = {
+    **face_trainer.RECIPE,
+    "batch": 4,
+    "channels": {4: 4, 8: 4, 16: 4, 32: 4, 64: 4},
+    "z_dim": 8,
+    "w_dim": 8,
+    "mapping_layers": 1,
+}
+
+
+def small():
+    return face_trainer.Trainer(SMALL, torch.zeros(8, 3, 64, 64, dtype=torch.uint8), torch.device("cpu"))
+
+
+def drawn(trainer):
+    w = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
+    return trainer.generator.synthesis(w, noise=None)
+
+
+def channels_last(trainer):
+    return trainer.generator.synthesis.b64.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_other_memory_formats_draw_the_same():
+    trainer = small()
+    torch.nn.init.normal_(trainer.generator.synthesis.b64.torgb.weight)
+    before = drawn(trainer)
+    assert channels_last(trainer)
+    measure_speed.contiguous(trainer)
+    assert not channels_last(trainer)
+    assert torch.allclose(drawn(trainer), before, atol=1e-5)
+
+
+def test_upsampling_first_convolves_the_larger_picture(monkeypatch):
+    trainer = small()
+    sizes = []
+    convolve = torch.nn.functional.conv2d
+
+    def noted(x, *rest, **more):
+        sizes.append(x.shape[-1])
+        return convolve(x, *rest, **more)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
+    shape = drawn(trainer).shape
+    before = sizes.count(64)
+    measure_speed.upsample_first(trainer)
+    sizes.clear()
+    assert drawn(trainer).shape == shape
+    assert sizes.count(64) == before + 1
+
+
+def test_rows_are_measured_in_their_own_processes():
+    rows = [measure_speed.ROWS[0], measure_speed.ROWS[1], measure_speed.ROWS[-1]]
+    result = measure_speed.measure(rows, torch.device("cpu"), SMALL, steps=1)
+    assert [row["name"] for row in result["rows"]] == [row.name for row in rows]
+    assert all(row["images_a_second"] > 0 for row in result["rows"])
+    text = measure_speed.table({"tricks": result})
+    assert text.count("\n|") == 1 + len(rows)
+    assert "| 1.00 |" in text
+
+
+def test_every_row_has_a_name_of_its_own():
+    names = [row.name for row in measure_speed.ROWS + measure_speed.COMPILED]
+    assert len(set(names)) == len(names)
+    assert measure_speed.STEPS % face_trainer.RECIPE["r1_every"] == 0
+
+
+def test_text_goes_between_the_marks(tmp_path):
+    card = tmp_path / "README.md"
+    card.write_text("before\n<!-- a -->\nold\n<!-- b -->\nafter\n")
+    for text in ("first", "second"):
+        cards.put_between(card, "<!-- a -->", "<!-- b -->", text)
+        assert cards.between(card, "<!-- a -->", "<!-- b -->") == text
+    assert card.read_text() == "before\n<!-- a -->\nsecond\n<!-- b -->\nafter\n"
+    with pytest.raises(ValueError, match="unpack"):
+        cards.put_between(card, "<!-- no -->", "<!-- b -->", "lost")
+    assert "second" in card.read_text()
+
+
+def test_the_shipped_table_is_the_shipped_measurement():
+    shown = cards.between(TRAINING / "README.md", measure_speed.BEGIN, measure_speed.END)
+    file = TRAINING / "speed.json"
+    if not file.exists():
+        assert shown == "Not measured yet."
+        return
+    assert shown == measure_speed.table(json.loads(file.read_text(encoding="utf-8")))

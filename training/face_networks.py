@@ -1,0 +1,92 @@
+"""The face generator and its discriminator while they train: style mixing, growing resolution, augmentation."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from latentlib.models.stylegan import Convolution, Discriminator, Generator
+
+
+class TrainedGenerator(nn.Module):
+    """Generator with style mixing, and path lengths beside the pictures: one forward, as replicas want."""
+
+    def __init__(self, generator: Generator, noise: bool):
+        super().__init__()
+        self.generator, self.noise = generator, "random" if noise else None
+
+    def forward(self, z, other_z, crossover, resolution, path_lengths: bool):
+        """Pictures (n, 3, resolution, resolution), and the path length of each (n,) or None.
+
+        z, other_z: (n, z_dim). crossover: (n,) the layer at which each picture changes from the w of z to that of
+        other_z.
+        """
+        w, other = self.generator.mapping(torch.cat([z, other_z])).float().chunk(2)
+        layer = torch.arange(self.generator.num_ws, device=z.device)[None, :, None]
+        ws = torch.where(layer < crossover[:, None, None], w[:, None], other[:, None])
+        image = self.generator.synthesis(ws, self.noise, resolution)
+        if not path_lengths:
+            return image, None
+        # How far a random change of the picture is from w (StyleGAN2, section 3.2).
+        noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
+        (slope,) = torch.autograd.grad((image * noise).sum(), ws, create_graph=True)
+        return image, slope.square().sum(dim=2).mean(dim=1).sqrt()
+
+
+class GrowingDiscriminator(nn.Module):
+    """Discriminator that can also judge smaller pictures and take to a new resolution gradually (ProGAN)."""
+
+    def __init__(self, full: Discriminator, resolutions):
+        super().__init__()
+        self.full = full
+        channels = full.settings["channels"]
+        self.entries = nn.ModuleDict({str(r): Convolution(3, channels[r], 1) for r in resolutions})
+
+    def forward(self, image, fade: float = 1.0):
+        """(n, 3, r, r) in [-1, 1] -> (n,), high for photos; fade: share of the new resolution, the rest is of r / 2."""
+        r = image.shape[-1]
+        image = image.contiguous(memory_format=torch.channels_last)
+        x = (self.full.fromrgb if r == self.full.settings["resolution"] else self.entries[str(r)])(image)
+        while r > 4:
+            x = getattr(self.full, f"b{r}")(x)
+            r //= 2
+            if fade < 1 and r == image.shape[-1] // 2:
+                x = torch.lerp(self.entries[str(r)](F.avg_pool2d(image, 2)).to(x.dtype), x, fade)
+        return self.full.judge(x)
+
+
+def augment(image: torch.Tensor, p: float) -> torch.Tensor:
+    """DiffAugment's colour, shift and cut-out, each done to each picture with probability p (as in ADA)."""
+    if p <= 0:
+        return image
+    n, _, size, _ = image.shape
+
+    def draw(*shape):
+        return torch.rand(n, *shape, device=image.device)
+
+    def sometimes(value, otherwise):
+        return torch.where(draw(1, 1, 1) < p, value, torch.full_like(value, otherwise))
+
+    image = image + sometimes(draw(1, 1, 1) - 0.5, 0.0)  # brightness
+    grey = image.mean(dim=1, keepdim=True)
+    image = torch.lerp(grey, image, sometimes(draw(1, 1, 1) * 2, 1.0))  # saturation
+    mean = image.mean(dim=(1, 2, 3), keepdim=True)
+    image = torch.lerp(mean, image, sometimes(draw(1, 1, 1) + 0.5, 1.0))  # contrast
+    reach = size // 8
+    shift = (draw(2) * (2 * reach + 1)).long() - reach
+    shift = torch.where(draw(1) < p, shift, torch.zeros_like(shift))
+    grid = torch.arange(size, device=image.device)
+    rows = (grid + shift[:, :1] + reach)[:, None, :, None]
+    columns = (grid + shift[:, 1:] + reach)[:, None, None, :]
+    padded = F.pad(image, [reach] * 4)
+    index = torch.arange(n, device=image.device)[:, None, None, None]
+    channel = torch.arange(3, device=image.device)[None, :, None, None]
+    image = padded[index, channel, rows, columns]
+    centre = draw(2) * size
+    inside = ((grid - centre[:, :1]).abs() < size / 4)[:, None, :, None] & ((grid - centre[:, 1:]).abs() < size / 4)[
+        :, None, None, :
+    ]
+    return image * (~(inside & (draw(1, 1, 1) < p))).float()

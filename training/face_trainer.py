@@ -1,0 +1,261 @@
+"""The face generator's training: the recipe, one step of it, and all that a checkpoint must hold."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from face_networks import GrowingDiscriminator, TrainedGenerator, augment
+from runs import Stop
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from latentlib.device import autocast, seed_everything
+from latentlib.models.stylegan import Discriminator, Generator
+
+RECIPE = {
+    "seed": 0,
+    "batch": 32,  # over all processes
+    "images": 2_000_000,  # real pictures shown in all
+    "channels": {4: 160, 8: 160, 16: 128, 32: 64, 64: 32},
+    "z_dim": 256,
+    "w_dim": 256,
+    "mapping_layers": 4,
+    "growth": {16: 24_000, 32: 44_000},  # images seen at which a resolution is left for its double
+    "fade": 6_000,  # images over which the discriminator takes to a new resolution
+    "learning_rate": 2e-3,  # Adam, betas (0, 0.99), of both networks
+    "r1": 1.0,  # weight γ of the gradient penalty at 64 × 64, in proportion to the pixels elsewhere
+    "r1_every": 16,
+    "path_length": 2.0,
+    "path_length_every": 8,
+    "path_length_from": 60_000,  # images seen; at first it only costs
+    "style_mixing": 0.9,
+    "noise": False,  # True: random noise maps, as in the paper; without them all detail must come from w
+    "ema_half_life": 10_000,  # images
+    "ema_ramp": 0.05,  # the half-life is at most this share of the images seen
+    "augment_target": 0.6,  # ADA: the mean sign of the discriminator's answers to photos
+    "augment_images": 150_000,  # images over which the probability could go from 0 to 1
+    "augment_limit": 0.6,
+}
+
+
+class Trainer:
+    """Everything a run needs; its state is what a checkpoint holds."""
+
+    def __init__(self, recipe: dict, images: torch.Tensor, device: torch.device, reduced_precision: bool = True):
+        self.recipe, self.device, self.images = recipe, device, images.to(device)
+        self.distributed = dist.is_available() and dist.is_initialized()
+        self.rank = dist.get_rank() if self.distributed else 0
+        self.world = dist.get_world_size() if self.distributed else 1
+        if recipe["batch"] % self.world:
+            raise Stop(
+                f"a batch of {recipe['batch']} cannot be shared by {self.world} processes; choose another --batch"
+            )
+        self.reduced_precision = reduced_precision
+        seed_everything(recipe["seed"])
+        channels, size = recipe["channels"], max(recipe["channels"])
+        self.generator = Generator(size, recipe["z_dim"], recipe["w_dim"], recipe["mapping_layers"], channels)
+        self.generator = self.generator.to(device, memory_format=torch.channels_last)
+        for r in self.generator.synthesis.resolutions:
+            if r > min(recipe["growth"], default=size):  # a new resolution begins by adding nothing
+                nn.init.zeros_(getattr(self.generator.synthesis, f"b{r}").torgb.weight)
+        discriminator = GrowingDiscriminator(Discriminator(size, channels), recipe["growth"])
+        self.discriminator = discriminator.to(device, memory_format=torch.channels_last)
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False)
+        self.g = self._replicate(TrainedGenerator(self.generator, recipe["noise"]))
+        self.d = self._replicate(self.discriminator)
+        every = recipe["r1_every"]
+        self.g_optimizer = self._adam(self.generator, 1.0)
+        self.d_optimizer = self._adam(self.discriminator, every / (every + 1))  # lazy regularisation, appendix B
+        self.images_seen, self.seconds = 0, 0.0
+        self.augment_p = 0.0
+        self.path_mean = torch.zeros((), device=device)
+        self.signs = torch.zeros(2, device=device)
+        self.sample_z = torch.randn(64, recipe["z_dim"], generator=torch.Generator().manual_seed(1)).to(device)
+
+    def _replicate(self, module):
+        if not self.distributed:
+            return module
+        # A gradient of shape (1, 160) has two right ways to write its strides; PyTorch says once that they differ.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        # The buffers never change in training. PyTorch renamed the choice not to send them round before each step.
+        renamed = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+        choice = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        # While the resolution grows, some parameters wait for their turn.
+        return DistributedDataParallel(module, device_ids=ids, find_unused_parameters=True, **choice)
+
+    def _adam(self, module, ratio):
+        rate = self.recipe["learning_rate"]
+        return torch.optim.Adam(module.parameters(), lr=rate * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)
+
+    @property
+    def resolution(self) -> int:
+        """The resolution that is trained now."""
+        return next(
+            (r for r, until in sorted(self.recipe["growth"].items()) if self.images_seen < until),
+            max(self.recipe["channels"]),
+        )
+
+    @property
+    def fade(self) -> float:
+        """How far the discriminator has taken to this resolution, up to 1."""
+        begun = max((until for until in self.recipe["growth"].values() if self.images_seen >= until), default=None)
+        return 1.0 if begun is None else min(1.0, (self.images_seen - begun + 1) / self.recipe["fade"])
+
+    def _batch(self, count: int) -> torch.Tensor:
+        """Random photos, half of them mirrored, in [-1, 1] at the current resolution."""
+        chosen = torch.randint(len(self.images), (count,), device=self.device)
+        image = self.images[chosen].float() / 127.5 - 1
+        image = torch.where(torch.rand(count, 1, 1, 1, device=self.device) < 0.5, image.flip(3), image)
+        return F.avg_pool2d(image, image.shape[-1] // self.resolution)
+
+    def step(self) -> dict[str, torch.Tensor]:
+        """One batch through both networks; the losses of this process."""
+        recipe, count = self.recipe, self.recipe["batch"] // self.world
+        number = self.images_seen // recipe["batch"]
+        torch.manual_seed(hash((recipe["seed"], number, self.rank)) % 2**63)  # each step and process its own
+        real = self._batch(count)
+        z, other_z = torch.randn(2, count, recipe["z_dim"], device=self.device)
+        layers = self.generator.num_ws
+        crossover = torch.randint(1, layers, (count,), device=self.device)
+        crossover = torch.where(torch.rand(count, device=self.device) < recipe["style_mixing"], crossover, layers)
+        regularise = self.images_seen >= recipe["path_length_from"] and number % recipe["path_length_every"] == 0
+        with autocast(self.device, self.reduced_precision):
+            fake, lengths = self.g(z, other_z, crossover, self.resolution, regularise)
+        d_loss, on_real = self._teach_discriminator(real, fake.detach(), number % recipe["r1_every"] == 0)
+        g_loss = self._teach_generator(fake, lengths)
+        self._average()
+        self._adapt(on_real, number)
+        self.images_seen += recipe["batch"]
+        return {"g": g_loss, "d": d_loss}
+
+    def _teach_discriminator(self, real, fake, penalise: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Photos up, samples down; now and then the gradient of its answers to photos is kept small (R1)."""
+        real.requires_grad_(penalise)
+        with autocast(self.device, self.reduced_precision and not penalise):
+            shown = torch.cat([augment(real, self.augment_p), augment(fake, self.augment_p)])
+            on_real, on_fake = self.d(shown, self.fade).chunk(2)
+        loss = total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
+        if penalise:
+            (slope,) = torch.autograd.grad(on_real.sum(), real, create_graph=True)
+            weight = self.recipe["r1"] * (self.resolution / max(self.recipe["channels"])) ** 2
+            total = loss + slope.square().sum(dim=(1, 2, 3)).mean() * (weight / 2 * self.recipe["r1_every"])
+        self.d_optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        self.d_optimizer.step()
+        return loss.detach(), on_real.detach()
+
+    def _teach_generator(self, fake, lengths: torch.Tensor | None) -> torch.Tensor:
+        """Its samples up; with path lengths also: all steps in w equally long."""
+        self.discriminator.requires_grad_(False)
+        with autocast(self.device, self.reduced_precision):
+            answer = self.discriminator(augment(fake, self.augment_p), self.fade)
+        loss = total = F.softplus(-answer).mean()
+        if lengths is not None:
+            weight = self.recipe["path_length"] * self.recipe["path_length_every"]
+            total = loss + self._path_length(lengths) * weight
+        self.g_optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        self.g_optimizer.step()
+        self.discriminator.requires_grad_(True)
+        return loss.detach()
+
+    def _path_length(self, lengths: torch.Tensor) -> torch.Tensor:
+        """A step in w should change the picture by the same amount everywhere: the spread about the running mean."""
+        mean = lengths.detach().mean()
+        if self.distributed:
+            dist.all_reduce(mean)
+            mean /= self.world
+        self.path_mean = torch.where(self.path_mean == 0, mean, self.path_mean.lerp(mean, 0.02))
+        return (lengths - self.path_mean).square().mean()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """The shipped weights are a running mean of the trained ones."""
+        half_life = min(self.recipe["ema_half_life"], self.recipe["ema_ramp"] * (self.images_seen + 1))
+        share = 1 - 0.5 ** (self.recipe["batch"] / max(half_life, 1e-8))
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.generator.parameters()), share)
+
+    @torch.no_grad()
+    def _adapt(self, on_real, number) -> None:
+        """ADA: augment more while the discriminator is too sure of the photos, less while it is not."""
+        self.signs += torch.stack([on_real.sign().sum(), torch.tensor(float(len(on_real)), device=self.device)])
+        if number % 4 == 3:
+            if self.distributed:
+                dist.all_reduce(self.signs)
+            mean = (self.signs[0] / self.signs[1]).item()
+            self.signs.zero_()
+            change = 4 * self.recipe["batch"] / self.recipe["augment_images"]
+            change = change if mean > self.recipe["augment_target"] else -change
+            self.augment_p = min(max(self.augment_p + change, 0.0), self.recipe["augment_limit"])
+
+    # ------------------------------------------------------------------------------------------------- checkpoints
+
+    def state(self) -> dict:
+        """What a checkpoint holds."""
+        return {
+            "recipe": self.recipe,
+            "images_seen": self.images_seen,
+            "seconds": self.seconds,
+            "augment_p": self.augment_p,
+            "path_mean": self.path_mean,
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "ema": self.ema.state_dict(),
+            "g_optimizer": self.g_optimizer.state_dict(),
+            "d_optimizer": self.d_optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from what a checkpoint holds."""
+        for name in ("generator", "discriminator", "ema", "g_optimizer", "d_optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        every = self.recipe["r1_every"]
+        for optimizer, ratio in ((self.g_optimizer, 1.0), (self.d_optimizer, every / (every + 1))):
+            optimizer.param_groups[0]["lr"] = self.recipe["learning_rate"] * ratio  # the recipe may have been changed
+        self.images_seen, self.seconds, self.augment_p = state["images_seen"], state["seconds"], state["augment_p"]
+        self.path_mean = state["path_mean"].to(self.device)
+        if not self.recipe["noise"]:  # a run that began with noise goes on without
+            for network in (self.generator, self.ema):
+                for name, parameter in network.named_parameters():
+                    if name.endswith("noise_strength"):
+                        parameter.detach().zero_()
+
+    def most_urgent(self, wish: int) -> int:
+        """The largest wish of all processes: all must stop after the same step."""
+        if not self.distributed:
+            return wish
+        largest = torch.tensor(wish, device=self.device)
+        dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+        return int(largest)
+
+    def first_of_all(self, sentence: str) -> str:
+        """The first process's sentence that says something."""
+        if not self.distributed:
+            return sentence
+        said = [""] * self.world
+        dist.all_gather_object(said, sentence)
+        return next(filter(None, said), "")
+
+    def finite(self) -> bool:
+        """Whether every weight is a number."""
+        tensors = [*self.generator.parameters(), *self.discriminator.parameters(), *self.ema.parameters()]
+        return all(bool(torch.isfinite(t).all()) for t in tensors)
+
+    @torch.no_grad()
+    def samples(self, truncation: float = 0.7) -> torch.Tensor:
+        """64 pictures of the averaged generator in [0, 1]: the same z each time."""
+        w = torch.cat([self.ema.mapping(z) for z in self.sample_z.split(32)])
+        generator = torch.Generator().manual_seed(2)
+        many = torch.randn(4096, self.recipe["z_dim"], generator=generator).to(self.device)
+        mean = self.ema.mapping(many).mean(dim=0)
+        w = mean + (w - mean) * truncation
+        pictures = torch.cat(
+            [self.ema.synthesis(part, noise="fixed", resolution=self.resolution) for part in w.split(32)]
+        )
+        return (pictures.float() / 2 + 0.5).clamp(0, 1)

@@ -1,0 +1,65 @@
+"""What every long training needs: where its run is kept, checkpoints that are whole at any moment, a way to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+import torch
+
+
+class Stop(Exception):
+    """A reason to stop that a person can read; the last good checkpoint stays as it is."""
+
+
+def runs_folder() -> Path:
+    """Where runs are kept, outside the work tree: LATENTLIB_RUNS, else the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "latentlib" / "runs"
+    return Path(os.environ.get("LATENTLIB_RUNS") or default).expanduser()
+
+
+def save_atomically(state: dict, path: Path) -> None:
+    """Write beside the last checkpoint, then take its place in one move: it is whole at any moment."""
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(unfinished, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise Stop(
+            f"the checkpoint could not be written ({error}); is the disk full? The last good state is at {path}"
+        ) from error
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict | None:
+    """The state in a checkpoint, read without executing anything; None when there is none."""
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise Stop(f"the checkpoint {path} cannot be read ({error}); move it away, or use another --run") from error
+
+
+@contextlib.contextmanager
+def stop_signals():
+    """Inside the block Ctrl-C and SIGTERM interrupt nothing: they are put into the list that is given."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may listen to signals
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda number, frame: asked.append(number))
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
