@@ -26,7 +26,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from train_faces import Stop, read_checkpoint, runs_folder, save_atomically
+from cards import put_between
+from runs import Stop, read_checkpoint, runs_folder, save_atomically, stop_signals
 
 from latentlib.checkpoints import (
     WEIGHTS,
@@ -36,13 +37,14 @@ from latentlib.checkpoints import (
     load_weights,
     save_weights,
 )
-from latentlib.device import autocast, describe, pick_device, seed_everything
+from latentlib.device import autocast, describe, keep_freed_memory, pick_device, seed_everything
 from latentlib.models.encoder import Encoder
 
 RECIPE = {
     "seed": 0,
     "batch": 32,  # over all processes
     "learning_rate": 1e-3,  # Adam, betas (0.9, 0.99)
+    "ramp": 3_200,  # images over which the learning rate rises, from the start and after a change of the generator
     "photos": 0.5,  # share of the batch that are training photos; 0: samples alone
     "style_mixing": 0.5,  # share of the samples that change from one w to another at some layer
     "spread": [0.5, 1.3],  # how far a sample's w is pushed from the mean, at random between these
@@ -202,6 +204,8 @@ class Trainer:
         sum(loss * recipe[name] for name, loss in losses.items()).backward()
         if self.world > 1:
             self._share_gradients()
+        ramp = min(1.0, (self.since + recipe["batch"]) / recipe["ramp"])
+        self.optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * ramp
         self.optimizer.step()
         self.images_seen += recipe["batch"]
         self.since += recipe["batch"]
@@ -246,7 +250,6 @@ class Trainer:
         self.encoder.load_state_dict(state["encoder"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.optimizer.param_groups[0]["lr"] = self.recipe["learning_rate"]
         self.since, self.metric = state["since"], state["metric"]
         return True
 
@@ -259,7 +262,7 @@ class Trainer:
         self.since, self.metric = 0, None
         self._begin()
 
-    def over(self, wish: bool) -> bool:
+    def agreed(self, wish: bool) -> bool:
         """Whether any process wants to stop: all must stop after the same step."""
         if self.world == 1:
             return wish
@@ -278,12 +281,14 @@ def keep(trainer: Trainer, path: Path) -> None:
 
 
 def train(trainer: Trainer, path: Path, minutes: float = math.inf, images: float = math.inf) -> None:
-    """Go on for so many minutes, until so many images, Ctrl-C, or a reason to stop."""
+    """Go on for so many minutes, until so many images, Ctrl-C or SIGTERM, or a reason to stop."""
     started = saved = time.monotonic()
     before, chief = trainer.seconds, trainer.rank == 0
     sums, steps = {}, 0
-    try:
-        while not trainer.over(trainer.images_seen >= images or time.monotonic() - started > minutes * 60):
+    with stop_signals() as asked:
+        while trainer.images_seen < images:
+            if trainer.agreed(bool(asked) or time.monotonic() - started > minutes * 60):
+                break
             for name, loss in trainer.step().items():
                 sums[name] = sums.get(name, 0.0) + loss
             steps += 1
@@ -294,11 +299,9 @@ def train(trainer: Trainer, path: Path, minutes: float = math.inf, images: float
                 report(trainer, sums, steps)
                 keep(trainer, path)
                 sums, steps = {}, 0
-    except KeyboardInterrupt:
-        print("stopped by hand; the next start goes on from here")
-    if chief:
-        report(trainer, sums, steps)
-        keep(trainer, path)
+        if chief and steps:
+            report(trainer, sums, steps)
+            keep(trainer, path)
 
 
 def report(trainer: Trainer, sums: dict, steps: int) -> None:
@@ -434,9 +437,7 @@ def evaluate_shipped() -> None:
         print("the shipped generator is not the one that this encoder was trained on; train on: --minutes 20")
     (WEIGHTS / f"{NAME}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
-    readme = WEIGHTS / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{card(result)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    put_between(WEIGHTS / "README.md", BEGIN, END, card(result))
 
 
 # ------------------------------------------------------------------------------------------------------- command line
@@ -452,15 +453,16 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--photos", type=float, help="share of the batch that are training photos")
     parser.add_argument("--no-photos", dest="photos", action="store_const", const=0.0, help="samples alone")
+    parser.add_argument("--weights", type=Path, metavar="FOLDER", default=WEIGHTS, help="the generator's folder")
     parser.add_argument("--warm-start", type=Path, metavar="FOLDER", help="begin from shipped weights")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the last checkpoint's weights and stop")
     parser.add_argument("--evaluate", action="store_true", help="measure the shipped encoder and stop")
     return parser.parse_args(argv)
 
 
-def set_up(arguments, state: dict | None, device: torch.device, weights: Path) -> Trainer:
+def set_up(arguments, state: dict | None, device: torch.device) -> Trainer:
     """The trainer, as the checkpoint, the warm start or nothing at all leaves it."""
-    recipe = dict(state["recipe"] if state else RECIPE)
+    recipe = {**RECIPE, **(state["recipe"] if state else {})}
     for name in ("batch", "learning_rate", "photos"):
         if getattr(arguments, name) is not None:
             recipe[name] = getattr(arguments, name)
@@ -473,10 +475,9 @@ def set_up(arguments, state: dict | None, device: torch.device, weights: Path) -
         except RuntimeError as error:
             print(f"training on samples alone: {error}")
             recipe["photos"] = 0.0
-    generator, discriminator = load_face_generator(device, weights), load_face_discriminator(device, weights)
-    generator.to(memory_format=torch.channels_last)
-    discriminator.to(memory_format=torch.channels_last)
-    trainer = Trainer(recipe, generator, discriminator, generator_checksum(weights), photos)
+    generator = load_face_generator(device, arguments.weights).to(memory_format=torch.channels_last)
+    discriminator = load_face_discriminator(device, arguments.weights).to(memory_format=torch.channels_last)
+    trainer = Trainer(recipe, generator, discriminator, generator_checksum(arguments.weights), photos)
     if state:
         same = trainer.restore(state)
         if not same and trainer.rank == 0:
@@ -488,12 +489,13 @@ def set_up(arguments, state: dict | None, device: torch.device, weights: Path) -
     return trainer
 
 
-def main(argv=None, weights: Path = WEIGHTS) -> None:
-    """weights: folder of the generator and the discriminator."""
+def main(argv=None) -> None:
     arguments = parse(argv)
     if arguments.evaluate:
         return evaluate_shipped()
     device = pick_device(arguments.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     if "RANK" in os.environ:  # started by torchrun
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
@@ -507,7 +509,7 @@ def main(argv=None, weights: Path = WEIGHTS) -> None:
                 raise Stop(f"there is no checkpoint at {path} to export")
             print(export(state, arguments.export))
             return
-        train(set_up(arguments, state, device, weights), path, arguments.minutes, arguments.images)
+        train(set_up(arguments, state, device), path, arguments.minutes, arguments.images)
     except Stop as reason:
         sys.exit(str(reason))
     finally:
