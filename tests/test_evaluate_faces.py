@@ -11,7 +11,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 
+import cards
 import evaluate_faces
+import face_measures
 
 from latentlib.datasets import faces
 from latentlib.models.stylegan import Generator
@@ -27,18 +29,18 @@ def test_wasserstein_distance_grows_with_the_difference():
     generator = torch.Generator().manual_seed(0)
     real, same, noisy = smooth(32, 1), smooth(32, 2), smooth(32, 3)
     noisy = (noisy.float() + 40 * torch.randn(noisy.shape, generator=generator)).clamp(0, 255).byte()
-    near = evaluate_faces.sliced_wasserstein(real, same, generator)
-    far = evaluate_faces.sliced_wasserstein(real, noisy, generator)
+    near = face_measures.sliced_wasserstein(real, same, generator)
+    far = face_measures.sliced_wasserstein(real, noisy, generator)
     assert set(near) == {64, 32, 16}
     assert far[64] > 3 * near[64]
-    draws = evaluate_faces.wasserstein_draws([(real, same), (same, real)])
+    draws = face_measures.wasserstein_draws([(real, same), (same, real)])
     assert draws["mean"] == pytest.approx(np.mean([draws[size] for size in ("64", "32", "16")]))
 
 
 def test_a_copied_photo_is_found_mirrored_or_not():
     train = smooth(20, 4)
     queries = torch.cat([train[3:4], train[5:6].flip(3), smooth(1, 99)])
-    distance = evaluate_faces.nearest_distance(queries, train)
+    distance = face_measures.nearest_distance(queries, train)
     assert distance[:2].max() < 1e-3
     assert distance[2] > 0.01
 
@@ -49,12 +51,12 @@ def test_detectors_see_a_face_and_no_face():
 
     hopper = faces.align(cbook.get_sample_data("grace_hopper.jpg"))
     picture = (hopper.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-    assert evaluate_faces.has_face_and_eyes(picture)[0]
+    assert face_measures.has_face_and_eyes(picture)[0]
     blind = picture.copy()
     blind[22:40] = cv2.blur(picture[22:40], (40, 9))  # no eyes left
-    assert not evaluate_faces.has_face_and_eyes(blind)[1]
+    assert not face_measures.has_face_and_eyes(blind)[1]
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    assert evaluate_faces.has_face_and_eyes(noise) == (False, False)
+    assert face_measures.has_face_and_eyes(noise) == (False, False)
 
 
 def test_inversion_finds_a_generated_picture_again():
@@ -66,7 +68,7 @@ def test_inversion_finds_a_generated_picture_again():
         target = generator.synthesis(w, noise=None)
         start = generator.synthesis(generator.w_mean.expand(2, -1), noise=None)
     for space in ("W", "W+"):
-        code = evaluate_faces.invert(generator, target, space, steps=60)
+        code = face_measures.invert(generator, target, space, steps=60)
         assert code.shape == ((2, 5) if space == "W" else (2, generator.num_ws, 5))
         found = generator.synthesis(code, noise=None)
         assert (found - target).square().mean() < 0.05 * (start - target).square().mean()
@@ -78,8 +80,8 @@ def test_each_person_is_chosen_once_and_only_with_eyes():
         torch.tensor([4, 4, 7, 7, 9, 9]),
         torch.tensor([False, True, True, True, False, False]),
     )
-    assert evaluate_faces.chosen_photos(held) == [1, 2]
-    assert evaluate_faces.chosen_photos(held, 1) == [1]
+    assert face_measures.chosen_photos(held) == [1, 2]
+    assert face_measures.chosen_photos(held, 1) == [1]
 
 
 def test_other_weights_keep_only_what_does_not_depend_on_them(tmp_path):
@@ -90,19 +92,10 @@ def test_other_weights_keep_only_what_does_not_depend_on_them(tmp_path):
     assert evaluate_faces.read_result(tmp_path / "none.json", "new") == {"weights": "new"}
 
 
-def test_table_goes_into_the_card(tmp_path):
-    card = tmp_path / "README.md"
-    card.write_text(f"before\n{evaluate_faces.BEGIN}\nold\n{evaluate_faces.END}\nafter\n")
-    for text in ("first", "second"):
-        evaluate_faces.put_into_card(text, card)
-    assert card.read_text() == f"before\n{evaluate_faces.BEGIN}\nsecond\n{evaluate_faces.END}\nafter\n"
-
-
 def test_the_shipped_table_is_the_shipped_measurement():
     """The model card shows what evaluate_faces.py wrote about the weights beside it, or says that it was not run."""
     folder = evaluate_faces.WEIGHTS
-    card = (folder / "README.md").read_text(encoding="utf-8")
-    shown = card.split(evaluate_faces.BEGIN)[1].split(evaluate_faces.END)[0].strip()
+    shown = cards.between(folder / "README.md", evaluate_faces.BEGIN, evaluate_faces.END)
     measured = folder / "faces-64-evaluation.json"
     if not measured.exists():
         assert shown.startswith("**Not measured yet.**")

@@ -114,7 +114,7 @@ def images_a_second(row: Row, recipe: dict, device: torch.device, steps: int) ->
     begun = time.perf_counter()
     size = max(recipe["channels"])
     images = torch.randint(0, 256, (512, 3, size, size), dtype=torch.uint8)
-    ready = {"growth": dict.fromkeys(RECIPE["growth"], 0), "path_length_from": 10**9}
+    ready = {"growth": dict.fromkeys(recipe["growth"], 0), "path_length_from": 10**9}
     trainer = Trainer({**recipe, **ready, **row.recipe}, images, device, row.reduced_precision)
     trainer.augment_p = 0.2
     whole = STEPS * trainer.recipe["batch"]

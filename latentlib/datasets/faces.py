@@ -162,8 +162,8 @@ def find_eyes(source) -> FoundEyes:
     photo = read_photo(source)
     faces = find_faces(photo)
     remedy = (
-        "use a photo in which one face looks into the camera, "
-        "or click the two eyes: align(photo, eyes=((x, y), (x, y)))"
+        "use a photo in which one face looks into the camera, or click the two eyes: "
+        "picker = latentlib.eye_picker.EyePicker(photo), then align(photo, eyes=picker.eyes)"
     )
     if not faces:
         raise NoFaceError(f"no face was found in this photo; {remedy}")

@@ -1,0 +1,157 @@
+"""How real, how varied, how copied, how well found: the measures of the faces' evaluation, each from its paper."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from latentlib.datasets import faces
+from latentlib.device import autocast
+
+# ------------------------------------------------------------------------------------- is there a face with two eyes?
+
+
+def has_face_and_eyes(picture: np.ndarray) -> tuple[bool, bool]:
+    """(a face, a face and both its eyes) by OpenCV's stock detectors; picture: (64, 64, 3) uint8, enlarged to 256."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    large = cv2.resize(picture, (256, 256), interpolation=cv2.INTER_CUBIC)
+    grey = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)
+    boxes = faces._cascade("frontalface_alt2").detectMultiScale(grey, 1.1, 4, minSize=(96, 96))
+    if not len(boxes):
+        return False, False
+    x, y, side, _ = max(boxes.tolist(), key=lambda box: box[2])
+    return True, faces.find_eyes_in_face(large, (x, y, side)) is not None
+
+
+def detector_shares(images: torch.Tensor, workers: int) -> dict[str, float]:
+    """images: (n, 3, 64, 64) uint8."""
+    pictures = images.permute(0, 2, 3, 1).contiguous().numpy()
+    with ProcessPoolExecutor(workers) as pool:
+        found = np.array(list(pool.map(has_face_and_eyes, pictures, chunksize=50)))
+    return {"face": float(found[:, 0].mean()), "face_and_eyes": float(found[:, 1].mean())}
+
+
+# ------------------------------------------------------------------------------------- distance between distributions
+
+
+def patches(images: torch.Tensor, generator: torch.Generator) -> dict[int, torch.Tensor]:
+    """128 patches of 7 × 7 from each picture and each level of its Laplacian pyramid (ProGAN, section 5)."""
+    levels, image = {}, images.float()
+    while image.shape[-1] > 16:
+        small = F.avg_pool2d(image, 2)
+        levels[image.shape[-1]] = image - F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
+        image = small
+    levels[image.shape[-1]] = image
+    taken = {}
+    for size, level in levels.items():
+        n = len(level)
+        corner = torch.randint(0, size - 6, (2, n, 128, 1, 1), generator=generator)
+        rows = corner[0] + torch.arange(7)[:, None]
+        columns = corner[1] + torch.arange(7)[None, :]
+        cut = level.permute(0, 2, 3, 1)[torch.arange(n)[:, None, None, None], rows, columns]  # (n, 128, 7, 7, 3)
+        taken[size] = cut.reshape(-1, 7 * 7, 3)
+    return taken
+
+
+def sliced_wasserstein(a: torch.Tensor, b: torch.Tensor, generator: torch.Generator) -> dict[int, float]:
+    """Mean distance of the sorted projections onto 256 random directions, times 1000; a, b: (n, 3, 64, 64) uint8."""
+    of_a, of_b = patches(a, generator), patches(b, generator)
+    distance = {}
+    for size in of_a:
+
+        def normal(x):  # each colour to zero mean and unit spread, as in the paper
+            return ((x - x.mean(dim=(0, 1))) / x.std(dim=(0, 1))).flatten(1)
+
+        directions = F.normalize(torch.randn(147, 256, generator=generator), dim=0)
+        projected_a, projected_b = (normal(x) @ directions for x in (of_a[size], of_b[size]))
+        difference = projected_a.sort(dim=0).values - projected_b.sort(dim=0).values
+        distance[size] = 1000 * difference.abs().mean().item()
+    return distance
+
+
+def wasserstein_draws(pairs) -> dict[str, float]:
+    """Mean over the draws of the distance at each scale; pairs: the pictures to compare in each draw."""
+    found = [sliced_wasserstein(a, b, torch.Generator().manual_seed(seed)) for seed, (a, b) in enumerate(pairs)]
+    table = {str(size): float(np.mean([row[size] for row in found])) for size in found[0]}
+    table["mean"] = float(np.mean(list(table.values())))
+    table["spread"] = float(np.std([np.mean(list(row.values())) for row in found]))
+    return table
+
+
+def some(images: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]]
+
+
+# ------------------------------------------------------------------------------------------------------ is it copying?
+
+
+def nearest_distance(pictures: torch.Tensor, train: torch.Tensor) -> torch.Tensor:
+    """Root mean square difference, in [0, 1], of each picture to its nearest training photo, mirrored or not."""
+    query = pictures.float().flatten(1) / 255
+    best = torch.full((len(query),), float("inf"))
+    for part in train.split(1024):
+        for photo in (part, part.flip(3)):
+            reference = photo.float().flatten(1) / 255
+            squared = query.square().sum(1)[:, None] + reference.square().sum(1)[None] - 2 * query @ reference.T
+            best = torch.minimum(best, squared.min(dim=1).values)
+    return (best.clamp(min=0) / query.shape[1]).sqrt()
+
+
+# ---------------------------------------------------------------------------------------- people it has never seen
+
+
+def chosen_photos(held: faces.Faces, count: int = 64) -> list[int]:
+    """Places in the held-out split: the first photo with found eyes of each of the first 64 people."""
+    places, seen = [], set()
+    for place, (person, found) in enumerate(zip(held.people.tolist(), held.eyes_found.tolist(), strict=True)):
+        if found and person not in seen and len(places) < count:
+            seen.add(person)
+            places.append(place)
+    return places
+
+
+def invert(generator, target: torch.Tensor, space: str, steps: int = 500, rate: float = 0.1) -> torch.Tensor:
+    """Codes that draw the target (n, 3, 64, 64) in [-1, 1]: Adam on the squared error from the mean w, noise off."""
+    start = generator.w_mean.expand(len(target), -1).clone()
+    if space == "W+":
+        start = start[:, None].repeat(1, generator.num_ws, 1)
+    code = start.requires_grad_(True)
+    optimizer = torch.optim.Adam([code], lr=rate)
+    for step in range(steps):
+        share = step / steps  # a short ramp up, a cosine ramp down over the last quarter
+        optimizer.param_groups[0]["lr"] = rate * min(1, share / 0.05 + 0.02) * (
+            0.5 - 0.5 * np.cos(np.pi * min(1, (1 - share) / 0.25))
+        )  # fmt: skip
+        with autocast(target.device):
+            picture = generator.synthesis(code, noise=None)
+        loss = (picture.float() - target).square().mean(dim=(1, 2, 3)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return code.detach()
+
+
+def inversion_table(generator, held: faces.Faces, device, space: str, steps: int) -> dict:
+    places = chosen_photos(held)
+    target = held.images[places].to(device).float() / 127.5 - 1
+    began = time.perf_counter()
+    code = torch.cat([invert(generator, part, space, steps) for part in target.split(32)])
+    seconds = time.perf_counter() - began
+    with torch.no_grad():
+        picture = torch.cat([generator.synthesis(part, noise=None) for part in code.split(32)]).clamp(-1, 1)
+    psnr = -10 * ((picture - target) / 2).square().mean(dim=(1, 2, 3)).log10()
+    return {
+        "photos": "the first photo with found eyes of each of the first 64 held-out people",
+        "people": held.people[places].tolist(),
+        "steps": steps,
+        "psnr_mean": psnr.mean().item(),
+        "psnr_least": psnr.min().item(),
+        "psnr_most": psnr.max().item(),
+        "seconds_a_photo": seconds / len(target),
+    }
