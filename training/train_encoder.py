@@ -421,7 +421,7 @@ def card(result: dict) -> str:
 
 def evaluate_shipped() -> None:
     """Print and store what the shipped encoder does."""
-    from evaluate_faces import chosen_photos
+    from face_measures import chosen_photos
 
     from latentlib.datasets import faces
 
