@@ -30,7 +30,7 @@ STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 1
 STARTS = 64  # random faces of which the most similar one is the start in z, which has no mean face
 LEARNING_RATE = 0.1  # how far the first step moves the numbers of a code; later ones follow from the curvature
 PERCEPTUAL_WEIGHT = 0.02
-P_NORM_WEIGHT = 0.001
+P_NORM_WEIGHT = 3e-4
 
 
 class Point(NamedTuple):
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 
     step: int
     seconds: float
-    error: float  # mean over the pictures of the squared error of the best code so far
+    error: float  # squared error of the best codes so far, mean over the pictures
 
 
 @dataclass
@@ -231,7 +231,7 @@ def _start(generator: Generator, images: Tensor, method: str, encoder: nn.Module
     """What is searched, at its start: (n, z_dim), (n, w_dim) or (n, num_ws · w_dim)."""
     n, num_ws = len(images), generator.num_ws
     if method == "z":
-        z = torch.randn(STARTS, generator.z_dim, generator=torch.Generator().manual_seed(seed)).to(images.device)
+        z = _random_z(generator, STARTS, seed)
         drawn = torch.cat([generator.draw(generator.mapping(part)) for part in z.split(8)])
         far = torch.stack([(drawn - image).square().flatten(1).mean(1) for image in images])  # (n, STARTS)
         return z[far.argmin(1)]
@@ -248,6 +248,12 @@ def _start(generator: Generator, images: Tensor, method: str, encoder: nn.Module
     return w_plus.to(images).flatten(1)
 
 
+def _random_z(generator: Generator, count: int, seed: int) -> Tensor:
+    # Not the seed itself: a network that was made under it has these very numbers among its first weights.
+    numbers = torch.Generator().manual_seed(seed + 1)
+    return torch.randn(count, generator.z_dim, generator=numbers).to(generator.w_mean.device)
+
+
 @torch.no_grad()
 def usual_codes(generator: Generator, seed: int = 0, samples: int = 10_000) -> Callable[[Tensor], Tensor]:
     """A measure of how unusual codes are: (n, num_ws, w_dim) -> (n,), near 1 for codes of the mapping.
@@ -255,8 +261,7 @@ def usual_codes(generator: Generator, seed: int = 0, samples: int = 10_000) -> C
     Before the mapping's last leaky ReLU codes are spread nearly like a Gaussian; there it is the squared Mahalanobis
     distance divided by w_dim, mean over the layers (the P_N space of arXiv 2012.09036).
     """
-    z = torch.randn(samples, generator.z_dim, generator=torch.Generator().manual_seed(seed))
-    x = F.leaky_relu(generator.mapping(z.to(generator.w_mean.device)), 1 / SLOPE)
+    x = F.leaky_relu(generator.mapping(_random_z(generator, samples, seed)), 1 / SLOPE)
     mean = x.mean(0)
     variance, axes = torch.linalg.eigh(torch.cov(x.T).double().cpu())
     variance = variance.clamp(min=1e-4 * variance[-1].item())  # directions that hardly vary must not rule
