@@ -432,6 +432,21 @@ def test_command_line():
     assert arguments.hours == 0.5
 
 
+def test_without_photos_it_ends_with_a_sentence(monkeypatch, tmp_path):
+    from latentlib.datasets import faces
+
+    def gone(split):
+        raise RuntimeError("LFW is not on this machine")
+
+    monkeypatch.setattr(faces, "load", gone)
+    monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path))
+    monkeypatch.setattr(runs, "keep_freed_memory", bool)  # these tests share one process
+    with pytest.raises(SystemExit, match=r"^LFW is not on this machine$"):
+        train_faces.main(["--device", "cpu"])
+    with pytest.raises(SystemExit, match=r"no checkpoint at .* to export"):
+        train_faces.main(["--device", "cpu", "--export", str(tmp_path)])
+
+
 def test_runs_lie_outside_the_work_tree(monkeypatch, tmp_path):
     monkeypatch.delenv("LATENTLIB_RUNS", raising=False)
     assert TRAINING.parent not in runs.runs_folder().parents

@@ -5,14 +5,41 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
+
+from latentlib.device import keep_freed_memory, pick_device
 
 
 class Stop(Exception):
     """A reason to stop that a person can read; the last good checkpoint stays as it is."""
+
+
+@contextlib.contextmanager
+def session(device_name: str):
+    """``with session("auto") as device: …`` is a whole program: one process, or one of those that torchrun started.
+
+    These have met when the block begins and part when it ends. A Stop inside it ends the program with its sentence.
+    """
+    device = pick_device(device_name)
+    if device.type == "cpu":
+        keep_freed_memory()
+    if "RANK" in os.environ:  # started by torchrun
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    except Stop as reason:
+        sys.exit(str(reason))
+    finally:
+        if "RANK" in os.environ:
+            dist.destroy_process_group()
 
 
 def runs_folder() -> Path:

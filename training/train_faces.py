@@ -14,16 +14,14 @@ import argparse
 import json
 import math
 import os
-import sys
 import time
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from face_trainer import RECIPE, Trainer
-from runs import Stop, read_checkpoint, runs_folder, save_atomically, stop_signals
+from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
-from latentlib.device import keep_freed_memory, pick_device
 from latentlib.models.stylegan import Discriminator, Generator
 
 CHECKPOINT_SECONDS = 240
@@ -206,12 +204,14 @@ def photos() -> torch.Tensor:
     """LFW's training photos; of several processes on a machine the first aligns them, should that still be to do."""
     from latentlib.datasets import faces
 
-    alone = not dist.is_initialized()
-    first = alone or os.environ["LOCAL_RANK"] == "0"
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
     if not first:
         dist.barrier()
-    images = faces.load("train").images
-    if first and not alone:
+    try:
+        images = faces.load("train").images
+    except RuntimeError as error:  # not here, and not to be had
+        raise Stop(str(error)) from error
+    if first and "RANK" in os.environ:
         dist.barrier()
     return images
 
@@ -219,17 +219,9 @@ def photos() -> torch.Tensor:
 def main(argv=None, images: torch.Tensor | None = None) -> None:
     """images: (n, 3, size, size) uint8 to train on instead of LFW."""
     arguments = parse(argv)
-    device = pick_device(arguments.device)
-    if device.type == "cpu":
-        keep_freed_memory()
-    if "RANK" in os.environ:  # started by torchrun
-        if device.type == "cuda":
-            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-            torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     folder = runs_folder() / arguments.run
     path = folder / "checkpoint.pt"
-    try:
+    with session(arguments.device) as device:
         state = read_checkpoint(path, device)
         if arguments.export:
             if state is None:
@@ -250,11 +242,6 @@ def main(argv=None, images: torch.Tensor | None = None) -> None:
         if trainer.rank == 0 and trainer.images_seen:
             print(f"going on from {trainer.images_seen} images in {folder}", flush=True)
         train(trainer, folder, arguments.hours)
-    except Stop as reason:
-        sys.exit(str(reason))
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
 
 
 if __name__ == "__main__":
