@@ -1,7 +1,7 @@
 """Fit the measure of whom a face looks like, on LFW's people with two photos or more, and measure it on others.
 
     python training/train_identity.py              # fit, ship it as faces-64-identity, measure it
-    python training/train_identity.py --evaluate   # only measure the shipped one; writes faces-64-identity.json
+    python training/train_identity.py --evaluate   # only measure the shipped one; writes its JSON and the card's table
     python training/train_identity.py --choose     # the settings, compared on training people kept aside; ships nothing
 
 Fitting uses the training split alone; pairs of people held out are only measured. Needs LFW and scikit-learn; minutes.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,9 +23,10 @@ from latentlib.family_measures import without_tone
 from latentlib.models.identity import Identity, auc
 
 NAME = "faces-64-identity"
-COMPONENTS = 300  # principal components that the discriminants are made of
+COMPONENTS = 150  # principal components that the discriminants are made of
 SETTINGS = ((12, 6), (12, 4), (8, 4))  # cell and stride that --choose compares
 PAIRS_A_PERSON, DIFFERENT_PAIRS = 15, 20_000  # so that a person with 50 photos does not decide the measure
+BEGIN, END = "<!-- evaluation of faces-64-identity: begin -->", "<!-- evaluation of faces-64-identity: end -->"
 RULE = f"up to {PAIRS_A_PERSON} pairs of each person, and {DIFFERENT_PAIRS:,} pairs of different people"
 
 
@@ -160,7 +162,24 @@ def evaluate(train: faces.Faces, held: faces.Faces) -> dict:
         "auc": {name: round(value, 4) for name, value in rows.items()},
     }
     (WEIGHTS / f"{NAME}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    put_into_card(result, WEIGHTS / "README.md")
     return result
+
+
+def put_into_card(result: dict, card: Path) -> None:
+    """The table that a person reads, between the two marks of the model card."""
+    held = result["held_out"]
+    text = [
+        f"{held['people']} people held out, {held['photos']} photos: {held['pairs_of_one_person']:,} pairs of one "
+        f"person, {held['pairs_of_different_people']:,} of different people.",
+        "",
+        "| compared by | AUC |",
+        "|---|---|",
+        *(f"| {name} | {value:.3f} |" for name, value in result["auc"].items()),
+    ]
+    content = card.read_text(encoding="utf-8")
+    before, rest = content.split(BEGIN)
+    card.write_text("\n".join([before + BEGIN, *text, END]) + rest.split(END)[1], encoding="utf-8")
 
 
 def main() -> None:

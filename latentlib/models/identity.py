@@ -64,7 +64,7 @@ class Identity(nn.Module):
         edges = (strength * facing.pow(4))[..., top:bottom, left:right_end]
         cells = F.avg_pool2d(edges, self.cell, self.stride)  # (n, directions, rows, columns)
         around = F.avg_pool2d(cells.sum(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
-        cells = (cells / (around + 0.002)).sqrt().flatten(1)
+        cells = (cells / (around + 0.002) + 1e-6).sqrt().flatten(1)  # no slope is infinite where there is no edge
         cells = cells - cells.mean(1, keepdim=True)
         return cells / cells.norm(dim=1, keepdim=True).clamp(min=1e-6) * math.sqrt(self.features)
 
