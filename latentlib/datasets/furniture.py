@@ -122,15 +122,18 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
         raise ValueError(f"size must be a positive multiple of 8 pixels, got {size}")
     images = torch.empty(len(factors), 3, size, size, device=factors.device)
     # As many pictures at once as the processor's cache likes; a GPU wants more.
-    chunk = max(1, (32 if factors.device.type == "cpu" else 1024) * 64 * 64 // (size * size))
+    chunk = max(1, (64 if factors.device.type == "cpu" else 1024) * 64 * 64 // (size * size))
     if factors.device.type == "cpu":
         # Linux's allocator keeps freed blocks up to twice the largest block freed so far, so this (untouched) block
-        # saves handing memory back and forth with the system: a third of the time.
+        # saves handing memory back and forth with the system.
         torch.empty(30 << 20, dtype=torch.uint8)
-    for start in range(0, len(factors), chunk):
-        part = factors[start : start + chunk]
+    # Pieces with the same parts together, so that parts that none of them has cost nothing.
+    order = (factors[:, column("arms")] - factors[:, column("kind")]).argsort()
+    for which in order.split(chunk) if len(order) else ():
+        part = factors[which]
         turn, tilt, paint = part[:, column("turn")], part[:, column("tilt")], part[:, column("red") :]
-        images[start : start + chunk] = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
+        pictures = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
+        images.index_copy_(0, which, pictures)
     return images
 
 
