@@ -26,7 +26,7 @@ from latentlib.models.stylegan import SLOPE, Discriminator, Generator
 from latentlib.training import progress as progress_bar
 
 METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid", "pivotal")
-STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 100, "pivotal": 200}
+STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 120, "pivotal": 200}
 STARTS = 64  # random faces of which the most similar one is the start in z, which has no mean face
 LEARNING_RATE = 0.1  # how far the first step moves the numbers of a code; later ones follow from the curvature
 PERCEPTUAL_WEIGHT = 0.02
@@ -88,7 +88,7 @@ def invert(
     discriminator: Discriminator | None = None,  # when given, its perceptual distance joins the squared error
     perceptual_weight: float | None = None,  # of that distance; None: PERCEPTUAL_WEIGHT
     learning_rate: float | None = None,  # length of the first step, as a root mean square; None: LEARNING_RATE
-    p_norm_weight: float = P_NORM_WEIGHT,  # of the squared distance from usual codes, for "p-norm"
+    p_norm_weight: float | None = None,  # of how unusual codes are; None: P_NORM_WEIGHT for "p-norm", else 0
     seed: int = 0,  # of the start in z and of the sampled codes of "p-norm"
     tolerance: float | None = None,  # a picture whose squared error is this small is done
     snapshots: int = 0,  # how many pictures of the way to keep
@@ -110,6 +110,8 @@ def invert(
     _check_numbers(learning_rate, p_norm_weight, perceptual_weight, tolerance, snapshots)
     if perceptual_weight is None:
         perceptual_weight = PERCEPTUAL_WEIGHT if discriminator is not None else 0.0
+    if p_norm_weight is None:
+        p_norm_weight = P_NORM_WEIGHT if method == "p-norm" else 0.0
     device = generator.w_mean.device
     images = images.detach().to(device, torch.float32)
     first_step = LEARNING_RATE if learning_rate is None else learning_rate
@@ -131,7 +133,7 @@ def invert(
         point = point.detach().requires_grad_()
         w_plus = unfold(point)
         loss, error, drawn = compare(generator, w_plus)
-        if method == "p-norm":
+        if p_norm_weight:
             loss = loss + p_norm_weight * unusual(w_plus)
         (gradient,) = torch.autograd.grad(loss.sum(), point)
         return Evaluation(loss.detach(), gradient, error, drawn)
@@ -145,7 +147,7 @@ def invert(
     recorder = _Recorder(steps, tolerance, keep_pictures=snapshots > 0)
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
     with _held(generator, discriminator), bar as recorder.bar:
-        if method == "p-norm":
+        if p_norm_weight:
             unusual = usual_codes(generator, seed)
         start = _start(generator, images, method, encoder, seed)
         code = recorder.search(of_codes, start, steps // 2 if method == "pivotal" else steps, first_step)

@@ -124,6 +124,8 @@ def test_p_norm_stays_nearer_to_usual_codes_at_the_cost_of_the_error(run, genera
     assert (unusual(tight.codes) < unusual(kept.codes)).all()
     assert (kept.errors > free.errors).all()
     assert torch.allclose(run(noise, "p-norm", p_norm_weight=0.0).errors, free.errors)
+    hybrid, kept_hybrid = (run(noise, "hybrid", p_norm_weight=weight) for weight in (None, 0.01))
+    assert (unusual(kept_hybrid.codes) < unusual(hybrid.codes)).all()  # any search can be kept there
 
 
 def test_codes_of_the_mapping_are_usual(generator):
