@@ -65,6 +65,20 @@ def test_upsampling_first_convolves_the_larger_picture(monkeypatch):
     assert sizes.count(64) == before + 1
 
 
+@pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="this PyTorch cannot leave out steps")
+def test_compiled_networks_train_with_and_without_second_derivatives():
+    """Without the C++ compiler behind it, but with the tracing that refuses second derivatives."""
+    recipe = {**SMALL, "channels": {4: 4, 8: 4}, "growth": {}, "r1_every": 2}
+    trainer = face_trainer.Trainer(recipe, torch.zeros(8, 3, 8, 8, dtype=torch.uint8), torch.device("cpu"))
+    measure_speed.compiled(trainer, backend="aot_eager")
+    torch._dynamo.utils.counters.clear()
+    for _ in range(2):  # the first with R1
+        assert all(torch.isfinite(loss) for loss in trainer.step().values())
+    assert trainer.images_seen == 8
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0
+    torch._dynamo.reset()
+
+
 def test_rows_are_measured_in_their_own_processes():
     rows = [measure_speed.ROWS[0], measure_speed.ROWS[1], measure_speed.ROWS[-1]]
     result = measure_speed.measure(rows, torch.device("cpu"), SMALL, steps=1)

@@ -60,11 +60,10 @@ def contiguous(trainer: Trainer) -> None:
     trainer.d = trainer._replicate(trainer.discriminator)
 
 
-def compiled(trainer: Trainer) -> None:
+def compiled(trainer: Trainer, backend: str = "inductor") -> None:
     """torch.compile has no second derivatives, so the steps with R1 stay as they are."""
-    trainer.generator.mapping.compile()
-    trainer.generator.synthesis.compile()
-    trainer.discriminator.compile()
+    for network in (trainer.generator.mapping, trainer.generator.synthesis, trainer.discriminator):
+        network.compile(backend=backend)
     step = trainer.step
 
     def either():
