@@ -19,20 +19,20 @@ from latentlib.models.stylegan import Discriminator, Generator
 
 RECIPE = {
     "seed": 0,
-    "batch": 32,  # over all processes
+    "batch": 16,  # over all processes; few photos a step: a CPU has time for few steps
     "images": 2_000_000,  # real pictures shown in all
     "channels": {4: 160, 8: 160, 16: 128, 32: 64, 64: 32},
     "z_dim": 256,
     "w_dim": 256,
     "mapping_layers": 4,
-    "growth": {16: 24_000, 32: 44_000},  # images seen at which a resolution is left for its double
+    "growth": {16: 24_000, 32: 42_000},  # images seen at which a resolution is left for its double
     "fade": 6_000,  # images over which the discriminator takes to a new resolution
     "learning_rate": 2e-3,  # Adam, betas (0, 0.99), of both networks
-    "r1": 1.0,  # weight γ of the gradient penalty at 64 × 64, in proportion to the pixels elsewhere
+    "r1": 0.2,  # weight γ of the gradient penalty at 64 × 64, in proportion to the pixels elsewhere
     "r1_every": 16,
     "path_length": 2.0,
     "path_length_every": 8,
-    "path_length_from": 60_000,  # images seen; at first it only costs
+    "path_length_from": 100_000,  # images seen; at first it only costs
     "style_mixing": 0.9,
     "noise": False,  # True: random noise maps, as in the paper; without them all detail must come from w
     "ema_half_life": 10_000,  # images
