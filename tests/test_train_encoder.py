@@ -111,6 +111,21 @@ def test_the_metric_never_forgets_a_direction():
         assert torch.linalg.eigvalsh(layer).min() > 0
 
 
+def test_usual_codes_have_length_one():
+    generator, _ = networks()
+    torch.manual_seed(1)
+    away = generator.mapping(torch.randn(2000, 8)) - generator.w_mean
+    length = torch.einsum("ni,ij,nj->n", away, train_encoder.whitening(generator), away).mean()
+    assert length.item() == pytest.approx(1.0, rel=0.1)
+
+
+def test_codes_of_photos_are_kept_near():
+    near, far = tiny(photos=1.0, length=1.0), tiny(photos=1.0, length=0.0)
+    for _ in range(30):
+        kept, free = near.step()["length"], far.step()["length"]
+    assert kept < 0.7 * free
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_it_learns(share):
     trainer = tiny(photos=share, learning_rate=3e-3)

@@ -54,6 +54,7 @@ RECIPE = {
     "whitened": 0.1,  # share in it of the error in units of the spread of w
     "picture": 1.0,  # weight of the mean squared error of the picture drawn again, in [-1, 1]
     "features": 0.1,  # weight of the error of the discriminator's features, relative to their size
+    "length": 0.01,  # weight of the length of a photo's codes (1 is usual): without codes to learn, they wander off
     "probes": 1024,  # samples from which the effect of each layer's w on the picture is measured
     "ema_half_life": 5_000,  # images; the shipped weights are a running mean of the trained ones
     "ema_ramp": 0.1,  # the half-life is at most this share of the images seen with this generator
@@ -101,6 +102,14 @@ def disturb(images: torch.Tensor, recipe: dict) -> torch.Tensor:
     return torch.lerp(images, blurred, share) + noise
 
 
+def whitening(generator) -> torch.Tensor:
+    """(w_dim, w_dim): m so that dᵀ m d is 1 on average for the usual distances d of a w from the mean."""
+    covariance = generator.w_covariance
+    floor = 0.02 * covariance.diagonal().mean() * torch.eye(generator.w_dim, device=covariance.device)
+    inverse = torch.linalg.inv(covariance + floor)
+    return inverse / torch.einsum("ij,ji->", inverse, covariance)
+
+
 def picture_metric(generator, recipe: dict, batch: int = 32) -> torch.Tensor:
     """(num_ws, w_dim, w_dim): m[l] so that dᵀ m[l] d is about the mean squared change of the picture (in [-1, 1]) when
     the w of layer l changes by d; the mean of JᵀJ over samples, from one random projection of J for each.
@@ -117,10 +126,7 @@ def picture_metric(generator, recipe: dict, batch: int = 32) -> torch.Tensor:
         (slope,) = torch.autograd.grad((image * probe).sum(), ws)
         total = total + torch.einsum("nli,nlj->lij", slope.float(), slope.float())
     metric = total / (math.ceil(recipe["probes"] / batch) * batch)
-    covariance = generator.w_covariance
-    floor = 0.02 * covariance.diagonal().mean() * torch.eye(generator.w_dim, device=covariance.device)
-    whitened = torch.linalg.inv(covariance + floor)
-    whitened = whitened / torch.einsum("ij,ji->", whitened, covariance)  # 1 for the usual spread of w
+    covariance, whitened = generator.w_covariance, whitening(generator)
     usual = torch.einsum("lij,ji->l", metric, covariance)  # what that spread in one layer does to the picture
     return torch.lerp(metric, whitened * usual[:, None, None], recipe["whitened"])
 
@@ -152,7 +158,7 @@ class Trainer:
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last)
         self.images_seen = self.since = 0  # since: images seen with this generator
         self.seconds = 0.0
-        self.metric = None
+        self.metric, self.whitened = None, whitening(generator)
         self._begin()
 
     def _begin(self) -> None:
@@ -186,6 +192,9 @@ class Trainer:
             found = self.encoder(disturb(pictures, recipe)).float()
         error = found[: len(codes)] - codes
         losses = {"code": torch.einsum("nli,lij,nlj->", error, self.metric, error) / max(len(codes), 1)}
+        away = found[len(codes) :] - self.generator.w_mean
+        length = torch.einsum("nli,ij,nlj->", away, self.whitened, away)
+        losses["length"] = length / max(away.shape[0] * away.shape[1], 1)
         judged = slice(len(codes) if recipe["photos"] else 0, None)  # samples have their codes to learn from
         target = pictures[judged]
         with torch.no_grad(), autocast(self.device):
