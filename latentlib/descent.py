@@ -83,7 +83,7 @@ class _Curvature:
 
     def __init__(self, point: Tensor, memory: int, scale: Tensor):
         rows, numbers = point.shape
-        self.pairs = point.new_zeros(rows, 2, memory, numbers)  # s and y, oldest first
+        self.s, self.y = point.new_zeros(2, rows, memory, numbers)  # oldest first
         self.sy = torch.zeros(rows, memory, memory, dtype=torch.float64)  # s_i · y_j for i ≤ j
         self.yy = torch.zeros(rows, memory, memory, dtype=torch.float64)
         self.scale = scale  # (rows,) of the inverse Hessian before anything is remembered
@@ -95,19 +95,20 @@ class _Curvature:
         useful = better & (sy > 1e-8 * yy.sqrt() * s.norm(dim=1))
         self.scale = torch.where(useful, sy / yy, self.scale)
         if self.count == self.memory:
-            self.pairs = self.pairs.roll(-1, 2)
+            self.s, self.y = self.s.roll(-1, 1), self.y.roll(-1, 1)
             self.sy, self.yy = (x.roll((-1, -1), (1, 2)) for x in (self.sy, self.yy))
             self.count -= 1
         k, self.count = self.count, self.count + 1
-        self.pairs[:, 0, k], self.pairs[:, 1, k] = s.where(useful[:, None], 0.0), y.where(useful[:, None], 0.0)
-        products = self._products(self.pairs[:, 1, k])
-        self.sy[:, : k + 1, k], self.sy[:, k, :k] = products[:, 0], 0.0
+        self.s[:, k], self.y[:, k] = s.where(useful[:, None], 0.0), y.where(useful[:, None], 0.0)
+        with_s, with_y = self._products(self.y[:, k])
+        self.sy[:, : k + 1, k], self.sy[:, k, :k] = with_s, 0.0
         self.sy[:, k, k] += (~useful).cpu()  # an empty pair: any number but 0 keeps the system solvable
-        self.yy[:, : k + 1, k] = self.yy[:, k, : k + 1] = products[:, 1]
+        self.yy[:, : k + 1, k] = self.yy[:, k, : k + 1] = with_y
 
-    def _products(self, vector: Tensor) -> Tensor:
-        """(rows, numbers) -> (rows, 2, count): with every remembered s and y."""
-        return (self.pairs[:, :, : self.count] @ vector[:, None, :, None])[..., 0].cpu().double()
+    def _products(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """With every remembered s and y: (rows, numbers) -> (rows, count), (rows, count)."""
+        both = (torch.bmm(vector[:, None], x[:, : self.count].mT)[:, 0] for x in (self.s, self.y))
+        return tuple(product.cpu().double() for product in both)
 
     def direction(self, gradient: Tensor) -> Tensor:
         """(rows, numbers) -> minus the inverse Hessian times the gradient."""
@@ -115,10 +116,10 @@ class _Curvature:
         if not self.count:
             return step
         k, scale = self.count, self.scale.cpu().double()[:, None, None]
-        with_s, with_y = self._products(gradient)[..., None].unbind(1)  # (rows, count, 1)
+        with_s, with_y = (product[..., None] for product in self._products(gradient))  # (rows, count, 1)
         upper, yy = self.sy[:, :k, :k], self.yy[:, :k, :k]
         a = torch.linalg.solve_triangular(upper, with_s, upper=True)
         inner = torch.diag_embed(upper.diagonal(dim1=1, dim2=2)) @ a + scale * (yy @ a - with_y)
         b = torch.linalg.solve_triangular(upper.mT, inner, upper=False)
-        shares = torch.stack([b, -scale * a], 1).to(gradient)  # (rows, 2, count, 1)
-        return step - (shares * self.pairs[:, :, :k]).sum((1, 2))
+        along_s, along_y = ((share.mT).to(gradient) for share in (-b, scale * a))  # (rows, 1, count)
+        return step + (torch.bmm(along_s, self.s[:, :k]) + torch.bmm(along_y, self.y[:, :k]))[:, 0]
