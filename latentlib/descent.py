@@ -1,4 +1,6 @@
-"""Many small problems at once: every row of a tensor walks downhill by L-BFGS, each on its own.
+"""Ways downhill that tell after each step where they stand: L-BFGS for codes, Adam for a network's weights.
+
+With ``descend`` many small problems are solved at once: every row of a tensor walks by L-BFGS, each on its own.
 
 For searches in which one evaluation is dear and exact, as when a picture is drawn from a code: there the remembered
 curvature saves most of the steps that Adam would take.
@@ -6,6 +8,7 @@ curvature saves most of the steps that Adam would take.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -72,6 +75,31 @@ def descend(
             tried.error.where(picture, now.error),
             tried.pictures.where(picture[:, None, None, None], now.pictures),
         )
+
+
+def adam(
+    evaluate: Callable[[Tensor], Evaluation],
+    point: Tensor,  # (rows, numbers) where to start
+    learning_rate: float,  # about how far a step moves a number
+    tolerance: float | None = None,  # the walk is done when every picture has an error this small
+) -> Iterator[State]:
+    """Adam (Kingma and Ba 2015) with the same answers as ``descend``: after the start and each step the best so far.
+
+    For a network's weights: they are so many, and curve so unlike a parabola, that remembering steps does not pay.
+    """
+    mean, square = torch.zeros_like(point), torch.zeros_like(point)
+    best = None
+    for step in itertools.count(1):
+        now = evaluate(point)
+        if best is None and not torch.isfinite(now.loss).all():
+            raise ValueError("the generator draws values that are no numbers; are its weights whole?")
+        if best is None or now.loss.sum() < best[0]:
+            best = now.loss.sum(), point, now.error, now.pictures
+        yield State(*best[1:], tolerance is not None and (best[2] <= tolerance).all().item())
+        mean = mean.lerp(now.gradient, 0.1)
+        square = square.lerp(now.gradient.square(), 0.001)
+        change = (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+        point = point - learning_rate * change
 
 
 class _Curvature:

@@ -2,7 +2,7 @@
 
     start (the mean face, or an encoder's guess) ─> draw ─> compare ─> gradient to the code ─> step ─> draw ─> …
 
-All methods share one loop, ``descent.descend``. They differ in what is searched: z, one w, one w for each layer (W+),
+All methods share one loop. They differ in what is searched: z, one w, one w for each layer (W+),
 or after that the generator's weights (pivotal tuning). Pictures here are (n, 3, r, r) in [0, 1].
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentlib.descent import MEMORY, Evaluation, descend
+from latentlib.descent import Evaluation, State, adam, descend
 from latentlib.device import synchronize
 from latentlib.models.stylegan import SLOPE, Discriminator, Generator
 from latentlib.training import progress as progress_bar
@@ -29,8 +29,9 @@ METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid", "pivotal")
 STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 120, "pivotal": 200}
 STARTS = 64  # random faces of which the most similar one is the start in z, which has no mean face
 LEARNING_RATE = 0.1  # how far the first step moves the numbers of a code; later ones follow from the curvature
+TUNING_RATE = 3e-3  # learning rate of Adam on the generator's weights, which have unit variance
 PERCEPTUAL_WEIGHT = 0.02
-P_NORM_WEIGHT = 3e-4
+P_NORM_WEIGHT = 1e-3  # with it the codes of photos are about as usual as those of the mapping
 
 
 class Point(NamedTuple):
@@ -144,13 +145,14 @@ def invert(
             point = generator.mapping(point)
         return point.unflatten(1, (-1, w_dim)).expand(n, num_ws, w_dim)
 
-    recorder = _Recorder(steps, tolerance, keep_pictures=snapshots > 0)
+    recorder = _Recorder(steps, keep_pictures=snapshots > 0)
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
     with _held(generator, discriminator), bar as recorder.bar:
         if p_norm_weight:
             unusual = usual_codes(generator, seed)
         start = _start(generator, images, method, encoder, seed)
-        code = recorder.search(of_codes, start, steps // 2 if method == "pivotal" else steps, first_step)
+        walk = descend(of_codes, start, first_step, tolerance=tolerance)
+        code = recorder.search(walk, start, steps // 2 if method == "pivotal" else steps)
         with torch.no_grad():
             codes = unfold(code).contiguous()
         if method == "pivotal" and not recorder.interrupted:
@@ -165,7 +167,8 @@ def invert(
                 return Evaluation(loss.detach().sum()[None], torch.cat([s.flatten() for s in flat])[None], error, drawn)
 
             start = nn.utils.parameters_to_vector(weights).detach()[None]
-            point = recorder.search(of_weights, start, steps - steps // 2, first_step / 100, memory=10)
+            walk = adam(of_weights, start, TUNING_RATE, tolerance)
+            point = recorder.search(walk, start, steps - steps // 2)
             nn.utils.vector_to_parameters(point[0], weights)
             for weight in weights:
                 weight.data = weight.data.clone()  # each its own memory again
@@ -195,8 +198,8 @@ def invert(
 class _Recorder:
     """Runs a search with a progress bar, and writes down how it went."""
 
-    def __init__(self, planned: int, tolerance: float | None, keep_pictures: bool):
-        self.planned, self.tolerance, self.keep_pictures = planned, tolerance, keep_pictures
+    def __init__(self, planned: int, keep_pictures: bool):
+        self.planned, self.keep_pictures = planned, keep_pictures
         self.bar = None
         self.pictures = self.errors = None  # of the best points so far
         self.history: list[Point] = []
@@ -204,11 +207,11 @@ class _Recorder:
         self.steps, self.interrupted = 0, False
         self.began = time.perf_counter()
 
-    def search(self, evaluate, start: Tensor, steps: int, first_step: float, memory: int = MEMORY) -> Tensor:
+    def search(self, walk: Iterator[State], start: Tensor, steps: int) -> Tensor:
         """The best points after that many steps, or fewer when nothing is left to do or someone pressed stop."""
         point, before = start, self.steps
         try:
-            for taken, state in enumerate(descend(evaluate, start, first_step, min(memory, steps), self.tolerance)):
+            for taken, state in enumerate(walk):
                 point, self.pictures, self.errors, self.steps = state.point, state.pictures, state.error, before + taken
                 self.history.append(Point(self.steps, time.perf_counter() - self.began, state.error.mean().item()))
                 if self.keep_pictures:

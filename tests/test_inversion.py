@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from latentlib import checkpoints, inversion
-from latentlib.descent import Evaluation, descend
+from latentlib.descent import Evaluation, adam, descend
 from latentlib.inversion import METHODS, invert, perceptual_distance, psnr, usual_codes
 from latentlib.models.stylegan import Discriminator, Generator
 
@@ -267,6 +267,30 @@ def test_it_walks_as_the_textbook_s_two_loops_do():
     assert torch.allclose(points[-1] - points[-2], -q, rtol=1e-3, atol=1e-5)
 
 
+def test_adam_keeps_its_best_and_ends_when_it_is_near_enough():
+    def evaluate(point):
+        loss = point.square().sum(1)
+        return Evaluation(loss, 2 * point, loss, point[:, :, None, None])
+
+    start = torch.tensor([[0.3, -0.2, 0.1]])
+    expected = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([expected], lr=0.05)
+    states = []
+    for state in adam(evaluate, start, 0.05, tolerance=1e-4):
+        assert torch.equal(state.pictures[..., 0, 0], state.point)
+        states.append(state)
+        if state.done:
+            break
+        if len(states) <= 3:  # at first every step is the best so far
+            assert torch.allclose(state.point, expected, atol=1e-6)
+        optimizer.zero_grad()
+        expected.square().sum().backward()
+        optimizer.step()
+    errors = [state.error.item() for state in states]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] <= 1e-4 < errors[-2]
+
+
 def test_the_same_seed_gives_the_same_codes(run, images):
     for method in ("z", "w+", "p-norm", "pivotal"):
         first = run(images, method, steps=8, seed=3)
@@ -309,18 +333,22 @@ def test_it_ends_when_rounding_leaves_nothing_to_gain(run, images):
 
 def stop_at(look: int, monkeypatch):
     """Press stop when the search looks for that time."""
-    looks, plain = [], inversion.descend
+    looks = []
 
-    def interrupted(evaluate, *rest):
-        def look_or_stop(point):
-            looks.append(1)
-            if len(looks) == look:
-                raise KeyboardInterrupt
-            return evaluate(point)
+    def interrupted(walk):
+        def start(evaluate, *rest, **options):
+            def look_or_stop(point):
+                looks.append(1)
+                if len(looks) == look:
+                    raise KeyboardInterrupt
+                return evaluate(point)
 
-        return plain(look_or_stop, *rest)
+            return walk(look_or_stop, *rest, **options)
 
-    monkeypatch.setattr(inversion, "descend", interrupted)
+        return start
+
+    for name in ("descend", "adam"):
+        monkeypatch.setattr(inversion, name, interrupted(getattr(inversion, name)))
 
 
 @pytest.mark.parametrize("method", ["z", "w+", "p-norm", "hybrid", "pivotal"])
