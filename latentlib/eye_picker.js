@@ -14,7 +14,10 @@ function element(kind, name, parent) {
 
 function render({ model, el }) {
   const root = element("div", "eye-picker", el);
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes the arrow keys for itself
+  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes arrow keys and Enter for itself:
+  root.addEventListener("keydown", (event) => { // older versions heed the attribute, newer ones listen further up
+    if (!event.ctrlKey && !event.altKey && !event.metaKey) event.stopPropagation();
+  });
   const line = element("div", "eye-picker-line", root);
   line.setAttribute("role", "status");
   line.setAttribute("aria-live", "polite");

@@ -18,7 +18,10 @@ function render({ model, el }) {
   const id = `family-view-${++count}-${Math.random().toString(36).slice(2)}`;
   const root = element("div", "", el);
   root.className = "family-view";
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes the arrow keys for itself
+  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes arrow keys and Enter for itself:
+  root.addEventListener("keydown", (event) => { // older versions heed the attribute, newer ones listen further up
+    if (!event.ctrlKey && !event.altKey && !event.metaKey) event.stopPropagation();
+  });
   const layers = model.get("layers");
 
   // --- the parts of the page, in the order in which Tab visits them

@@ -273,7 +273,11 @@ class FamilyView(ipywidgets.VBox):
         from latentlib import inversion
 
         method = "w+" if self.encoder is None else "hybrid"
-        found = inversion.invert(self.generator, picture[None], method, encoder=self.encoder, progress=False)
+        # Kept among usual codes: of codes far from them a blend is no face.
+        found = inversion.invert(
+            self.generator, picture[None], method, encoder=self.encoder,
+            p_norm_weight=inversion.P_NORM_WEIGHT, progress=False,
+        )  # fmt: skip
         return found.codes[0]
 
     def _code(self, code: Tensor) -> Tensor:

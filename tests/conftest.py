@@ -46,3 +46,37 @@ def pytest_runtest_makereport(item, call):
     report = yield
     item.failed = report.failed or getattr(item, "failed", False)
     return report
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """A JupyterLab of our own: its address, its token, and the folder of the course's copy that it serves."""
+    import chromium
+    from jupyter_page import serve
+
+    assert chromium.find(), "this run requires the browser tests, and no Chromium is on this machine"
+    with serve() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from jupyter_page import chromium_browser
+
+    with chromium_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def opened(lab, browser, request):
+    """A function that opens a notebook and runs it; a screenshot goes to build/browser when the test fails."""
+    from course import ROOT
+    from jupyter_page import Notebook
+
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    yield lambda name: Notebook(page, lab, name)
+    if getattr(request.node, "failed", False):
+        shots = ROOT / "build" / "browser"
+        shots.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=shots / f"{request.node.name}.png")
+    page.close()

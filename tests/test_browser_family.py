@@ -1,0 +1,149 @@
+"""The family widget in a real JupyterLab under headless Chromium: two photos, a slider, a card, bad files, eyes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+import chromium
+from jupyter_page import PIXELS
+from latentlib.datasets import portraits
+from latentlib.family_card import CARD_SENTENCE
+
+pytestmark = pytest.mark.skipif(
+    chromium.find() is None and not chromium.required(),
+    reason="no Chromium on this machine, the browser tests are left out",
+)
+CELL = """import sys
+sys.path.insert(0, "..")
+import torch
+from latentlib.checkpoints import load_face_generator
+from latentlib.family_view import FamilyView
+
+generator = load_face_generator()
+codes = generator.mapping(torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1)))
+people = {f"generated person {k + 1}": (generator.draw(code[None])[0], code) for k, code in enumerate(codes)}
+FamilyView(generator, people, search=lambda picture: codes[0].lerp(codes[1], 2 * picture.mean()))"""
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+class Family:
+    """The widget on the page, used as a person does: by keyboard, and through the browser's file dialog."""
+
+    def __init__(self, notebook):
+        self.notebook, self.page = notebook, notebook.page
+        self.root = notebook.panel.locator(".family-view").first
+        self.notebook.show(self.root)
+
+    def image(self, place: int):
+        """0: first parent, 1: child, 2: second parent."""
+        return self.root.locator(".family-view-frame").nth(place).locator("img")
+
+    def pixels(self, place: int) -> str:
+        return self.image(place).evaluate(PIXELS)
+
+    def says(self, pattern: str) -> str:
+        """Wait until the status line says something that matches."""
+        line = self.root.get_by_role("status")
+        self.page.wait_for_function(
+            "([line, pattern]) => new RegExp(pattern).test(line.textContent)", arg=[line.element_handle(), pattern]
+        )
+        return line.text_content()
+
+    def choose(self, parent: str, name: str, content: bytes) -> None:
+        with self.page.expect_file_chooser() as dialog:
+            self.root.get_by_text(f"Photo of the {parent} parent").click()
+        dialog.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+
+@pytest.fixture
+def opened_family(lab, opened):
+    """The widget in a notebook that has nothing else."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, lab.course / "notebooks" / "family.ipynb")
+    return lambda: opened("family")
+
+
+def test_two_photos_a_slider_and_the_card(lab, opened_family):
+    notebook = opened_family()
+    assert notebook.problems() == []
+    family = Family(notebook)
+    page, root = family.page, family.root
+
+    # Nobody uploads before agreeing, and the box is ticked by keyboard.
+    for box in root.locator("input[type=file]").all():
+        assert box.is_disabled()
+    root.get_by_label("I agree").press("Space")
+    page.wait_for_function("() => !document.querySelector('.family-view input[type=file]').disabled")
+
+    for place, parent, name in ((0, "first", "Grace Hopper"), (2, "second", "Eileen Collins")):
+        photo = png(portraits.photo(name))
+        assert notebook.changed_by(family.image(place), lambda: family.choose(parent, "photo.png", photo))  # noqa: B023
+        family.says(rf"Your photo \d is the {parent} parent now")
+        assert "Your photo" in family.image(place).get_attribute("alt")
+
+    slider = root.get_by_label("Share of the second parent")
+    alt = family.image(1).get_attribute("alt")
+
+    def press():
+        slider.focus()
+        for _ in range(3):
+            slider.press("ArrowRight")
+
+    assert notebook.changed_by(family.image(1), press), "the arrow keys did not change the child"
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.family-view img')].some(image => image.alt.includes('65\\u00a0%'))"
+    )
+    assert family.image(1).get_attribute("alt") != alt
+    assert slider.get_attribute("aria-valuetext") == "65 %"
+
+    # A file that is no photo gets a sentence; everything stays.
+    shown = [family.pixels(place) for place in range(3)]
+    family.choose("first", "letter.png", b"Dear reader, this is no picture.")
+    assert family.says("no picture").count(".") >= 1
+    assert [family.pixels(place) for place in range(3)] == shown
+
+    root.get_by_role("button", name="Save the family card").press("Enter")
+    said = family.says("The card was saved as")
+    (card,) = (lab.course / "notebooks").glob("family_card*.png")
+    assert card.name in said
+    with page.expect_download() as download:
+        root.get_by_text("Download the card").click()
+    assert download.value.suggested_filename == card.name
+    assert card.read_bytes() == Path(download.value.path()).read_bytes()
+    with Image.open(card) as image:
+        assert CARD_SENTENCE in image.text["Description"]
+    assert notebook.problems() == []
+
+
+def test_eyes_are_picked_by_keyboard_where_none_are_found(opened_family):
+    notebook = opened_family()
+    family = Family(notebook)
+    family.root.get_by_label("I agree").press("Space")
+    family.choose("first", "upside_down.png", png(portraits.photo("Grace Hopper")[::-1]))
+    family.says("No face was found in this photo. Click the two eyes")
+    stage = notebook.panel.locator(".eye-picker-stage")
+    notebook.page.wait_for_function("() => document.activeElement.classList.contains('eye-picker-stage')")
+
+    def pick():
+        stage.press("Shift+ArrowLeft")
+        stage.press("Enter")
+        for _ in range(3):
+            stage.press("Shift+ArrowRight")
+        stage.press("Enter")
+
+    assert notebook.changed_by(family.image(0), pick), "picking the eyes did not bring the photo"
+    family.says("Your photo 1 is the first parent now")
+    assert stage.count() == 0
+    assert notebook.problems() == []

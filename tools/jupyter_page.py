@@ -1,0 +1,184 @@
+"""A course of its own in a real JupyterLab under headless Chromium, for the browser tests and a benchmark."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import chromium
+from course import ROOT
+
+PATIENCE = 60_000  # milliseconds for one change; the machine may be busy with other tests
+RUN_ALL = 400_000
+COPIED = ("latentlib", "notebooks", "data", "pyproject.toml")
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # every cell on the page, also those far away
+    "docmanager-extension/plugin": {"autosave": False},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+CELLS = """() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map(cell => ({
+  type: cell.cell_type, count: cell.execution_count ?? null,
+  outputs: (cell.outputs || []).map(out => out.toJSON ? out.toJSON() : out)}))"""
+READY = """name => { const w = window.jupyterapp && jupyterapp.shell.currentWidget;
+  return w && w.context && w.context.path.endsWith(name) && w.context.isReady && w.sessionContext.session
+    && w.sessionContext.session.kernel && w.sessionContext.session.kernel.status === 'idle'; }"""
+# What the eye sees of one picture: its decoded pixels, whatever its address is.
+PIXELS = """image => { if (!image.complete || !image.naturalWidth) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+  canvas.getContext('2d').drawImage(image, 0, 0); return canvas.toDataURL(); }"""
+
+
+class Lab(NamedTuple):
+    """A running JupyterLab: its address, its token, and the folder of the course that it serves, a copy."""
+
+    address: str
+    token: str
+    course: Path
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[Lab]:
+    """A JupyterLab of our own on a copy of the course, without data or network."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        folder = Path(home)
+        course = folder / "course"
+        course.mkdir()
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                ignored = shutil.ignore_patterns("cache", "__pycache__", ".ipynb_checkpoints")
+                shutil.copytree(ROOT / name, course / name, ignore=ignored)
+            else:
+                shutil.copy(ROOT / name, course / name)
+        for name, values in SETTINGS.items():
+            path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        token = secrets.token_hex(16)
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
+        command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+        command += [f"--ServerApp.root_dir={course}", "--LabApp.expose_app_in_browser=True"]
+        environment = {
+            **{
+                key: value for key, value in os.environ.items() if key not in ("LATENTLIB_DATA", "LATENTLIB_REPOSITORY")
+            },
+            "LATENTLIB_OFFLINE": "1",
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        }
+        log = folder / "lab.log"
+        with log.open("wb") as sink:
+            server = subprocess.Popen(command, env=environment, cwd=course, stdout=sink, stderr=subprocess.STDOUT)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/api", server, log)
+            yield Lab(f"http://127.0.0.1:{port}", token, course)
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            opener.open(address, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise AssertionError(f"JupyterLab did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+@contextlib.contextmanager
+def chromium_browser() -> Iterator:
+    """Playwright's browser, which talks to nobody but the page."""
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium.find(), args=[*quiet, "--disable-sync", "--no-first-run", "--no-proxy-server"]
+        )
+        yield started
+        started.close()
+
+
+class Notebook:
+    """One notebook, open in JupyterLab with all its cells run."""
+
+    def __init__(self, page, lab: Lab, name: str):
+        self.page = page
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{lab.address}/lab/tree/notebooks/{name}.ipynb?token={lab.token}")
+        page.wait_for_function(READY, arg=f"{name}.ipynb", timeout=120_000)
+        page.evaluate(
+            "() => { window.allRun = false; jupyterapp.commands.execute('notebook:run-all-cells')"
+            ".finally(() => { window.allRun = true; }); }"
+        )
+        page.wait_for_function("() => window.allRun", timeout=RUN_ALL)
+        page.wait_for_function(READY, arg=f"{name}.ipynb")
+        self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def problems(self) -> list[str]:
+        """Errors among the outputs, cells that did not run, and widgets that JupyterLab could not show."""
+        found = []
+        for number, cell in enumerate(self.page.evaluate(CELLS)):
+            if cell["type"] == "code" and cell["count"] is None:
+                found.append(f"cell {number} did not run")
+            found += [
+                f"cell {number}: {o['ename']}: {o['evalue']}" for o in cell["outputs"] if o["output_type"] == "error"
+            ]
+        text = self.panel.inner_text()
+        bad = ("Error displaying widget", "Error creating widget", "Failed to load model class", "Loading widget...")
+        return found + [sentence for sentence in bad if sentence in text]
+
+    def show(self, part) -> dict:
+        """Scroll to a part and wait until the page stands still (JupyterLab moves and redraws cells); gives its box."""
+        from playwright.sync_api import Error
+
+        deadline, last = time.monotonic() + PATIENCE / 1000, None
+        while time.monotonic() < deadline:
+            try:
+                part.scroll_into_view_if_needed(timeout=2000)
+                box = part.bounding_box(timeout=2000)
+            except Error:  # it was redrawn in this moment
+                box = None
+            if box is not None and box == last:
+                return box
+            last = box
+            time.sleep(0.3)
+        raise AssertionError("the page did not come to rest")
+
+    def changed_by(self, image, act) -> bool:
+        """Whether the picture shows other pixels after `act`."""
+        self.show(image)
+        before = image.evaluate(PIXELS)
+        act()
+        deadline = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < deadline:
+            now = image.evaluate(PIXELS)
+            if now is not None and now != before:
+                return True
+            time.sleep(0.05)
+        return False
