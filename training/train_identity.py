@@ -23,7 +23,7 @@ from latentlib.family_measures import without_tone
 from latentlib.models.identity import Identity, auc
 
 NAME = "faces-64-identity"
-COMPONENTS = 150  # principal components that the discriminants are made of
+COMPONENTS = 300  # principal components that the discriminants are made of
 SETTINGS = ((12, 6), (12, 4), (8, 4))  # cell and stride that --choose compares
 PAIRS_A_PERSON, DIFFERENT_PAIRS = 15, 20_000  # so that a person with 50 photos does not decide the measure
 BEGIN, END = "<!-- evaluation of faces-64-identity: begin -->", "<!-- evaluation of faces-64-identity: end -->"

@@ -21,9 +21,9 @@ class Identity(nn.Module):
 
     def __init__(
         self,
-        size: int = 100,  # numbers in a code
-        cell: int = 12,  # side of a cell in pixels
-        stride: int = 6,  # from one cell to the next
+        size: int = 50,  # numbers in a code
+        cell: int = 8,  # side of a cell in pixels
+        stride: int = 4,  # from one cell to the next
         directions: int = 8,  # of edges, all around the circle: from dark to light is not from light to dark
         window: tuple[int, int, int, int] = (10, 58, 8, 56),  # top, bottom, left, right of what is looked at
     ):
