@@ -82,6 +82,7 @@ def counts(data: faces.Faces) -> dict:
             {
                 "from": round(k / BANDS, 2),
                 "to": round((k + 1) / BANDS, 2),
+                "photos": int((band == k).sum()),
                 "share_of_photos": (band == k).float().mean().item(),
                 "eyes_found": data.eyes_found[band == k].float().mean().item() if (band == k).any() else None,
             }
@@ -130,10 +131,10 @@ def inversion_by_group(generator, identity, held: faces.Faces, count: int, steps
 
 
 def show(result: dict) -> None:
-    print("cheek brightness | share of photos | eyes found")
+    print("cheek brightness | photos | share of photos | eyes found")
     for band in result["counts"]["by_cheek_brightness"]:
         found = "–" if band["eyes_found"] is None else f"{band['eyes_found']:.1%}"
-        print(f"{band['from']:.1f} to {band['to']:.1f} | {band['share_of_photos']:.1%} | {found}")
+        print(f"{band['from']:.1f} to {band['to']:.1f} | {band['photos']} | {band['share_of_photos']:.1%} | {found}")
     for name, group in result["inversion"]["groups"].items():
         print(f"\n{name} | photos | PSNR, dB | share not explained | identity distance")
         for row in group["thirds"]:
