@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentlib.code_space import random_z, search_axes, usual_codes
 from latentlib.descent import Evaluation, State, adam, descend
 from latentlib.device import synchronize
-from latentlib.models.stylegan import SLOPE, Discriminator, Generator
+from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.training import progress as progress_bar
 
 METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid", "pivotal")
@@ -140,10 +141,11 @@ def invert(
         return Evaluation(loss.detach(), gradient, error, drawn)
 
     def unfold(point: Tensor) -> Tensor:
-        """What is searched, (n, z_dim), (n, w_dim) or (n, num_ws · w_dim), as (n, num_ws, w_dim)."""
+        """The codes (n, num_ws, w_dim) of what is searched: (n, z_dim), or how far w is from its start, along axes."""
         if method == "z":
-            point = generator.mapping(point)
-        return point.unflatten(1, (-1, w_dim)).expand(n, num_ws, w_dim)
+            return generator.mapping(point)[:, None].expand(-1, num_ws, -1)
+        moved = torch.einsum("nla,lab->nlb", point.unflatten(1, (-1, w_dim)), axes)  # (n, 1 or num_ws, w_dim)
+        return (start + moved).expand(n, num_ws, w_dim)
 
     recorder = _Recorder(steps, keep_pictures=snapshots > 0)
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
@@ -151,8 +153,15 @@ def invert(
         if p_norm_weight:
             unusual = usual_codes(generator, seed)
         start = _start(generator, images, method, encoder, seed)
-        walk = descend(of_codes, start, first_step, tolerance=tolerance)
-        code = recorder.search(walk, start, steps // 2 if method == "pivotal" else steps)
+        if method == "z":
+            here = start
+        else:
+            here = torch.zeros_like(start).flatten(1)
+            # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
+            plain = torch.eye(w_dim, device=device).expand(start.shape[1], -1, -1)
+            axes = plain if p_norm_weight else search_axes(generator, same_w=start.shape[1] == 1)
+        walk = descend(of_codes, here, first_step, tolerance=tolerance)
+        code = recorder.search(walk, here, steps // 2 if method == "pivotal" else steps)
         with torch.no_grad():
             codes = unfold(code).contiguous()
         if method == "pivotal" and not recorder.interrupted:
@@ -233,45 +242,24 @@ class _Recorder:
 
 @torch.no_grad()
 def _start(generator: Generator, images: Tensor, method: str, encoder: nn.Module | None, seed: int) -> Tensor:
-    """What is searched, at its start: (n, z_dim), (n, w_dim) or (n, num_ws · w_dim)."""
+    """Where the search begins: (n, z_dim), (n, 1, w_dim) for one w, or (n, num_ws, w_dim)."""
     n, num_ws = len(images), generator.num_ws
     if method == "z":
-        z = _random_z(generator, STARTS, seed)
+        z = random_z(generator, STARTS, seed)
         drawn = torch.cat([generator.draw(generator.mapping(part)) for part in z.split(8)])
         far = torch.stack([(drawn - image).square().flatten(1).mean(1) for image in images])  # (n, STARTS)
         return z[far.argmin(1)]
     if method in ("w", "pivotal"):
-        return generator.w_mean.expand(n, -1).clone()
+        return generator.w_mean.repeat(n, 1, 1)
     if encoder is None or method not in ("encoder", "hybrid"):
-        return generator.w_mean.repeat(n, num_ws)
+        return generator.w_mean.repeat(n, num_ws, 1)
     w_plus = encoder(images * 2 - 1)
     expected = (n, num_ws, generator.w_dim)
     if tuple(w_plus.shape) != expected or not torch.isfinite(w_plus).all():
         raise ValueError(
             f"the encoder must give finite codes {expected}, got {tuple(w_plus.shape)}; was it made for this generator?"
         )
-    return w_plus.to(images).flatten(1)
-
-
-def _random_z(generator: Generator, count: int, seed: int) -> Tensor:
-    # Not the seed itself: a network that was made under it has these very numbers among its first weights.
-    numbers = torch.Generator().manual_seed(seed + 1)
-    return torch.randn(count, generator.z_dim, generator=numbers).to(generator.w_mean.device)
-
-
-@torch.no_grad()
-def usual_codes(generator: Generator, seed: int = 0, samples: int = 10_000) -> Callable[[Tensor], Tensor]:
-    """A measure of how unusual codes are: (n, num_ws, w_dim) -> (n,), near 1 for codes of the mapping.
-
-    Before the mapping's last leaky ReLU codes are spread nearly like a Gaussian; there it is the squared Mahalanobis
-    distance divided by w_dim, mean over the layers (the P_N space of arXiv 2012.09036).
-    """
-    x = F.leaky_relu(generator.mapping(_random_z(generator, samples, seed)), 1 / SLOPE)
-    mean = x.mean(0)
-    variance, axes = torch.linalg.eigh(torch.cov(x.T).double().cpu())
-    variance = variance.clamp(min=1e-4 * variance[-1].item())  # directions that hardly vary must not rule
-    whiten = (axes / variance.sqrt()).to(x)  # (w_dim, w_dim)
-    return lambda w_plus: ((F.leaky_relu(w_plus, 1 / SLOPE) - mean) @ whiten).square().mean(dim=(1, 2))
+    return w_plus.to(images)
 
 
 @contextmanager
