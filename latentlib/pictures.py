@@ -94,13 +94,16 @@ def show_images(
     """Show pictures in a grid, as ``to_png`` draws it, with alt text."""
     checked_alt(alt)
     sheet = _grid(to_uint8(images), scale, columns, titles, rows, gap)
-    png = _compact(sheet)
-    if len(png) > LARGE:  # a notebook has little room: 256 well-chosen colours take half as much, and look the same
-        png = _compact(sheet.quantize(256, dither=Image.Dither.NONE))
-    publish(png, alt)
+    png = _png(sheet)
+    publish(png if len(png) <= LARGE else with_palette(sheet), alt)
 
 
-def _compact(sheet: Image.Image) -> bytes:
+def with_palette(sheet: Image.Image) -> bytes:
+    """A PNG of 256 well-chosen colours: half the bytes or less, and it looks the same. A notebook has little room."""
+    return _png(sheet.convert("RGB").quantize(256, dither=Image.Dither.NONE))
+
+
+def _png(sheet: Image.Image) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, format="png", optimize=True)
     return buffer.getvalue()

@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from latentlib.live import LiveCurve
 from latentlib.look import LABEL_COLOURS, PALETTE, THINGS, colour, style
-from latentlib.pictures import checked_alt, film_strip, manifold_grid, publish, show_images, to_png, to_uint8
+from latentlib.pictures import (
+    checked_alt,
+    film_strip,
+    manifold_grid,
+    publish,
+    show_images,
+    to_png,
+    to_uint8,
+    with_palette,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +85,7 @@ def show(fig: Figure, alt: str) -> None:
     alt = checked_alt(alt)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png")
-    publish(buffer.getvalue(), alt)
+    publish(with_palette(Image.open(buffer)), alt)
     if "matplotlib.pyplot" in sys.modules:  # a figure made by pyplot would else be shown a second time
         sys.modules["matplotlib.pyplot"].close(fig)
 
