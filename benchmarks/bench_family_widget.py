@@ -67,7 +67,7 @@ def run() -> list[Row]:
 
 
 def _row(name: str, mine: float, peer: float) -> Row:
-    return Row(f"family widget, {name}: ms (peer: interact, matplotlib)", mine, peer, peer / mine)
+    return Row(f"family widget, {name}: ms (peer: interact)", mine, peer, peer / mine)
 
 
 def _kernel() -> tuple[float, float]:
