@@ -84,23 +84,20 @@ def load_mnist(device: torch.device | str) -> Digits:
 
 def read_mnist(folder: Path, device: torch.device | str) -> Digits:
     """Read the four unpacked idx files; ValueError when one of them is not whole, OSError when one is missing."""
-    images, labels, test_images, test_labels = (
-        read_idx(folder / name, magic, count) for name, (magic, count) in FILES.items()
-    )
-    return Digits(
-        images.to(device).float().div_(255),
-        labels.to(device).long(),
-        test_images.to(device).float().div_(255),
-        test_labels.to(device).long(),
-        "MNIST",
-    )
+    tensors = []
+    for name, (magic, count) in FILES.items():  # one after the other, to spare memory
+        values = read_idx(folder / name, magic, count).to(device)
+        tensors.append(values.float().div_(255) if magic == IMAGES else values.long())
+    return Digits(*tensors, "MNIST")
 
 
 def read_idx(path: Path, magic: int, count: int) -> torch.Tensor:
     """One idx file as uint8: (count, 1, 28, 28) for images, (count,) for labels."""
     shape = (count, 28, 28) if magic == IMAGES else (count,)
     header = struct.pack(f">{1 + len(shape)}I", magic, *shape)
-    content = bytearray(path.read_bytes())
+    content = bytearray(path.stat().st_size)
+    with path.open("rb") as file:
+        file.readinto(content)
     expected = len(header) + torch.Size(shape).numel()
     if len(content) != expected:
         raise ValueError(f"{path.name} has {len(content):,} bytes, expected {expected:,}")
