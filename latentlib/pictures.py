@@ -99,7 +99,7 @@ def show_images(
 
 
 def with_palette(sheet: Image.Image) -> bytes:
-    """A PNG of 256 well-chosen colours: half the bytes or less, and it looks the same. A notebook has little room."""
+    """A PNG of 256 well-chosen colours, which is smaller and looks the same. A notebook has little room."""
     return _png(sheet.convert("RGB").quantize(256, dither=Image.Dither.NONE))
 
 
