@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+
 from rows import Row
 
 ROOT = Path(__file__).resolve().parents[1]

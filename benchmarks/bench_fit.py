@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from rows import Row
 
 from latentlib.datasets import cache_folder, data_folder, digits
 from latentlib.device import Stopwatch, autocast, pick_device
 from latentlib.models.autoencoder import Autoencoder
 from latentlib.training import evaluate, fit, squared_error
+from rows import Row
 
 ROUNDS = 5
 BATCH, RATE = 256, 1e-3

@@ -10,10 +10,10 @@ from __future__ import annotations
 import statistics
 
 import torch
-from rows import Row
 
 from latentlib.datasets import furniture
 from latentlib.device import Stopwatch, pick_device
+from rows import Row
 
 ROUNDS, BATCH, ONE_BY_ONE = 7, 384, 24
 

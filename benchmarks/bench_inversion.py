@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 import torch
-from rows import Row
 
 from latentlib.checkpoints import CheckpointError, load_face_encoder, load_face_generator
 from latentlib.datasets import portraits
 from latentlib.device import autocast, pick_device, synchronize
 from latentlib.inversion import Point, invert
+from rows import Row
 
 PROJECTOR_STEPS = 1000
 CURVES = Path(__file__).resolve().parents[1] / "build" / "inversion-curves.png"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import torch
+
 from rows import Row
 
 ROUNDS = 40

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
 import bench_inversion
 import compare_inversions
-
 from latentlib import inversion
 from latentlib.checkpoints import save_weights
 from latentlib.datasets import faces

@@ -2,19 +2,14 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-
 import cards
 import evaluate_faces
 import face_measures
-
 from latentlib.datasets import faces
 from latentlib.models.stylegan import Generator
 

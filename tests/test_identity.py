@@ -1,17 +1,13 @@
 """The measure of whom a face looks like: its laws, its fit, and what is shipped."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-
 import train_identity
-
 from latentlib.checkpoints import WEIGHTS, load_face_generator, load_face_identity
 from latentlib.datasets import cache_folder, faces
 from latentlib.family_measures import draw_couples

@@ -1,16 +1,10 @@
 """The study of groups of photos measures what it says: known brightness, known groups, known correlations."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-
 import measure_bias
-
 from latentlib.datasets import faces
 from latentlib.models.identity import Identity
 from latentlib.models.stylegan import Generator

@@ -1,19 +1,16 @@
 """The table of the trainer's tricks: each variant is the same training, and the shipped table is the shipped file."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import cards
+import face_trainer
+import measure_speed
+
 TRAINING = Path(__file__).resolve().parents[1] / "training"
-sys.path.insert(0, str(TRAINING))
-
-import cards  # noqa: E402
-import face_trainer  # noqa: E402
-import measure_speed  # noqa: E402
-
 SMALL = {
     **face_trainer.RECIPE,
     "batch": 4,

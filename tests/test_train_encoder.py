@@ -12,15 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import train_encoder
+from latentlib.checkpoints import load_face_encoder, load_weights, save_weights
+from latentlib.models.stylegan import Discriminator, Generator
+from runs import Stop, read_checkpoint
+
 TRAINING = Path(__file__).resolve().parents[1] / "training"
-sys.path.insert(0, str(TRAINING))
-
-import train_encoder  # noqa: E402
-from runs import Stop, read_checkpoint  # noqa: E402
-
-from latentlib.checkpoints import load_face_encoder, load_weights, save_weights  # noqa: E402
-from latentlib.models.stylegan import Discriminator, Generator  # noqa: E402
-
 CHANNELS = {4: 8, 8: 8, 16: 8}
 TINY = {**train_encoder.RECIPE, "batch": 8, "probes": 64, "ramp": 16, "ema_half_life": 100}
 pytestmark = pytest.mark.usefixtures("one_thread")

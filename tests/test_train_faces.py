@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import face_networks
+import face_trainer
+import runs
+import train_faces
+
 TRAINING = Path(__file__).resolve().parents[1] / "training"
-sys.path.insert(0, str(TRAINING))
-
-import face_networks  # noqa: E402
-import face_trainer  # noqa: E402
-import runs  # noqa: E402
-import train_faces  # noqa: E402
-
 TINY = {
     **face_trainer.RECIPE,
     "batch": 8,

@@ -16,8 +16,8 @@ from itertools import combinations
 from pathlib import Path
 
 import torch
-from face_measures import chosen_photos, detector_shares
 
+from face_measures import chosen_photos, detector_shares
 from latentlib.checkpoints import (
     WEIGHTS,
     load_face_discriminator,

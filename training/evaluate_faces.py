@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from cards import put_between
 from face_measures import detector_shares, inversion_table, nearest_distance, some, wasserstein_draws
-
 from latentlib.checkpoints import WEIGHTS, load_face_discriminator, load_face_generator, load_weights
 from latentlib.datasets import faces
 from latentlib.device import autocast, describe, pick_device

@@ -9,13 +9,13 @@ import warnings
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from face_networks import GrowingDiscriminator, TrainedGenerator, augment
-from runs import Stop
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from face_networks import GrowingDiscriminator, TrainedGenerator, augment
 from latentlib.device import autocast, seed_everything
 from latentlib.models.stylegan import Discriminator, Generator
+from runs import Stop
 
 RECIPE = {
     "seed": 0,

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+
 from cards import put_between
 from face_networks import TrainedGenerator
 from face_trainer import RECIPE, Trainer
-
 from latentlib.device import describe, keep_freed_memory, pick_device, synchronize
 from latentlib.models import stylegan
 

@@ -24,9 +24,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from cards import put_between
-from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
+from cards import put_between
 from latentlib.checkpoints import (
     WEIGHTS,
     load_face_discriminator,
@@ -37,6 +36,7 @@ from latentlib.checkpoints import (
 )
 from latentlib.device import autocast, describe, seed_everything
 from latentlib.models.encoder import Encoder
+from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
 RECIPE = {
     "seed": 0,
@@ -431,7 +431,6 @@ def card(result: dict) -> str:
 def evaluate_shipped() -> None:
     """Print and store what the shipped encoder does."""
     from face_measures import chosen_photos
-
     from latentlib.datasets import faces
 
     made, checksum = load_weights(NAME)[1], generator_checksum()

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from face_trainer import RECIPE, Trainer
-from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
+from face_trainer import RECIPE, Trainer
 from latentlib.models.stylegan import Discriminator, Generator
+from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
 CHECKPOINT_SECONDS = 240
 SAMPLE_SECONDS = 300

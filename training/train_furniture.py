@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from furniture_figures import card, evaluate
 from torch import Tensor, nn
 
+from furniture_figures import card, evaluate
 from latentlib.checkpoints import WEIGHTS, save_weights
 from latentlib.datasets import furniture
 from latentlib.device import autocast, pick_device
