@@ -102,7 +102,8 @@ def build(network: torch.nn.Module, state: dict[str, torch.Tensor], name: str, d
         network.load_state_dict(state)
     except RuntimeError as error:
         raise CheckpointError(f"{name} holds the weights of another network: {error}") from error
-    return network.to(device).eval().requires_grad_(False)
+    # Convolutions are faster when the channels of a place lie side by side in memory.
+    return network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def _checksums(folder: Path) -> dict:

@@ -264,20 +264,15 @@ def _start(generator: Generator, images: Tensor, method: str, encoder: nn.Module
 
 @contextmanager
 def _held(*networks: nn.Module | None):
-    """Inside the block the weights get no gradients and lie channels-last, which is faster; afterwards as before."""
-    networks = [network for network in networks if network is not None]
-    learning = [p for network in networks for p in network.parameters() if p.requires_grad]
+    """Inside the block the weights get no gradients; afterwards as before."""
+    learning = [p for network in networks if network is not None for p in network.parameters() if p.requires_grad]
     try:
         for p in learning:
             p.requires_grad_(False)
-        for network in networks:
-            network.to(memory_format=torch.channels_last)
         yield
     finally:
         for p in learning:
             p.requires_grad_(True)
-        for network in networks:
-            network.to(memory_format=torch.contiguous_format)
 
 
 # --------------------------------------------------------------------------------------------------- what can go wrong
