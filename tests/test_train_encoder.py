@@ -2,22 +2,19 @@
 
 import copy
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
+import processes
 import train_encoder
 from latentlib.checkpoints import load_face_encoder, load_weights, save_weights
 from latentlib.models.stylegan import Discriminator, Generator
 from runs import Stop, read_checkpoint
 
-TRAINING = Path(__file__).resolve().parents[1] / "training"
 CHANNELS = {4: 8, 8: 8, 16: 8}
 TINY = {**train_encoder.RECIPE, "batch": 8, "probes": 64, "ramp": 16, "ema_half_life": 100}
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -287,37 +284,19 @@ def test_what_is_stored_belongs_to_what_is_shipped():
 # ------------------------------------------------------------------------------------------------- as whole processes
 
 SCRIPT = """
-import sys, torch
+import torch
 torch.set_num_threads(1)
-sys.path[:0] = [{tests!r}, {training!r}]
 import test_train_encoder as here, train_encoder
 from latentlib.datasets import faces
 faces.load = lambda split: faces.Faces(here.photos(), torch.zeros(16), torch.ones(16))
 train_encoder.RECIPE = here.TINY
 train_encoder.CHECKPOINT_SECONDS = 0
-train_encoder.main({arguments!r})
+train_encoder.main(["--device", "cpu", "--weights", {weights!r}, *{arguments!r}])
 """
 
 
-def start(tmp_path, arguments, processes=1):
-    script = tmp_path / "run.py"
-    script.write_text(
-        SCRIPT.format(
-            tests=str(Path(__file__).parent),
-            training=str(TRAINING),
-            arguments=["--device", "cpu", "--weights", str(tmp_path / "weights"), *arguments],
-        )
-    )
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    environment = {**os.environ, "LATENTLIB_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(TRAINING.parent)
-    return subprocess.Popen(
-        [sys.executable, *launcher, str(script)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def start(tmp_path, arguments):
+    return processes.start(tmp_path, SCRIPT.format(weights=str(tmp_path / "weights"), arguments=arguments))
 
 
 def test_killed_at_any_moment_it_goes_on_and_notices_a_new_generator(tmp_path, monkeypatch):
@@ -362,12 +341,9 @@ def test_two_processes_learn_as_one(tmp_path):
     """Different batches, shared gradients, equal weights; --minutes ends both after the same step."""
     if not torch.distributed.is_available():
         pytest.skip("this PyTorch has no torch.distributed")
-    script = tmp_path / "replicas.py"
-    script.write_text(
-        f"""
-import sys, torch, torch.distributed as dist
+    text = f"""
+import torch, torch.distributed as dist
 torch.set_num_threads(1)
-sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(TRAINING)!r}]
 import test_train_encoder as here
 from pathlib import Path
 dist.init_process_group("gloo")
@@ -386,12 +362,10 @@ assert torch.equal(*both), "the replicas differ"
 print("replicas equal", trainer.images_seen)
 dist.destroy_process_group()
 """
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TRAINING.parent)}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("replicas equal") == 2
+    run = processes.start(tmp_path, text, 2)
+    output, _ = run.communicate(timeout=170)
+    assert run.returncode == 0, output
+    assert output.count("replicas equal") == 2
 
 
 def test_nothing_to_export_gets_a_sentence(tmp_path, monkeypatch):

@@ -4,8 +4,6 @@ import copy
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,10 +12,10 @@ import torch
 
 import face_networks
 import face_trainer
+import processes
 import runs
 import train_faces
 
-TRAINING = Path(__file__).resolve().parents[1] / "training"
 TINY = {
     **face_trainer.RECIPE,
     "batch": 8,
@@ -286,10 +284,9 @@ def test_asked_to_stop_it_ends_its_step_and_keeps_everything(tmp_path, number, m
 TWO = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 
 SCRIPT = """
-import os, sys, torch
+import os, torch
 from pathlib import Path
 torch.set_num_threads(1)
-sys.path[:0] = [{tests!r}, {training!r}]
 import test_train_faces as here, train_faces
 Path({folder!r}, "pid-" + os.environ.get("RANK", "0")).write_text(str(os.getpid()))
 train_faces.RECIPE = {{**here.TINY, "images": 10**6}}
@@ -298,25 +295,8 @@ train_faces.main(["--device", "cpu", *{arguments!r}], images=here.photos())
 """
 
 
-def launch(tmp_path, text, processes=1):
-    script = tmp_path / "run.py"
-    script.write_text(text)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    environment = {**os.environ, "LATENTLIB_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(TRAINING.parent)
-    return subprocess.Popen(
-        [sys.executable, *launcher, str(script)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def start(tmp_path, arguments=(), processes=1):
-    folder, tests = str(tmp_path), str(Path(__file__).parent)
-    text = SCRIPT.format(tests=tests, training=str(TRAINING), folder=folder, arguments=list(arguments))
-    return launch(tmp_path, text, processes)
+def start(tmp_path, arguments=(), count=1):
+    return processes.start(tmp_path, SCRIPT.format(folder=str(tmp_path), arguments=list(arguments)), count)
 
 
 def signal_while_it_trains(tmp_path, run, number, rank=0):
@@ -354,14 +334,14 @@ def test_killed_at_any_moment_it_goes_on(tmp_path):
 @TWO
 def test_two_processes_stop_together_and_survive_the_death_of_one(tmp_path):
     """Asked to stop, either process takes the other along and nothing is lost; a killed one costs a checkpoint."""
-    run = start(tmp_path, processes=2)
+    run = start(tmp_path, count=2)
     output = signal_while_it_trains(tmp_path, run, signal.SIGTERM, rank=1)
     assert run.returncode == 0, output
     stopped = int(re.search(r"stopped as asked after (\d+) images", output)[1])
     assert images_kept(tmp_path) == stopped
     for noise in ("Traceback", "Grad strides", "is deprecated"):
         assert noise not in output
-    run = start(tmp_path, processes=2)
+    run = start(tmp_path, count=2)
     output = signal_while_it_trains(tmp_path, run, signal.SIGKILL, rank=1)
     assert run.returncode == 1, output
     assert f"going on from {stopped} images" in output
@@ -375,10 +355,9 @@ def test_two_processes_keep_equal_replicas_and_hear_of_trouble(tmp_path):
     A loss that is no number in the second process and a full disk in the first stop both, with one sentence.
     """
     text = f"""
-import os, sys, torch, torch.distributed as dist
+import torch, torch.distributed as dist
 from pathlib import Path
 torch.set_num_threads(1)
-sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(TRAINING)!r}]
 import test_train_faces as here, train_faces
 dist.init_process_group("gloo")
 trainer = here.tiny(augment_target=-1.0)
@@ -412,7 +391,7 @@ train_faces.CHECKPOINT_SECONDS = 0
 print("disk", trainer.rank, trainer.images_seen, ends(), flush=True)
 dist.destroy_process_group()
 """
-    run = launch(tmp_path, text, processes=2)
+    run = processes.start(tmp_path, text, 2)
     output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, output
     assert output.count("replicas equal") == 2
@@ -447,6 +426,6 @@ def test_without_photos_it_ends_with_a_sentence(monkeypatch, tmp_path):
 
 def test_runs_lie_outside_the_work_tree(monkeypatch, tmp_path):
     monkeypatch.delenv("LATENTLIB_RUNS", raising=False)
-    assert TRAINING.parent not in runs.runs_folder().parents
+    assert processes.ROOT not in runs.runs_folder().parents
     monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path))
     assert runs.runs_folder() == tmp_path
