@@ -1,0 +1,133 @@
+"""Measure the shipped face encoder: how near its answer comes to photos and to generated faces, and in what time.
+
+python training/evaluate_encoder.py      prints the measures, writes data/weights/faces-64-encoder.json and puts the
+                                         table into the model card (without LFW: of generated faces only)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import torch
+
+from cards import put_between
+from encoder_trainer import NAME, generator_checksum
+from face_measures import chosen_photos
+from latentlib.checkpoints import WEIGHTS, load_face_encoder, load_face_generator, load_weights
+from latentlib.datasets import faces
+from latentlib.device import describe
+from latentlib.inversion import psnr
+
+BEGIN, END = f"<!-- evaluation of {NAME}: begin -->", f"<!-- evaluation of {NAME}: end -->"
+
+
+# ---------------------------------------------------------------------------------------------------------- measuring
+
+
+@torch.no_grad()
+def reconstruction(encoder, generator, target: torch.Tensor) -> dict:
+    """PSNR of pictures (n, 3, r, r) in [-1, 1] encoded and drawn again, beside that of the mean face."""
+    drawn = torch.cat([generator.draw(encoder(part)) for part in target.split(32)])
+    target = target / 2 + 0.5
+    found = psnr(drawn, target)
+    mean = psnr(generator.draw(generator.w_mean[None]).expand_as(target), target)
+    return {
+        "pictures": len(target),
+        "psnr_mean": found.mean().item(),
+        "psnr_least": found.min().item(),
+        "psnr_most": found.max().item(),
+        "psnr_of_the_mean_face": mean.mean().item(),
+    }
+
+
+@torch.no_grad()
+def milliseconds(encoder, image: torch.Tensor, repeats: int = 20) -> float:
+    """Processor time of one core for each picture of the batch: what other programs take is not the encoder's."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        encoder(image)
+        began = time.process_time()
+        for _ in range(repeats):
+            encoder(image)
+        return 1000 * (time.process_time() - began) / repeats / len(image)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def evaluate(encoder, made: dict, generator, checksum: str, held: torch.Tensor | None) -> dict:
+    """held: (n, 3, r, r) uint8, photos of held-out people; left out, only generated faces are measured."""
+    torch.manual_seed(4)
+    with torch.no_grad():
+        samples = generator(torch.randn(256, generator.z_dim), noise=None).clamp(-1, 1)
+    result = {
+        "generator": checksum,
+        "trained_on_this_generator": made["generator"] == checksum,
+        "made": {key: made[key] for key in ("images_seen", "since", "minutes", "trained_on", "recipe")},
+        "generated_faces": reconstruction(encoder, generator, samples),
+        "core_ms_a_picture": {
+            "alone": milliseconds(encoder, samples[:1]),
+            "batch_of_8": milliseconds(encoder, samples[:8]),
+        },
+        "parameters": sum(p.numel() for p in encoder.parameters()),
+        "machine": describe("cpu"),
+    }
+    if held is not None:
+        result["held_out_photos"] = reconstruction(encoder, generator, held.float() / 127.5 - 1)
+        result["held_out_photos"]["photos"] = "the first photo with found eyes of each of the first 64 held-out people"
+    return result
+
+
+# -------------------------------------------------------------------------------------------------------------- report
+
+
+def card(result: dict) -> str:
+    """What the model card says between its two marks."""
+
+    def row(name: str, measured: dict) -> str:
+        spread = f"{measured['psnr_least']:.1f} to {measured['psnr_most']:.1f}"
+        return (
+            f"| {name} | {measured['pictures']} | {measured['psnr_mean']:.1f} dB ({spread}) "
+            f"| {measured['psnr_of_the_mean_face']:.1f} dB |"
+        )
+
+    lines = ["| encoded and drawn again | pictures | PSNR, mean (range) | the mean face instead |", "|---|---|---|---|"]
+    if "held_out_photos" in result:
+        lines.append(row("photos of people never seen in training", result["held_out_photos"]))
+    lines.append(row("generated faces", result["generated_faces"]))
+    made, ms = result["made"], result["core_ms_a_picture"]
+    lines.append(
+        f"\n{made['images_seen']:,} pictures shown, {made['since']:,} of them with the generator it belongs to, in "
+        f"{made['minutes']:.0f} minutes; trained on {made['trained_on']}. {result['parameters'] / 1e6:.2f} M "
+        f"parameters; {ms['alone']:.0f} ms of one core's time for one picture, {ms['batch_of_8']:.0f} ms each in a "
+        "batch of 8."
+    )
+    if not result["trained_on_this_generator"]:
+        lines.append("\n**It was trained on an earlier generator than the shipped one.**")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    made, checksum = load_weights(NAME)[1], generator_checksum()
+    try:
+        held = faces.load("held_out")
+        photos = held.images[chosen_photos(held)]
+    except RuntimeError as error:
+        print(f"only generated faces are measured: {error}")
+        photos = None
+    result = evaluate(load_face_encoder(), made, load_face_generator(), checksum, photos)
+    if not result["trained_on_this_generator"]:
+        print(
+            "the shipped generator is not the one that this encoder was trained on; go on with: "
+            "python training/train_encoder.py --minutes 20"
+        )
+    (WEIGHTS / f"{NAME}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
+    put_between(WEIGHTS / "README.md", BEGIN, END, card(result))
+
+
+if __name__ == "__main__":
+    main()
