@@ -96,6 +96,14 @@ def load_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
     return state, json.loads(metadata["settings"])
 
 
+def checksum(name: str, folder: str | Path = WEIGHTS) -> str:
+    """SHA-256 of a weights file, as checksums.json has it; CheckpointError when it lists no such file."""
+    listed = _checksums(Path(folder)).get(f"{name}.safetensors")
+    if listed is None:
+        raise CheckpointError(f"{Path(folder) / CHECKSUMS} does not list {name}.safetensors")
+    return listed["sha256"]
+
+
 def build(network: torch.nn.Module, state: dict[str, torch.Tensor], name: str, device) -> torch.nn.Module:
     """Put loaded weights into a network: on the device, in evaluation mode, with no gradients for its weights."""
     try:

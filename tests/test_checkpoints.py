@@ -1,5 +1,6 @@
 """Weights are checked when read, never executed, and every bad file gets one clear sentence."""
 
+import hashlib
 import json
 import pickle
 
@@ -157,3 +158,9 @@ def test_every_shipped_file_is_listed_described_and_small():
         card = checkpoints.WEIGHTS / f"{name.split('-')[0]}.md"  # a family's own card, which the README must link
         assert name in readme or (card.exists() and f"({card.name})" in readme), f"{name} has no model card"
         assert listed[name]["bytes"] < 12e6
+
+
+def test_the_checksum_of_a_file(folder):
+    assert checkpoints.checksum("net", folder) == hashlib.sha256((folder / "net.safetensors").read_bytes()).hexdigest()
+    with pytest.raises(CheckpointError, match="does not list other"):
+        checkpoints.checksum("other", folder)

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+import encoder_trainer
+import tiny_encoder
 from face_networks import augment
 from face_trainer import RECIPE, Trainer
 from latentlib import code_space, family
@@ -114,6 +116,15 @@ def test_a_search_for_codes_stays_on_its_device(networks):
     for _, state in zip(range(4), descend(evaluate, start.flatten(1), 0.1), strict=False):
         assert {x.device for x in (state.point, state.error, state.pictures)} == {OTHER}
     assert code_space.random_z(generator, 3, seed=0).device == OTHER
+
+
+def test_the_encoder_trainer_stays_on_its_device(networks):
+    generator, discriminator, _ = networks
+    photos = torch.zeros(8, 3, 16, 16, dtype=torch.uint8)
+    trainer = encoder_trainer.Trainer(tiny_encoder.TINY, generator, discriminator, "checksum", photos)
+    for _ in range(2):
+        assert {loss.device for loss in trainer.step().values()} == {OTHER}
+    assert trainer.metric.device == OTHER
 
 
 def test_the_family_stays_on_its_device(networks):

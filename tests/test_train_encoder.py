@@ -11,7 +11,7 @@ import torch
 import encoder_trainer
 import processes
 import train_encoder
-from latentlib.checkpoints import load_face_encoder, load_weights
+from latentlib.checkpoints import checksum, load_face_encoder, load_weights
 from latentlib.models.stylegan import Generator
 from runs import Stop, read_checkpoint
 from tiny_encoder import CHANNELS, TINY, networks, photos, shipped, tiny, weights
@@ -125,7 +125,7 @@ def test_killed_at_any_moment_it_goes_on_and_notices_a_new_generator(tmp_path, m
     state = torch.load(path, weights_only=True)
     assert (state["images_seen"], state["since"]) == (kept + 24, 8)
     assert state["recipe"]["photos"] == 0.25
-    assert state["generator"] == encoder_trainer.generator_checksum(tmp_path / "weights")
+    assert state["generator"] == checksum("faces-64", tmp_path / "weights")
 
     monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path / "runs"))
     train_encoder.main(["--device", "cpu", "--export", str(tmp_path / "out")])

@@ -20,6 +20,7 @@ import torch
 from face_measures import chosen_photos, detector_shares
 from latentlib.checkpoints import (
     WEIGHTS,
+    checksum,
     load_face_discriminator,
     load_face_encoder,
     load_face_generator,
@@ -130,9 +131,8 @@ def table(result: dict) -> str:
 
 def weights_of(method: str, folder: Path) -> str:
     """The checksums of the weights that a method's row depends on."""
-    known = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
     names = ["faces-64", "faces-64-discriminator"] + ["faces-64-encoder"] * (method in ("encoder", "hybrid"))
-    return " ".join(known[f"{name}.safetensors"]["sha256"][:16] for name in names)
+    return " ".join(checksum(name, folder)[:16] for name in names)
 
 
 def read_result(path: Path, photos: int, folder: Path) -> dict:

@@ -7,15 +7,12 @@ there the picture that the generator draws from the answer is compared.
 from __future__ import annotations
 
 import copy
-import json
 import math
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
-from latentlib.checkpoints import WEIGHTS
 from latentlib.device import autocast, seed_everything
 from latentlib.models.encoder import Encoder
 from runs import Stop
@@ -42,11 +39,6 @@ RECIPE = {
     "ema_half_life": 5_000,  # images; the shipped weights are a running mean of the trained ones
     "ema_ramp": 0.1,  # the half-life is at most this share of the images seen with this generator
 }
-
-
-def generator_checksum(folder: Path = WEIGHTS) -> str:
-    """SHA-256 of the shipped generator's file."""
-    return json.loads((Path(folder) / "checksums.json").read_text())["faces-64.safetensors"]["sha256"]
 
 
 # ----------------------------------------------------------------------------------------------- samples and photos

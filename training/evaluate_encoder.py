@@ -13,9 +13,9 @@ import time
 import torch
 
 from cards import put_between
-from encoder_trainer import NAME, generator_checksum
+from encoder_trainer import NAME
 from face_measures import chosen_photos
-from latentlib.checkpoints import WEIGHTS, load_face_encoder, load_face_generator, load_weights
+from latentlib.checkpoints import WEIGHTS, checksum, load_face_encoder, load_face_generator, load_weights
 from latentlib.datasets import faces
 from latentlib.device import describe
 from latentlib.inversion import psnr
@@ -57,14 +57,15 @@ def milliseconds(encoder, image: torch.Tensor, repeats: int = 20) -> float:
         torch.set_num_threads(threads)
 
 
-def evaluate(encoder, made: dict, generator, checksum: str, held: torch.Tensor | None) -> dict:
-    """held: (n, 3, r, r) uint8, photos of held-out people; left out, only generated faces are measured."""
+def evaluate(encoder, made: dict, generator, weights: str, held: torch.Tensor | None) -> dict:
+    """weights: checksum of the generator's file; held: (n, 3, r, r) uint8, photos of held-out people, or None: then
+    only generated faces are measured."""
     torch.manual_seed(4)
     with torch.no_grad():
         samples = generator(torch.randn(256, generator.z_dim), noise=None).clamp(-1, 1)
     result = {
-        "generator": checksum,
-        "trained_on_this_generator": made["generator"] == checksum,
+        "generator": weights,
+        "trained_on_this_generator": made["generator"] == weights,
         "made": {key: made[key] for key in ("images_seen", "since", "minutes", "trained_on", "recipe")},
         "generated_faces": reconstruction(encoder, generator, samples),
         "core_ms_a_picture": {
@@ -111,14 +112,14 @@ def card(result: dict) -> str:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    made, checksum = load_weights(NAME)[1], generator_checksum()
+    made = load_weights(NAME)[1]
     try:
         held = faces.load("held_out")
         photos = held.images[chosen_photos(held)]
     except RuntimeError as error:
         print(f"only generated faces are measured: {error}")
         photos = None
-    result = evaluate(load_face_encoder(), made, load_face_generator(), checksum, photos)
+    result = evaluate(load_face_encoder(), made, load_face_generator(), checksum("faces-64"), photos)
     if not result["trained_on_this_generator"]:
         print(
             "the shipped generator is not the one that this encoder was trained on; go on with: "

@@ -18,7 +18,7 @@ import torch
 
 from cards import put_between
 from face_measures import detector_shares, inversion_table, nearest_distance, some, wasserstein_draws
-from latentlib.checkpoints import WEIGHTS, load_face_discriminator, load_face_generator, load_weights
+from latentlib.checkpoints import WEIGHTS, checksum, load_face_discriminator, load_face_generator, load_weights
 from latentlib.datasets import faces
 from latentlib.device import autocast, describe, pick_device
 
@@ -193,7 +193,7 @@ def main() -> None:
     options = parser.parse_args()
     device = pick_device(options.device)
     path = WEIGHTS / "faces-64-evaluation.json"
-    weights = json.loads((WEIGHTS / "checksums.json").read_text())["faces-64.safetensors"]["sha256"]
+    weights = checksum("faces-64")
     made = load_weights("faces-64")[1]
     train, held = faces.load("train"), faces.load("held_out")
     for name in options.part or PARTS:

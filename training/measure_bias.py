@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentlib.checkpoints import WEIGHTS, load_face_generator, load_face_identity
+from latentlib.checkpoints import WEIGHTS, checksum, load_face_generator, load_face_identity
 from latentlib.datasets import faces
 from latentlib.device import pick_device
 from latentlib.inversion import invert, psnr
@@ -158,7 +158,7 @@ def main() -> None:
     options = parser.parse_args()
     device = pick_device(options.device)
     torch.manual_seed(0)
-    weights = json.loads((WEIGHTS / "checksums.json").read_text())["faces-64.safetensors"]["sha256"]
+    weights = checksum("faces-64")
     result = {
         "command": f"python training/measure_bias.py --photos {options.photos} --steps {options.steps}",
         "weights": weights,

@@ -19,8 +19,15 @@ from pathlib import Path
 
 import torch
 
-from encoder_trainer import NAME, RECIPE, Trainer, generator_checksum
-from latentlib.checkpoints import WEIGHTS, load_face_discriminator, load_face_generator, load_weights, save_weights
+from encoder_trainer import NAME, RECIPE, Trainer
+from latentlib.checkpoints import (
+    WEIGHTS,
+    checksum,
+    load_face_discriminator,
+    load_face_generator,
+    load_weights,
+    save_weights,
+)
 from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
 CHECKPOINT_SECONDS = 180
@@ -126,7 +133,7 @@ def set_up(arguments, state: dict | None, device: torch.device) -> Trainer:
             recipe["photos"] = 0.0
     generator = load_face_generator(device, arguments.weights)
     discriminator = load_face_discriminator(device, arguments.weights)
-    trainer = Trainer(recipe, generator, discriminator, generator_checksum(arguments.weights), photos)
+    trainer = Trainer(recipe, generator, discriminator, checksum("faces-64", arguments.weights), photos)
     if state:
         same = trainer.restore(state)
         if not same and trainer.rank == 0:
