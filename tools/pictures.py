@@ -1,28 +1,35 @@
-"""Draw the picture at the top of the README: `python tools/pictures.py` (after the walk model was trained anew)."""
+"""Draw the picture at the top of the README: `python tools/pictures.py` (after one of its models was trained anew)."""
 
 from __future__ import annotations
 
 import torch
 
 from course import ROOT
-from latentlib import checkpoints, plots, space
-from latentlib.datasets import furniture
+from latentlib import checkpoints, inversion, plots, space
+from latentlib.datasets import furniture, portraits
 
 STEPS = 9
 
 
-def walk() -> bytes:
-    """PNG bytes: from an armchair to a table in equal steps between their codes."""
+def furniture_walk() -> torch.Tensor:
+    """(STEPS, 3, 64, 64) in [0, 1]: from an armchair to a table in equal steps between their codes."""
     model = checkpoints.load_furniture_walk()
     ends = furniture.load(200, seed=7)
     arms, kind = (ends.factors[:, furniture.column(name)] for name in ("arms", "kind"))
     chair, table = ends.images[arms == 1][:1], ends.images[kind == 1][:1]
     with torch.no_grad():
-        codes = model.encode(torch.cat([chair, table]))
-        return plots.to_png(model.decode(space.path(codes, STEPS)), columns=STEPS, scale=2)
+        return model.decode(space.path(model.encode(torch.cat([chair, table])), STEPS))
+
+
+def face_walk() -> torch.Tensor:
+    """(STEPS, 3, 64, 64) in [0, 1]: from Grace Hopper to Eileen Collins, between the codes that notebook 06 finds."""
+    generator, encoder = checkpoints.load_face_generator(), checkpoints.load_face_encoder()
+    options = {"encoder": encoder, "steps": 80, "p_norm_weight": 0.002}
+    codes = inversion.invert(generator, portraits.load().images, "hybrid", **options).codes
+    return generator.draw(space.path(codes, STEPS))
 
 
 if __name__ == "__main__":
     path = ROOT / "docs" / "pictures" / "walk.png"
-    path.write_bytes(walk())
+    path.write_bytes(plots.to_png(torch.cat([furniture_walk(), face_walk()]), columns=STEPS, scale=2))
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
