@@ -27,7 +27,7 @@ from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.training import progress as progress_bar
 
 METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid", "pivotal")
-STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 140, "pivotal": 200}
+STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 120, "pivotal": 200}
 STARTS = 64  # random faces of which the most similar one is the start in z, which has no mean face
 LEARNING_RATE = 0.1  # how far the first step moves the numbers of a code; later ones follow from the curvature
 TUNING_RATE = 3e-3  # learning rate of Adam on the generator's weights, which have unit variance

@@ -24,7 +24,7 @@ def furniture_walk() -> torch.Tensor:
 def face_walk() -> torch.Tensor:
     """(STEPS, 3, 64, 64) in [0, 1]: from Grace Hopper to Eileen Collins, between the codes that notebook 06 finds."""
     generator, encoder = checkpoints.load_face_generator(), checkpoints.load_face_encoder()
-    options = {"encoder": encoder, "steps": 80, "p_norm_weight": 0.002}
+    options = {"encoder": encoder, "steps": 120, "p_norm_weight": 0.0005}
     codes = inversion.invert(generator, portraits.load().images, "hybrid", **options).codes
     return generator.draw(space.path(codes, STEPS))
 
