@@ -514,11 +514,11 @@ def test_the_shipped_generator_finds_its_own_faces_again():
     generator = checkpoints.load_face_generator()
     w = generator.mapping(torch.randn(4, generator.z_dim, generator=torch.Generator().manual_seed(11)))
     images = generator.draw(w)
-    found = invert(generator, images, "w", steps=60, progress=False)
+    found = invert(generator, images, "w", steps=120, progress=False)
     exact = psnr(found.images, images) > 35
     assert exact.sum() >= 2  # a search from the mean face may also end in another valley
     far, before = (found.codes[:, 0] - w).norm(dim=1), (generator.w_mean - w).norm(dim=1)
-    assert (far < 0.5 * before)[exact].all()
+    assert (far < 0.2 * before)[exact].all()
     assert (found.errors < 0.1 * found.history[0].error).all()
 
 
