@@ -21,9 +21,8 @@ from latentlib.models.encoder import Encoder
 from latentlib.models.stylegan import Discriminator, Generator
 
 fake_tensor = pytest.importorskip("torch._subclasses.fake_tensor")
-OTHER = torch.device(
-    "lazy", 0
-)  # no GPU, but a device of its own; gradients run on it, as they do not on a faked "cuda"
+# No GPU, but a device of its own; gradients run on it, as they do not on a faked "cuda".
+OTHER = torch.device("lazy", 0)
 CHANNELS = {4: 8, 8: 8, 16: 8}
 TINY = {
     **RECIPE, "channels": CHANNELS, "growth": {8: 12}, "fade": 8, "z_dim": 8, "w_dim": 8, "mapping_layers": 2,
