@@ -28,6 +28,10 @@ def test_wasserstein_distance_grows_with_the_difference():
     far = face_measures.sliced_wasserstein(real, noisy, generator)
     assert set(near) == {64, 32, 16}
     assert far[64] > 3 * near[64]
+    grainy = face_measures.with_grain(real, 30.0)
+    assert 25 < (grainy.float() - real.float()).std() < 35
+    assert torch.equal(grainy, face_measures.with_grain(real, 30.0))
+    assert face_measures.sliced_wasserstein(real, grainy, generator)[64] > 2 * near[64]
     draws = face_measures.wasserstein_draws([(real, same), (same, real)])
     assert draws["mean"] == pytest.approx(np.mean([draws[size] for size in ("64", "32", "16")]))
 

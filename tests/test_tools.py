@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 import check
@@ -79,6 +80,27 @@ def test_a_childs_memory_is_seen_and_its_peak_kept():
             child.wait()
     assert 190 < watch.peak_mb < 400
     assert memory.held_mb(child.pid) == 0.0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_does_not_count_its_parents_memory_again():
+    code = """if True:
+        import os, time
+        block = bytearray(200_000_000)
+        if os.fork() == 0:
+            time.sleep(60)
+        print("forked", flush=True)
+        time.sleep(60)"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        parent.stdout.readline()
+        (fork,) = psutil.Process(parent.pid).children()
+        assert memory.held_mb(fork.pid) > 190
+        assert 190 < memory.held_mb(parent.pid) < 300
+    finally:
+        fork.kill()
+        parent.kill()
+        parent.wait()
 
 
 # --- make test -------------------------------------------------------------------------------------------------------

@@ -187,6 +187,14 @@ def test_without_noise_the_same_w_is_the_same_picture(tmp_path):
         assert torch.equal(network(z), network(z, noise=None))
 
 
+def test_the_recipe_of_a_run_goes_on_and_the_command_line_changes_it():
+    assert train_faces.recipe_of(None, train_faces.parse([])) == face_trainer.RECIPE
+    arguments = train_faces.parse(["--r1", "0.5", "--growth", '{"8": 5}'])
+    assert train_faces.recipe_of({"recipe": TINY}, arguments) == {**TINY, "r1": 0.5, "growth": {8: 5}}
+    before_the_choice = {key: value for key, value in TINY.items() if key != "noise"}
+    assert train_faces.recipe_of({"recipe": before_the_choice}, train_faces.parse([]))["noise"] is True
+
+
 def test_recipe_is_in_the_checkpoint(tmp_path):
     trainer = tiny(r1=3.25)
     runs.save_atomically(trainer.state(), tmp_path / "checkpoint.pt")
@@ -250,6 +258,7 @@ def test_export_and_warm_start(tmp_path):
     settings = load_weights("faces-64", tmp_path)[1]
     assert settings["images_seen"] == 32
     assert settings["recipe"]["r1"] == TINY["r1"]
+    assert train_faces.shipped_recipe(tmp_path) == trainer.recipe
     other = tiny(seed=5)
     train_faces.warm_start(other, tmp_path)
     assert other.images_seen == 32
@@ -422,6 +431,8 @@ def test_without_photos_it_ends_with_a_sentence(monkeypatch, tmp_path):
         train_faces.main(["--device", "cpu"])
     with pytest.raises(SystemExit, match=r"no checkpoint at .* to export"):
         train_faces.main(["--device", "cpu", "--export", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"^the weights file .* is missing"):
+        train_faces.main(["--device", "cpu", "--warm-start", str(tmp_path)])
 
 
 def test_runs_lie_outside_the_work_tree(monkeypatch, tmp_path):

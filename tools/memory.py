@@ -11,13 +11,24 @@ BUDGET_MB = 1500.0
 
 
 def held_mb(pid: int) -> float:
-    """Peak of the process where the system tells (Linux, Windows), else what it holds now; plus its children's."""
+    """Peak of the process where the system tells (Linux, Windows), else what it holds now; plus its children's.
+
+    A child with its parent's command line is a fork: what it holds is its parent's, and is not counted again.
+    """
     try:
         process = psutil.Process(pid)
-        tree = [process, *process.children(recursive=True)]
+        programs = [child for child in process.children(recursive=True) if not _is_fork(child)]
     except psutil.Error:
         return 0.0
-    return sum(_one(member) for member in tree)
+    return sum(_one(member) for member in [process, *programs])
+
+
+def _is_fork(process: psutil.Process) -> bool:
+    try:
+        parent = process.parent()
+        return parent is not None and process.cmdline() == parent.cmdline()
+    except psutil.Error:  # it has just ended
+        return True
 
 
 def _one(process: psutil.Process) -> float:
@@ -43,7 +54,6 @@ class KernelWatch:
 
     def __enter__(self) -> KernelWatch:
         self._others = {child.pid for child in psutil.Process().children()}
-        self._own = psutil.Process().cmdline()
         self._thread.start()
         return self
 
@@ -54,12 +64,5 @@ class KernelWatch:
     def _watch(self) -> None:
         while not self._stop.wait(self.every):
             for child in psutil.Process().children():
-                if child.pid not in self._others and self._has_begun(child):
+                if child.pid not in self._others and not _is_fork(child):
                     self.peak_mb = max(self.peak_mb, held_mb(child.pid))
-
-    def _has_begun(self, child: psutil.Process) -> bool:
-        """False for a fork that is not yet the program it will be: until then its memory is that of this process."""
-        try:
-            return child.cmdline() != self._own
-        except psutil.Error:
-            return False

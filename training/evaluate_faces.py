@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from cards import put_between
-from face_measures import detector_shares, inversion_table, nearest_distance, some, wasserstein_draws
+from face_measures import detector_shares, inversion_table, nearest_distance, some, wasserstein_draws, with_grain
 from latentlib.checkpoints import WEIGHTS, checksum, load_face_discriminator, load_face_generator, load_weights
 from latentlib.datasets import faces
 from latentlib.device import autocast, describe, pick_device
 
+GRAIN = 1.5  # spread of the noise that shows what the finest scale lacks, in steps of 255
 BEGIN, END = "<!-- evaluation of faces-64: begin -->", "<!-- evaluation of faces-64: end -->"
 
 
@@ -76,10 +77,13 @@ def measure_real(_, train, held, device, options) -> dict:
     """The same measures for real photos; they do not depend on the weights."""
     count = min(len(held.images), 512)
     both = [some(torch.cat([train.images, held.images]), 2 * count, 100 + seed).chunk(2) for seed in range(5)]
+    others = [(some(train.images, count, 200 + seed), some(held.images, count, seed)) for seed in range(5)]
+    grainy = [(with_grain(part, GRAIN, seed), photos) for seed, (part, photos) in enumerate(others)]
     distance = nearest_distance(held.images[:500], train.images)
     return {
         "detectors": detector_shares(some(train.images, options.samples, 0), os.cpu_count() or 1),
         "wasserstein_halves": wasserstein_draws(both),
+        "wasserstein_other_people": wasserstein_draws(others) | {"with_grain": wasserstein_draws(grainy)},
         "nearest": {"median": distance.median().item(), "least": distance.min().item()},
         "photos": {"train": len(train.images), "held_out": len(held.images)},
         "median_transform": 1 - torch.cat([train.eyes_found, held.eyes_found]).float().mean().item(),
@@ -96,8 +100,13 @@ def measure_detectors(generator, train, held, device, options) -> dict:
 def measure_wasserstein(generator, train, held, device, options) -> dict:
     count = min(len(held.images), 512)
     samples = draw_samples(generator, 5 * count, 1.0, device, seed=1).chunk(5)
-    pairs = [(part, some(held.images, count, seed)) for seed, part in enumerate(samples)]
-    return wasserstein_draws(pairs) | {"pictures": count, "draws": 5}
+    photos = [some(held.images, count, seed) for seed in range(5)]
+    grainy = [with_grain(part, GRAIN, seed) for seed, part in enumerate(samples)]
+    return wasserstein_draws(list(zip(samples, photos, strict=True))) | {
+        "with_grain": wasserstein_draws(list(zip(grainy, photos, strict=True))),
+        "pictures": count,
+        "draws": 5,
+    }
 
 
 def measure_nearest(generator, train, held, device, options) -> dict:
@@ -142,11 +151,15 @@ def rows(result: dict) -> list[tuple[str, str, str]]:
         lines.append((f"face and both eyes found, truncation {t}", relative, f"{share:.1%}"))
     found = result["detectors"]["1.0"]["face"]
     lines.append(("face found, truncation 1.0", f"{found:.1%}", f"{real['detectors']['face']:.1%}"))
-    ours, halves = result["wasserstein"], real["wasserstein_halves"]
+    ours, halves, others = result["wasserstein"], real["wasserstein_halves"], real["wasserstein_other_people"]
     for size in ("64", "32", "16", "mean"):
         label = "mean of the scales" if size == "mean" else f"scale {size} px"
         times = f"{ours[size]:.1f} ({ours[size] / halves[size]:.1f} ×)"
-        lines.append((f"sliced Wasserstein ×1000, {label}", times, f"{halves[size]:.1f}"))
+        of_photos = f"{halves[size]:.1f} (training photos: {others[size]:.1f})"
+        lines.append((f"sliced Wasserstein ×1000, {label}", times, of_photos))
+    grainy, of_photos = ours["with_grain"]["64"], others["with_grain"]["64"]
+    times = f"{grainy:.1f} ({grainy / halves['64']:.1f} ×)"
+    lines.append(("the same, scale 64 px, with faint grain added", times, f"– (training photos: {of_photos:.1f})"))
     for what in ("median", "least"):
         near = f"{result['nearest'][what]:.3f}"
         lines.append((f"distance to the nearest training photo, {what}", near, f"{real['nearest'][what]:.3f}"))

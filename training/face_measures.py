@@ -84,6 +84,13 @@ def wasserstein_draws(pairs) -> dict[str, float]:
     return table
 
 
+def with_grain(images: torch.Tensor, spread: float, seed: int = 0) -> torch.Tensor:
+    """Pictures (n, 3, h, w) uint8 with grey noise on top, such as film and sensors leave; spread: in steps of 255."""
+    shape = (len(images), 1, *images.shape[2:])
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return (images.float() + spread * noise).round().clamp(0, 255).byte()
+
+
 def some(images: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]]
 

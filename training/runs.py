@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from latentlib.checkpoints import CheckpointError
 from latentlib.device import keep_freed_memory, pick_device
 
 
@@ -23,7 +24,8 @@ class Stop(Exception):
 def session(device_name: str):
     """``with session("auto") as device: …`` is a whole program: one process, or one of those that torchrun started.
 
-    These have met when the block begins and part when it ends. A Stop inside it ends the program with its sentence.
+    These have met when the block begins and part when it ends. A Stop inside it, or weights that
+    cannot be loaded, end the program with a sentence.
     """
     device = pick_device(device_name)
     if device.type == "cpu":
@@ -35,7 +37,7 @@ def session(device_name: str):
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
-    except Stop as reason:
+    except (Stop, CheckpointError) as reason:
         sys.exit(str(reason))
     finally:
         if "RANK" in os.environ:

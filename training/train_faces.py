@@ -165,6 +165,15 @@ def export(state: dict, folder: Path) -> None:
     sheet(pictures, columns=12).save(folder / "faces-64-samples.png", optimize=True)
 
 
+def shipped_recipe(folder: Path) -> dict:
+    """The recipe that shipped weights were made with."""
+    from latentlib.checkpoints import load_weights
+
+    recipe = load_weights("faces-64", folder)[1]["recipe"]
+    numbered = {name: {int(key): value for key, value in recipe[name].items()} for name in ("channels", "growth")}
+    return recipe | numbered  # JSON's keys are texts
+
+
 def warm_start(trainer: Trainer, folder: Path) -> None:
     """Begin from shipped weights instead of from noise; the optimisers begin anew."""
     from latentlib.checkpoints import load_weights
@@ -200,6 +209,18 @@ def parse(argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def recipe_of(state: dict | None, arguments: argparse.Namespace) -> dict:
+    """The recipe of the run that goes on, or of a new one, with what the command line changes; state: a checkpoint."""
+    recipe = dict(state["recipe"] if state else RECIPE)
+    recipe.setdefault("noise", True)  # runs older than the choice had it
+    for name in ("images", "batch", "learning_rate", "r1", "noise"):
+        if getattr(arguments, name) is not None:
+            recipe[name] = getattr(arguments, name)
+    if arguments.growth is not None:
+        recipe["growth"] = {int(resolution): int(until) for resolution, until in arguments.growth.items()}
+    return recipe
+
+
 def photos() -> torch.Tensor:
     """LFW's training photos; of several processes on a machine the first aligns them, should that still be to do."""
     from latentlib.datasets import faces
@@ -227,13 +248,8 @@ def main(argv=None, images: torch.Tensor | None = None) -> None:
             if state is None:
                 raise Stop(f"there is no checkpoint at {path} to export")
             return export(state, arguments.export)
-        recipe = dict(state["recipe"] if state else RECIPE)
-        recipe.setdefault("noise", True)  # runs older than the choice had it
-        for name in ("images", "batch", "learning_rate", "r1", "noise"):
-            if getattr(arguments, name) is not None:
-                recipe[name] = getattr(arguments, name)
-        if arguments.growth is not None:
-            recipe["growth"] = {int(resolution): int(until) for resolution, until in arguments.growth.items()}
+        shipped = {"recipe": shipped_recipe(arguments.warm_start)} if arguments.warm_start and not state else None
+        recipe = recipe_of(state or shipped, arguments)
         trainer = Trainer(recipe, photos() if images is None else images, device)
         if state:
             trainer.restore(state)
