@@ -82,6 +82,15 @@ def test_a_childs_memory_is_seen_and_its_peak_kept():
     assert memory.held_mb(child.pid) == 0.0
 
 
+def test_program_files_beyond_those_touched_do_not_count():
+    def status(peak, files):
+        return f"Name:\tpython\nVmHWM:\t{peak} kB\nRssAnon:\t1 kB\nRssFile:\t{files} kB\n"
+
+    assert memory.peak_of(status(1_000_000, 300_000)) == pytest.approx(1024)
+    extra = 600_000 * 1.024 / 1000 - memory.PROGRAM_MB
+    assert memory.peak_of(status(1_500_000, 600_000)) == pytest.approx(1536 - extra)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_fork_does_not_count_its_parents_memory_again():
     code = """if True:

@@ -137,7 +137,7 @@ def test_two_processes_learn_as_one(tmp_path):
     if not torch.distributed.is_available():
         pytest.skip("this PyTorch has no torch.distributed")
     text = f"""
-import torch, torch.distributed as dist
+import gc, torch, torch.distributed as dist
 torch.set_num_threads(1)
 import tiny_encoder, train_encoder
 from pathlib import Path
@@ -155,6 +155,8 @@ dist.all_gather(batches, batch)
 assert len(batch) == 4 and not torch.equal(*batches), "both processes saw the same pictures"
 assert torch.equal(*both), "the replicas differ"
 print("replicas equal", trainer.images_seen)
+del trainer  # the replicas hold the process group; what is left of it may abort at exit
+gc.collect()
 dist.destroy_process_group()
 """
     run = processes.start(tmp_path, text, 2)

@@ -364,7 +364,7 @@ def test_two_processes_keep_equal_replicas_and_hear_of_trouble(tmp_path):
     A loss that is no number in the second process and a full disk in the first stop both, with one sentence.
     """
     text = f"""
-import torch, torch.distributed as dist
+import gc, torch, torch.distributed as dist
 from pathlib import Path
 torch.set_num_threads(1)
 import test_train_faces as here, train_faces
@@ -398,6 +398,8 @@ if trainer.rank == 0:
     Path({str(tmp_path)!r}, "checkpoint.unfinished").symlink_to("/dev/full")
 train_faces.CHECKPOINT_SECONDS = 0
 print("disk", trainer.rank, trainer.images_seen, ends(), flush=True)
+del trainer, step  # the replicas hold the process group; what is left of it may abort at exit
+gc.collect()
 dist.destroy_process_group()
 """
     run = processes.start(tmp_path, text, 2)

@@ -27,12 +27,13 @@ from memory import BUDGET_MB, KernelWatch
 BUILD = ROOT / "build"
 BUDGET_SECONDS = 60
 PROBE = "peak-memory"  # tag of a last cell that asks the kernel itself and is taken out again
-QUESTION = """
+QUESTION = f"""
 import sys
 try:
     if sys.platform.startswith("linux"):  # ru_maxrss would count the process that started the kernel, too
-        lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
-        print(int(lines["VmHWM"].split()[0]) * 1024 / 1e6)
+        sys.path.append({str(Path(__file__).parent)!r})
+        from memory import peak_of
+        print(peak_of(open("/proc/self/status").read()))
     else:
         from resource import RUSAGE_SELF, getrusage
         print(getrusage(RUSAGE_SELF).ru_maxrss / 1e6)

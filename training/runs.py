@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ def session(device_name: str):
         sys.exit(str(reason))
     finally:
         if "RANK" in os.environ:
+            gc.collect()  # replicas that nobody needs any more hold the group; what is left of it may abort at exit
             dist.destroy_process_group()
 
 

@@ -237,6 +237,18 @@ def photos() -> torch.Tensor:
     return images
 
 
+def set_up(arguments: argparse.Namespace, state: dict | None, images: torch.Tensor | None, device) -> Trainer:
+    """A trainer that begins, or goes on from a checkpoint or from shipped weights; of LFW when images is None."""
+    shipped = {"recipe": shipped_recipe(arguments.warm_start)} if arguments.warm_start and not state else None
+    recipe = recipe_of(state or shipped, arguments)
+    trainer = Trainer(recipe, photos() if images is None else images, device)
+    if state:
+        trainer.restore(state)
+    elif arguments.warm_start:
+        warm_start(trainer, arguments.warm_start)
+    return trainer
+
+
 def main(argv=None, images: torch.Tensor | None = None) -> None:
     """images: (n, 3, size, size) uint8 to train on instead of LFW."""
     arguments = parse(argv)
@@ -248,16 +260,11 @@ def main(argv=None, images: torch.Tensor | None = None) -> None:
             if state is None:
                 raise Stop(f"there is no checkpoint at {path} to export")
             return export(state, arguments.export)
-        shipped = {"recipe": shipped_recipe(arguments.warm_start)} if arguments.warm_start and not state else None
-        recipe = recipe_of(state or shipped, arguments)
-        trainer = Trainer(recipe, photos() if images is None else images, device)
-        if state:
-            trainer.restore(state)
-        elif arguments.warm_start:
-            warm_start(trainer, arguments.warm_start)
+        trainer = set_up(arguments, state, images, device)
         if trainer.rank == 0 and trainer.images_seen:
             print(f"going on from {trainer.images_seen} images in {folder}", flush=True)
         train(trainer, folder, arguments.hours)
+        del trainer  # its replicas hold the process group that the session ends
 
 
 if __name__ == "__main__":
