@@ -154,7 +154,7 @@ batches = [torch.empty_like(batch) for _ in range(2)]
 dist.all_gather(batches, batch)
 assert len(batch) == 4 and not torch.equal(*batches), "both processes saw the same pictures"
 assert torch.equal(*both), "the replicas differ"
-print("replicas equal", trainer.images_seen)
+print("replicas equal", flush=True)
 del trainer  # the replicas hold the process group; what is left of it may abort at exit
 gc.collect()
 dist.destroy_process_group()

@@ -380,7 +380,7 @@ batches = [torch.empty(4, 3, 16, 16) for _ in range(2)]
 dist.all_gather(batches, trainer._batch(4))
 assert not torch.equal(*batches), "both processes saw the same photos"
 assert torch.equal(*both), "the replicas differ"
-print("replicas equal", mine.numel())
+print("replicas equal", flush=True)
 
 def ends():
     try:
@@ -392,12 +392,12 @@ def ends():
 step = trainer.step
 nan = torch.tensor(float("nan"))
 trainer.step = lambda: {{**step(), "g": nan}} if trainer.rank == 1 else step()
-print("loss", trainer.rank, trainer.images_seen, ends(), flush=True)
+print(f"loss {{trainer.rank}} {{trainer.images_seen}} {{ends()}}", flush=True)  # in one piece: two processes write
 trainer.step = step
 if trainer.rank == 0:
     Path({str(tmp_path)!r}, "checkpoint.unfinished").symlink_to("/dev/full")
 train_faces.CHECKPOINT_SECONDS = 0
-print("disk", trainer.rank, trainer.images_seen, ends(), flush=True)
+print(f"disk {{trainer.rank}} {{trainer.images_seen}} {{ends()}}", flush=True)
 del trainer, step  # the replicas hold the process group; what is left of it may abort at exit
 gc.collect()
 dist.destroy_process_group()
