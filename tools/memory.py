@@ -8,7 +8,7 @@ import threading
 import psutil
 
 BUDGET_MB = 1500.0
-PROGRAM_MB = 450.0  # of program files; this much of PyTorch's is touched
+PROGRAM_MB = 450.0  # program files count this much at most, see peak_of
 
 
 def held_mb(pid: int) -> float:
