@@ -84,10 +84,11 @@ def test_under_autocast_the_picture_keeps_full_precision():
 def test_the_vae_gives_pictures_means_and_variances(options, shape):
     torch.manual_seed(0)
     vae, images = VAE(4, **options), torch.rand(3, *shape)
-    decoded, mean, log_variance = vae(images)
-    assert decoded.shape == images.shape
+    logits, mean, log_variance = vae(images)
+    assert logits.shape == images.shape
     assert mean.shape == log_variance.shape == (3, 4)
-    negative_elbo((decoded, mean, log_variance), images).backward()
+    assert 0 <= vae.decode(10 * mean).min() < vae.decode(10 * mean).max() <= 1
+    negative_elbo((logits, mean, log_variance), images).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in vae.parameters())
 
 
@@ -103,17 +104,23 @@ def test_the_vae_draws_from_the_cloud_it_names():
 def test_the_elbo_is_in_nats_as_torch_distributions_count_them():
     torch.manual_seed(0)
     images = torch.rand(5, 1, 4, 4).round()
-    decoded = torch.rand(5, 1, 4, 4) * 0.8 + 0.1
+    logits = 3 * torch.randn(5, 1, 4, 4)
     mean, log_variance = torch.randn(5, 3), torch.randn(5, 3)
     from torch.distributions import Bernoulli, Normal, kl_divergence
 
-    reconstruction, divergence = elbo_parts((decoded, mean, log_variance), images)
-    expected = -Bernoulli(decoded).log_prob(images).flatten(1).sum(1).mean()
+    reconstruction, divergence = elbo_parts((logits, mean, log_variance), images)
+    expected = -Bernoulli(logits=logits).log_prob(images).flatten(1).sum(1).mean()
     assert reconstruction.item() == pytest.approx(expected.item(), rel=1e-5)
     cloud = Normal(mean, (0.5 * log_variance).exp())
     assert divergence.item() == pytest.approx(kl_divergence(cloud, Normal(0, 1)).sum(1).mean().item(), rel=1e-5)
-    total = negative_elbo((decoded, mean, log_variance), images)
+    total = negative_elbo((logits, mean, log_variance), images)
     assert total.item() == pytest.approx((reconstruction + divergence).item())
+
+
+def test_a_pixel_that_is_certain_and_wrong_costs_its_logit():
+    """After a sigmoid, float32 rounds such a pixel to 1 and torch clamps its cost to 100."""
+    logits, images, mean = torch.full((1, 1, 1, 1), 300.0), torch.zeros(1, 1, 1, 1), torch.zeros(1, 2)
+    assert elbo_parts((logits, mean, mean), images)[0].item() == pytest.approx(300)
 
 
 def test_a_digit_autoencoder_survives_the_disk(tmp_path):

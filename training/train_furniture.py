@@ -52,9 +52,9 @@ def rebuild_error(model: nn.Module, images: Tensor, factors: Tensor) -> Tensor:
 def walk_error(model: VAE, images: Tensor, factors: Tensor) -> Tensor:
     """A VAE's loss: squared error, in which errors of colour count more than errors of brightness, plus WALK_BETA times
     the cost of the code. With plain squared error the greens were lost: they differ too little from the greys."""
-    decoded, mean, log_variance = model(images)
+    logits, mean, log_variance = model(images)
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(images)
-    wrong = decoded - images
+    wrong = torch.sigmoid(logits) - images
     colour = wrong - wrong.mean(dim=1, keepdim=True)
     return (wrong.square().sum() + WALK_COLOUR * colour.square().sum()) / len(images) + WALK_BETA * divergence
 

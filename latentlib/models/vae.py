@@ -54,11 +54,12 @@ class VAE(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         mean, log_variance = self.encode(images)
-        return self.decode(self.sample(mean, log_variance)), mean, log_variance
+        logits = self.decoder(self.sample(mean, log_variance)).float()  # decode squeezes them into pictures
+        return logits, mean, log_variance
 
 
 def negative_elbo(
-    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],  # what forward gives: pictures, mean, log_variance
+    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],  # what forward gives: logits, mean, log_variance
     images: torch.Tensor,  # (n, c, h, w) in [0, 1]
 ) -> torch.Tensor:
     """The loss of a VAE in nats a picture: minus the evidence lower bound, so less is better.
@@ -75,10 +76,11 @@ def elbo_parts(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Two scalars in nats, each the mean over the pictures: what the decoder misses, and what the code may cost.
 
-    The first is -log p(picture | code) with a Bernoulli distribution for each pixel, summed over the pixels; the second
+    The first is -log p(picture | code) with a Bernoulli distribution for each pixel, summed over the pixels, taken from
+    the logits, so that a pixel that is certain and wrong costs what it should and gives no infinite slope; the second
     is the Kullback-Leibler divergence of the picture's cloud from the standard normal (Kingma and Welling, appendix B).
     """
-    decoded, mean, log_variance = output
-    reconstruction = F.binary_cross_entropy(decoded, images, reduction="sum") / len(images)
+    logits, mean, log_variance = output
+    reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="sum") / len(images)
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(images)
     return reconstruction, divergence
