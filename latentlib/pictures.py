@@ -1,6 +1,7 @@
 """Pictures made of pixels: tensors to PNG bytes and onto the page, with alt text.
 
-Drawn by PIL, which takes a tenth of the time of a matplotlib figure and keeps enlarged pixels square.
+Drawn by PIL, which takes a tenth of the time of a matplotlib figure. Pictures that are themselves the lesson in pixels
+(digits, glyphs) are enlarged to crisp squares; faces and furniture smoothly, by Lanczos, as a screen would.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 PAGE_WIDTH = 900  # pixels: what a laptop shows without scrolling
+SMALL = 48  # pixels: narrower pictures are shown by their pixels
 LARGE = 50_000  # bytes: a stored picture beyond this gets a palette
 
 
@@ -68,17 +70,20 @@ def to_png(
     titles: Sequence[str] | None = None,
     rows: Sequence[str] | None = None,
     gap: int = 4,
+    pixels: bool | None = None,
 ) -> bytes:
-    """Pictures in a grid as PNG bytes, pixels enlarged to crisp squares; a few milliseconds, fit for a slider.
+    """Pictures in a grid as PNG bytes; a few milliseconds, fit for a slider.
 
     images: (n, 1 or 3, h, w) in [0, 1]
     scale: how many times to enlarge; None chooses what fits the page
     columns: pictures in a row; None puts up to ten in a row
     titles: a caption under each picture; rows: a label at the left of each row
     gap: white pixels between pictures
+    pixels: True shows each pixel as a square, False enlarges smoothly; None shows squares of pictures below 48 pixels
+        that are enlarged a whole number of times
     """
     buffer = io.BytesIO()
-    _grid(to_uint8(images), scale, columns, titles, rows, gap).save(buffer, format="png", compress_level=1)
+    _grid(to_uint8(images), scale, columns, titles, rows, gap, pixels).save(buffer, format="png", compress_level=1)
     return buffer.getvalue()
 
 
@@ -90,10 +95,11 @@ def show_images(
     rows: Sequence[str] | None = None,
     scale: float | None = None,
     gap: int = 4,
+    pixels: bool | None = None,
 ) -> None:
     """Show pictures in a grid, as ``to_png`` draws it, with alt text."""
     checked_alt(alt)
-    sheet = _grid(to_uint8(images), scale, columns, titles, rows, gap)
+    sheet = _grid(to_uint8(images), scale, columns, titles, rows, gap, pixels)
     png = _png(sheet)
     publish(png if len(png) <= LARGE else with_palette(sheet), alt)
 
@@ -146,14 +152,15 @@ def manifold_grid(
 
 
 def _grid(
-    pixels: np.ndarray,
+    images: np.ndarray,
     scale: float | None,
     columns: int | None,
     titles: Sequence[str] | None,
     rows: Sequence[str] | None,
     gap: int,
+    pixels: bool | None,
 ) -> Image.Image:
-    n, h, w, _ = pixels.shape
+    n, h, w, _ = images.shape
     columns = min(n, 10) if columns is None else columns
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
@@ -177,10 +184,11 @@ def _grid(
     size = (margin + columns * (wide + gap) - gap, tops[-1] + high + captions[-1])
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
-    how = Image.Resampling.NEAREST if float(scale).is_integer() else Image.Resampling.LANCZOS
+    squares = w < SMALL and float(scale).is_integer() if pixels is None else pixels
+    how = Image.Resampling.NEAREST if squares else Image.Resampling.LANCZOS
     for i in range(n):
         left, top = margin + i % columns * (wide + gap), tops[i // columns]
-        picture = Image.fromarray(pixels[i])
+        picture = Image.fromarray(images[i])
         sheet.paste(picture if scale == 1 else picture.resize((wide, high), how), (left, top))
         if titled and titles[i]:
             text = _fitting_font(titles[i], wide + gap)
@@ -192,7 +200,7 @@ def _grid(
 
 def _fitting_scale(width: int, room: float) -> float:
     """Enlarge small pictures by a whole number, so that pixels stay square; larger ones smoothly to at most 128 px."""
-    if width < 48:
+    if width < SMALL:
         return max(1, int(min(room, max(112, 2 * width)) // width))
     return max(min(room, max(128, width)) / width, 0.25)
 

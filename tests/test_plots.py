@@ -124,6 +124,18 @@ class TestPixels:
         expected = np.kron(plots.to_uint8(images)[0], np.ones((7, 7, 1), dtype=np.uint8))
         assert np.array_equal(drawn, expected)
 
+    def test_faces_are_enlarged_smoothly_unless_pixels_are_asked_for(self):
+        images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        squares = np.kron(plots.to_uint8(images)[0], np.ones((2, 2, 1), dtype=np.uint8))
+        assert np.array_equal(decoded(plots.to_png(images, scale=2, pixels=True)), squares)
+        smooth = decoded(plots.to_png(images, scale=2))
+        assert smooth.shape == squares.shape
+        neighbours = [np.abs(drawn[:, 1::2].astype(int) - drawn[:, ::2]).mean() for drawn in (smooth, squares)]
+        assert neighbours[0] > 1 > neighbours[1]  # no two columns are the same
+        small = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+        assert plots.to_png(small, scale=2) == plots.to_png(small, scale=2, pixels=True)
+        assert plots.to_png(small, scale=2) != plots.to_png(small, scale=2, pixels=False)
+
     def test_grid_places_pictures_row_by_row(self):
         shades = torch.arange(5).reshape(5, 1, 1, 1).expand(-1, -1, 3, 3) / 5
         drawn = decoded(plots.to_png(shades, scale=1, columns=2, gap=1))
