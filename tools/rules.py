@@ -14,7 +14,7 @@ from course import ROOT, setting
 
 LONGEST_CELL = 25  # lines
 BIGGEST = 1.5e6  # bytes
-TAGS = {"setup", "parameters", "nbval-ignore-output"}
+TAGS = {"setup", "parameters", "exercise", "nbval-ignore-output"}
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

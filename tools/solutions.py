@@ -1,0 +1,139 @@
+"""Exercises and solutions from one source: `python tools/solutions.py [NN ...]` (all lessons without a number).
+
+The source is `notebooks/solutions/NN_name.py`: imports first, then a part for each exercise, which begins with
+`# %% KEY` and ends with `check("KEY", answer)`. A line that the learner shall write ends with `#:` and what stands there
+before: `return a * (1 - t) + b * t  #: return ...`. A line with nothing after `#:` is left out.
+
+The command writes the exercise into the lesson's cell that is tagged `exercise` and holds `check("KEY"`, the folded
+solution between `<!-- solution KEY -->` and `<!-- /solution -->` of the lesson, and the notebook of solutions. What it
+has changed must then be run: `python tools/refresh.py NOTEBOOK`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from badges import apply
+from course import ROOT, lessons, setting
+
+PART = re.compile(r"^# %% (\S+)\n", re.M)
+BLANK = re.compile(r"[ ]*#:[ ]?(.*)$")
+FOLDED = re.compile(r"(<!-- solution (\S+) -->)(.*?)(<!-- /solution -->)", re.S)
+
+
+def source(lesson: Path) -> Path:
+    return lesson.parent / "solutions" / f"{lesson.stem}.py"
+
+
+def parts(text: str) -> tuple[str, dict[str, str]]:
+    """The imports of a source, and its exercises by key, both as written."""
+    head, *rest = PART.split(text)
+    head = re.sub(r'\A""".*?"""\n', "", head, flags=re.S)
+    return head.strip(), dict(zip(rest[::2], (part.strip() for part in rest[1::2]), strict=True))
+
+
+def solved(part: str) -> str:
+    """An exercise with its solution, without the marks."""
+    return "\n".join(BLANK.sub("", line) for line in part.splitlines())
+
+
+def stub(part: str) -> str:
+    """An exercise as the learner finds it."""
+    lines = []
+    for line in part.splitlines():
+        match = BLANK.search(line)
+        if match is None:
+            lines.append(line)
+        elif match[1]:
+            lines.append(line[: len(line) - len(line.lstrip())] + match[1])
+    return "\n".join(lines)
+
+
+def folded(part: str) -> str:
+    return f"\n<details><summary>Solution</summary>\n\n```python\n{solved(part)}\n```\n\n</details>\n"
+
+
+def fill(notebook: nbformat.NotebookNode, exercises: dict[str, str]) -> list[str]:
+    """Write exercises and folded solutions into a lesson, in place; gives a sentence for each that has no place."""
+    found, shown = set(), set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "exercise" in cell.metadata.get("tags", []):
+            keys = [key for key in exercises if f'check("{key}"' in cell.source]
+            found.update(keys)
+            if keys:
+                cell.source = stub(exercises[keys[0]])
+        if cell.cell_type == "markdown":
+            shown.update(key for _, key, _, _ in FOLDED.findall(cell.source))
+            cell.source = FOLDED.sub(
+                lambda m: m[1] + folded(exercises[m[2]]) + m[4] if m[2] in exercises else m[0], cell.source
+            )
+    missing = [f'{key}: no cell tagged "exercise" holds check("{key}"' for key in exercises if key not in found]
+    missing += [f"{key}: no <!-- solution {key} --> ... <!-- /solution -->" for key in exercises if key not in shown]
+    return missing + [f"{key}: shown, but not in the source" for key in sorted(shown - set(exercises))]
+
+
+def answers(lesson: Path, head: str, exercises: dict[str, str], root: Path = ROOT) -> nbformat.NotebookNode:
+    """The notebook of solutions, not yet run."""
+    v4 = nbformat.v4
+    title = nbformat.read(lesson, as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
+    opening = f"# Solutions of {title}\n\nTry first: [the lesson](../{lesson.name}) has hints.\n\n"
+    cells = [v4.new_markdown_cell(opening), v4.new_code_cell(head)]
+    for key, part in exercises.items():
+        cells += [v4.new_markdown_cell(f"## {key}"), v4.new_code_cell(solved(part))]
+    notebook = v4.new_notebook(cells=cells)
+    path = f"notebooks/solutions/{lesson.name}"
+    apply(notebook, path, setting("slug", root), setting("revision", root))
+    return notebook
+
+
+def problems(lesson: Path, root: Path = ROOT) -> list[str]:
+    """What differs from the source, in one sentence each; [] for a lesson that has no source."""
+    if not source(lesson).is_file():
+        return []
+    head, exercises = parts(source(lesson).read_text(encoding="utf-8"))
+    stored = nbformat.read(lesson, as_version=4)
+    before = [cell.source for cell in stored.cells]
+    found = fill(stored, exercises)
+    if [cell.source for cell in stored.cells] != before:
+        found.append(f"{lesson.name} is not what tools/solutions.py makes of {source(lesson).name}")
+    path = source(lesson).with_suffix(".ipynb")
+    made = [cell.source for cell in answers(lesson, head, exercises, root).cells]
+    if not path.is_file() or [cell.source for cell in nbformat.read(path, as_version=4).cells] != made:
+        found.append(f"solutions/{path.name} is not what tools/solutions.py makes of {source(lesson).name}")
+    return found
+
+
+def write(lesson: Path, root: Path = ROOT) -> tuple[list[str], list[Path]]:
+    """Bring a lesson and its solutions to what the source says: what has no place, and the files that changed."""
+    head, exercises = parts(source(lesson).read_text(encoding="utf-8"))
+    stored = nbformat.read(lesson, as_version=4)
+    missing = fill(stored, exercises)
+    answered, changed = source(lesson).with_suffix(".ipynb"), []
+    for path, notebook in ((lesson, stored), (answered, answers(lesson, head, exercises, root))):
+        old = [cell.source for cell in nbformat.read(path, as_version=4).cells] if path.is_file() else None
+        if [cell.source for cell in notebook.cells] != old:
+            path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+            changed.append(path)
+    return missing, changed
+
+
+def main(arguments: list[str]) -> int:
+    chosen = [path for path in lessons() if not arguments or path.stem[:2] in arguments]
+    missing = []
+    for lesson in chosen:
+        if source(lesson).is_file():
+            lacks, changed = write(lesson)
+            missing += lacks
+            for path in changed:
+                print(f"{path.relative_to(ROOT)}: changed; run it with tools/refresh.py")
+    for sentence in missing:
+        print(sentence)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
