@@ -1,8 +1,8 @@
 """Exercises and solutions from one source: `python tools/solutions.py [NN ...]` (all lessons without a number).
 
 The source is `notebooks/solutions/NN_name.py`: imports first, then a part for each exercise, which begins with
-`# %% KEY` and ends with `check("KEY", answer)`. A line that the learner shall write ends with `#:` and what stands there
-before: `return a * (1 - t) + b * t  #: return ...`. A line with nothing after `#:` is left out.
+`# %% KEY` and ends with `check("KEY", answer)`. A line that the learner shall write ends with `#:` and what stands
+there before: `return a * (1 - t) + b * t  #: return ...`. A line with nothing after `#:` is left out.
 
 The command writes the exercise into the lesson's cell that is tagged `exercise` and holds `check("KEY"`, the folded
 solution between `<!-- solution KEY -->` and `<!-- /solution -->` of the lesson, and the notebook of solutions. What it
