@@ -4,4 +4,8 @@ One room for each thing a learner does. Importing the package imports no room, s
 write ``from latentlib import space`` or ``from latentlib.datasets import furniture`` for the room you need.
 """
 
+from latentlib import before_torch
+
 __version__ = "0.1.0"
+
+before_torch.set_variables()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import random
 import sys
@@ -23,8 +22,6 @@ def pick_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         if torch.backends.mps.is_available():
-            # A few operators are missing on MPS; let PyTorch run those on the CPU instead of failing.
-            os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
             return torch.device("mps")
         return torch.device("cpu")
     try:
@@ -57,14 +54,20 @@ def seed_everything(seed: int) -> None:
 def autocast(device: torch.device | str, enabled: bool = True) -> contextlib.AbstractContextManager:
     """bfloat16 arithmetic inside a ``with`` block where the device does it fast; else full precision.
 
-    That is: NVIDIA GPUs with bfloat16, and CPUs with AVX-512's bfloat16 instructions (without them it takes twice as
-    long as float32). Apple's MPS and older hardware stay in float32.
+    That is: NVIDIA GPUs of compute capability 8.0 or more (A100, L4, RTX 30 and later), and CPUs with AVX-512's
+    bfloat16 instructions (without them it takes twice as long as float32). Apple's MPS and older hardware stay in
+    float32: so does Colab's T4, of capability 7.5, on which PyTorch only emulates bfloat16.
     """
-    kind = torch.device(device).type
-    fast = (kind == "cuda" and torch.cuda.is_bf16_supported()) or (kind == "cpu" and _cpu_has_bfloat16())
+    device = torch.device(device)
+    fast = (device.type == "cuda" and _gpu_has_bfloat16(device)) or (device.type == "cpu" and _cpu_has_bfloat16())
     if not (enabled and fast):
         return contextlib.nullcontext()
-    return torch.autocast(kind, dtype=torch.bfloat16)
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def _gpu_has_bfloat16(device: torch.device) -> bool:
+    """Whether the GPU has circuits for it; torch.cuda.is_bf16_supported() counts emulation, too."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _cpu_has_bfloat16() -> bool:

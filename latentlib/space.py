@@ -96,10 +96,10 @@ def affine_map(sources: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
             f"an affine map needs (3, p) and (3, q), got {tuple(sources.shape)} and {tuple(targets.shape)}"
         )
     edges = sources[1:] - sources[0]  # (2, p)
-    stretch = torch.linalg.svdvals(edges)
+    stretch = torch.linalg.svdvals(_double(edges).cpu())
     if len(stretch) < 2 or stretch[1] <= 1e-6 * stretch[0]:
         raise ValueError("the three source points lie on one line; choose three that span a plane")
-    matrix = torch.linalg.pinv(edges).to(targets) @ (targets[1:] - targets[0])  # (p, q)
+    matrix = torch.linalg.pinv(_double(edges).cpu()).to(targets) @ (targets[1:] - targets[0])  # (p, q)
     return lambda points: (points - sources[0]).to(targets) @ matrix + targets[0]
 
 
@@ -227,10 +227,10 @@ def principal_directions(codes: Tensor, k: int) -> Principal:
     mean = codes.mean(0)
     if d <= EXACT:  # the covariance is small: add it up exactly, part by part, whatever the number of codes
         parts = (_double(rows - mean) for rows in codes.split(2048))
-        squares, vectors = torch.linalg.eigh(sum(part.T @ part for part in parts))
+        squares, vectors = torch.linalg.eigh(sum(part.T @ part for part in parts).cpu())
         squares, directions = squares.flip(0)[:k], vectors.T.flip(0)[:k]
     elif n <= EXACT:
-        _, stretch, directions = torch.linalg.svd(codes - mean, full_matrices=False)
+        _, stretch, directions = torch.linalg.svd(_double(codes - mean).cpu(), full_matrices=False)
         squares, directions = stretch[:k].square(), directions[:k]
     else:  # many long codes: the randomised method of Halko, Martinsson and Tropp (2011), seeded
         with torch.random.fork_rng(devices=[codes.device] if codes.device.type == "cuda" else []):
@@ -239,7 +239,7 @@ def principal_directions(codes: Tensor, k: int) -> Principal:
         squares, directions = stretch[:k].square(), directions.T[:k]
     signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
     variances = squares.clamp(min=0) / max(n - 1, 1)
-    return Principal(mean, (directions * signs).to(codes.dtype), variances.to(codes.dtype))
+    return Principal(mean, (directions * signs).to(codes), variances.to(codes))
 
 
 def pca_project(codes: Tensor, principal: Principal) -> Tensor:
@@ -267,8 +267,8 @@ def linear_direction(codes: Tensor, values: Tensor) -> Tensor:
     table = _double(table - table.mean(0))
     if (table.abs().amax(0) == 0).any():
         raise ValueError("a value is the same for all codes, so no direction can be found for it; leave it out")
-    fit = torch.linalg.pinv(table) @ _double(codes - codes.mean(0))  # (f, d)
-    return fit.to(codes.dtype)[0 if values.dim() == 1 else slice(None)]
+    fit = torch.linalg.pinv(table.cpu()).to(table) @ _double(codes - codes.mean(0))  # (f, d)
+    return fit.to(codes)[0 if values.dim() == 1 else slice(None)]
 
 
 def probe_r2(codes: Tensor, targets: Tensor, held_out: float = 0.25, seed: int = 0) -> Tensor:
@@ -294,4 +294,9 @@ def probe_r2(codes: Tensor, targets: Tensor, held_out: float = 0.25, seed: int =
 
 
 def _double(codes: Tensor) -> Tensor:
-    return codes if codes.device.type == "mps" else codes.double()  # Apple's GPUs have no float64
+    """In float64, on the device; Apple's GPUs have no float64, so there on the CPU.
+
+    Small decompositions are then solved on the CPU, whatever the device: there they are exact and quick, and there they
+    exist (Apple's GPUs have few of them).
+    """
+    return (codes.cpu() if codes.device.type == "mps" else codes).double()

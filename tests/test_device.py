@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import random
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlib import datasets, device
+from latentlib import before_torch, datasets, device
 
 
 @pytest.fixture
@@ -23,7 +25,6 @@ def machine(monkeypatch):
     def play(cuda: int = 0, mps: bool = False) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: cuda > 0)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
     return play
@@ -32,8 +33,7 @@ def machine(monkeypatch):
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"), [(0, False, "cpu"), (1, False, "cuda"), (0, True, "mps"), (1, True, "cuda")]
 )
-def test_auto_takes_the_best_there_is(machine, monkeypatch, cuda, mps, expected):
-    monkeypatch.delenv("PYTORCH_ENABLE_MPS_FALLBACK", raising=False)
+def test_auto_takes_the_best_there_is(machine, cuda, mps, expected):
     machine(cuda, mps)
     assert device.pick_device() == torch.device(expected)
 
@@ -84,6 +84,16 @@ def test_autocast_computes_in_bfloat16_only_where_that_is_fast(machine, monkeypa
         assert (a @ a).dtype == torch.float32
     machine(mps=True)
     assert isinstance(device.autocast("mps"), contextlib.nullcontext)
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), None), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, capability, dtype):
+    """Colab's T4 has capability 7.5, and is_bf16_supported() says yes to it."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda which=None: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    monkeypatch.setattr(torch, "autocast", lambda kind, dtype: types.SimpleNamespace(kind=kind, dtype=dtype))
+    found = device.autocast("cuda:0")
+    assert (None if isinstance(found, contextlib.nullcontext) else found.dtype) == dtype
 
 
 def test_an_older_pytorch_that_cannot_tell_gets_full_precision(monkeypatch):
@@ -168,6 +178,59 @@ def test_downloads_land_in_the_clone_at_home_or_where_the_variable_says(monkeypa
 def test_offline_is_read_from_the_variable(monkeypatch, value, expected):
     monkeypatch.setenv("LATENTLIB_OFFLINE", value)
     assert datasets.offline() is expected
+
+
+# --- what must be set before torch is loaded --------------------------------------------------------------------------
+
+
+ASK = """
+import json, os, sys
+import latentlib
+assert "torch" not in sys.modules
+print(json.dumps({name: os.environ.get(name) for name in %r}))
+"""
+NAMES = ("GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_WAIT_POLICY", "PYTORCH_ENABLE_MPS_FALLBACK")
+
+
+def in_a_fresh_process(**settings: str) -> dict[str, str | None]:
+    """What the variables are once latentlib is imported and torch is not."""
+    environment = {name: value for name, value in os.environ.items() if name not in NAMES} | settings
+    done = subprocess.run([sys.executable, "-c", ASK % (NAMES,)], env=environment, capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_importing_latentlib_settles_what_torch_reads_when_it_is_loaded():
+    found = in_a_fresh_process()
+    assert found == before_torch.SPIN | before_torch.FALLBACK | {"OMP_WAIT_POLICY": None}
+    assert found["PYTORCH_ENABLE_MPS_FALLBACK"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OMP_WAIT_POLICY", "ACTIVE"), ("GOMP_SPINCOUNT", "7"), ("KMP_BLOCKTIME", "200")]
+)
+def test_a_learners_own_setting_of_how_threads_wait_stays(name, value):
+    nothing_else = dict.fromkeys(before_torch.WAITING) | {name: value}
+    assert in_a_fresh_process(**{name: value}) == nothing_else | before_torch.FALLBACK
+
+
+def test_a_learners_own_setting_of_the_fallback_stays():
+    assert in_a_fresh_process(PYTORCH_ENABLE_MPS_FALLBACK="0")["PYTORCH_ENABLE_MPS_FALLBACK"] == "0"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's PyTorch has GNU's threads")
+def test_gnus_threads_read_the_short_spin():
+    """libgomp prints its settings when it is loaded: it has taken the number, and takes the default without it."""
+    code = "import {} torch"
+    environment = {name: value for name, value in os.environ.items() if name not in NAMES}
+    environment["OMP_DISPLAY_ENV"] = "VERBOSE"
+    said = {}
+    for first in ("latentlib,", ""):
+        command = [sys.executable, "-c", code.format(first)]
+        said[first] = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+    if "GOMP_SPINCOUNT" not in said[""]:
+        pytest.skip("this PyTorch was built with other threads")
+    assert "GOMP_SPINCOUNT = '1000'" in said["latentlib,"]
+    assert "GOMP_SPINCOUNT = '1000'" not in said[""]
 
 
 def test_importing_latentlib_imports_nothing_heavy():

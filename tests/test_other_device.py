@@ -7,6 +7,8 @@ numbers, the speed, and bfloat16 on a GPU.
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -15,7 +17,7 @@ import encoder_trainer
 import tiny_encoder
 from face_networks import augment
 from face_trainer import RECIPE, Trainer
-from latentlib import code_space, family
+from latentlib import code_space, family, space
 from latentlib.descent import Evaluation, descend
 from latentlib.models.encoder import Encoder
 from latentlib.models.stylegan import Discriminator, Generator
@@ -131,6 +133,27 @@ def test_the_family_stays_on_its_device(networks):
     a, b = torch.zeros(2, generator.num_ws, 8, device=OTHER)
     assert family.blend(a, b, share=0.3, crossover=2).device == OTHER
     assert family.crossover(a, b, torch.ones(generator.num_ws, dtype=torch.bool)).device == OTHER
+
+
+@pytest.mark.parametrize("shape", [(40, 6), (40, space.EXACT + 1)], ids=["small codes", "long codes"])
+def test_small_decompositions_are_solved_in_float64_on_the_cpu(pretending, monkeypatch, shape):
+    """Apple's GPUs have neither float64 nor eigh: nothing but the CPU may be asked, and the answer goes back."""
+    asked = []
+
+    def record(solve, matrix, **options):
+        asked.append((matrix.device.type, matrix.dtype))
+        return solve(matrix, **options)
+
+    for name in ("eigh", "svd", "svdvals", "pinv"):
+        monkeypatch.setattr(torch.linalg, name, functools.partial(record, getattr(torch.linalg, name)))
+    monkeypatch.setattr(torch.Tensor, "__bool__", lambda _: False)  # no value is the same for all codes
+    codes = torch.ones(shape, device=OTHER)
+    found = space.principal_directions(codes, 3)
+    assert {part.device for part in found} == {OTHER}
+    assert {part.dtype for part in found} == {torch.float32}
+    assert space.linear_direction(codes, torch.ones(len(codes), device=OTHER)).device == OTHER
+    assert len(asked) == 2
+    assert set(asked) == {("cpu", torch.float64)}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
