@@ -276,6 +276,9 @@ def probe_r2(codes: Tensor, targets: Tensor, held_out: float = 0.25, seed: int =
 
     codes: (n, d); targets: (n, t) -> (t,); or (n,) -> a tensor of one number
     held_out: the share of codes kept for the test, chosen at random by ``seed``
+
+    Directions in which the codes hardly differ, by no more than float32 rounds, are left out of the fit: what was
+    subtracted from a code leaves a rounding error of 1e-7 behind, from which an exact fit would read it again.
     """
     codes = _flat(codes, "codes")
     table = targets.detach().float().reshape(len(targets), -1)
@@ -286,7 +289,8 @@ def probe_r2(codes: Tensor, targets: Tensor, held_out: float = 0.25, seed: int =
     # A small problem in which precision counts: solved in float64 on the CPU, whatever the codes' device.
     x, y = codes.cpu().double()[order], table.cpu().double()[order]
     mean_x, mean_y = x[cut:].mean(0), y[cut:].mean(0)
-    weights = torch.linalg.lstsq(x[cut:] - mean_x, y[cut:] - mean_y, driver="gelsd").solution
+    rounding = max(codes.shape) * torch.finfo(codes.dtype).eps  # as numpy.linalg.matrix_rank has it
+    weights = torch.linalg.lstsq(x[cut:] - mean_x, y[cut:] - mean_y, rcond=rounding, driver="gelsd").solution
     wrong = (y[:cut] - mean_y - (x[:cut] - mean_x) @ weights).square().sum(0)
     total = (y[:cut] - y[:cut].mean(0)).square().sum(0)
     r2 = torch.where(total > 0, 1 - wrong / total.clamp(min=1e-300), (wrong == 0).double())

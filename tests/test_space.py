@@ -219,6 +219,16 @@ class TestDirections:
         np.testing.assert_allclose(space.probe_r2(codes, targets, seed=seed), theirs, atol=1e-5)
         assert space.probe_r2(codes, targets[:, 0], seed=seed).item() == pytest.approx(1.0, abs=1e-5)
 
+    def test_probe_does_not_read_what_was_subtracted_from_its_rounding(self):
+        chance = torch.Generator().manual_seed(3)
+        values = torch.randn(1000, 2, generator=chance)
+        codes = torch.randn(1000, 16, generator=chance) + values @ torch.randn(2, 16, generator=chance)
+        basis = torch.linalg.qr(space.linear_direction(codes, values).T).Q  # (16, 2)
+        left = codes - codes @ basis @ basis.T
+        assert torch.linalg.svdvals(left)[-1] > 0  # something is left there
+        assert (space.probe_r2(codes, values) > 0.5).all()
+        assert (space.probe_r2(left, values) < 0.1).all()
+
     def test_probe_finds_nothing_in_noise(self, codes):
         noise = torch.rand(300, 2, generator=torch.Generator().manual_seed(5))
         assert (space.probe_r2(codes, noise) < 0.1).all()
