@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from latentlib.diagrams import bottleneck, decoded_map, dots, signed
 from latentlib.live import LiveCurve
 from latentlib.look import LABEL_COLOURS, PALETTE, THINGS, colour, style
 from latentlib.pictures import (
@@ -38,8 +39,11 @@ __all__ = [
     "PALETTE",
     "LiveCurve",
     "bars",
+    "bottleneck",
     "colour",
     "curves",
+    "decoded_map",
+    "dots",
     "draw_codes",
     "figure",
     "film_strip",
@@ -51,6 +55,7 @@ __all__ = [
     "scatter_codes",
     "show",
     "show_images",
+    "signed",
     "style",
     "to_png",
     "to_uint8",
@@ -123,6 +128,7 @@ def draw_codes(
         )
         if values is not None:
             ax.figure.colorbar(drawn, ax=ax)
+    ax.set_aspect("equal", adjustable="datalim")  # so that near on the page is near in the code
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[["left", "bottom"]].set_visible(False)
@@ -199,7 +205,9 @@ def scatter_3d(
     for k, group in groups.items():
         ax.scatter(*group.T, s=10, color=colours[k], label=names[k], depthshade=True, linewidths=0)
     if labels is not None:
-        ax.legend(loc="center left", bbox_to_anchor=(1.05, 0.5), markerscale=2)
+        for k, group in groups.items():
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colours[k], "alpha": 0.85}
+            ax.text(*np.median(group, axis=0), names[k], fontsize=11, weight="bold", ha="center", bbox=box, zorder=99)
     if title:
         ax.set_title(title)
     show(fig, alt)
@@ -218,6 +226,14 @@ def _turnable(
         )
         for k, group in groups.items()
     ]  # fmt: skip
+    if legend:  # the names also stand where their points are
+        middles = np.array([np.median(group, axis=0) for group in groups.values()]).round(3)
+        clouds.append(
+            go.Scatter3d(
+                x=middles[:, 0].tolist(), y=middles[:, 1].tolist(), z=middles[:, 2].tolist(), mode="text",
+                text=[names[k] for k in groups], textfont={"size": 18, "color": "black"}, showlegend=False,
+            )
+        )  # fmt: skip
     layout = go.Layout(
         width=640, height=460, template="none", showlegend=legend, title=title,
         margin={"l": 0, "r": 0, "t": 40 if title else 0, "b": 10}, legend={"itemsizing": "constant"},

@@ -242,9 +242,10 @@ class TestPlots:
         cloud = torch.randn(1500, 3, generator=torch.Generator().manual_seed(0))
         plots.scatter_3d(cloud, torch.arange(1500) % 4, alt="A cloud", most=5000)
         (turnable, _), (static, metadata) = published
-        clouds = turnable["application/vnd.plotly.v1+json"]["data"]
+        *clouds, names = turnable["application/vnd.plotly.v1+json"]["data"]
         assert sum(len(c["x"]) for c in clouds) == 1000  # never more
         assert len(clouds) == 4
+        assert names["text"] == ["0", "1", "2", "3"]
         assert turnable["application/vnd.plotly.v1+json"]["layout"]["width"] <= 900
         assert static["text/plain"] == "A cloud"
         assert metadata["image/png"]["alt"] == "A cloud"
