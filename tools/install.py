@@ -29,11 +29,13 @@ import importlib.util, sys
 sys.exit("missing: " + ", ".join(lost) if (lost := [n for n in sys.argv[1:] if not importlib.util.find_spec(n)]) else 0)
 """
 # Run inside .venv: prints the packages of which a file is missing, as a killed install or a cleaning tool leaves them.
+# Each package's own list is read: from Python 3.12 on, Distribution.files leaves out what is missing.
 DAMAGED = """
-import importlib.metadata
+import csv, importlib.metadata
 for package in importlib.metadata.distributions():
-    files = [f for f in package.files or [] if not str(f).endswith(".pyc")]
-    if package.metadata["Name"] and any(not f.locate().exists() for f in files):
+    files = [row[0] for row in csv.reader((package.read_text("RECORD") or "").splitlines()) if row]
+    lost = any(not package.locate_file(file).exists() for file in files if not file.endswith(".pyc"))
+    if package.metadata["Name"] and lost:
         print(package.metadata["Name"] + "==" + package.version)
 """
 
