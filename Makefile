@@ -1,9 +1,9 @@
-# make lab · make test · make run · make bench · make refresh · make badges    (each sets up .venv by itself)
+# make lab · make test · make run · make bench · make refresh · make badges · make colab    (each sets up .venv by itself)
 # On Windows, or without make: the same commands stand in README.md.
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
-.PHONY: help setup lab test run bench refresh badges
+.PHONY: help setup lab test run bench refresh badges colab
 
 help:
 	@echo "make lab [ARGS=\"--port=9999\"]           open the course in JupyterLab"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench [NAMES=\"fit furniture\"]    speed, each figure beside that of a peer"
 	@echo "make refresh [NOTEBOOK=notebooks/...] run notebooks in place, as they are committed"
 	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges and set-up cells"
+	@echo "make colab [NOTEBOOK=notebooks/...]   run notebooks as Colab does (needs Python 3.13 and 6 GB)"
 
 setup:
 	@$(PYTHON) tools/setup.py
@@ -33,3 +34,6 @@ refresh: setup
 
 badges: setup
 	@$(VENV_PYTHON) tools/badges.py $(if $(SLUG),SLUG=$(SLUG)) $(if $(REVISION),REVISION=$(REVISION))
+
+colab: setup
+	@$(VENV_PYTHON) tools/colab.py $(NOTEBOOK)

@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import clone
 from badges import setup_cell
 from course import ROOT, setting
 from latentlib import launch
@@ -31,34 +32,13 @@ nbformat.write(notebook, sys.argv[1])
 """
 
 
-def git(*arguments: str | Path, cwd: Path) -> None:
-    who = ["-c", "user.name=test", "-c", "user.email=test@example.invalid", "-c", "core.autocrlf=false"]
-    subprocess.run(["git", *who, *map(str, arguments)], cwd=cwd, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> str:
-    """The URL of a bare repository that holds the work tree as it is now, on the revision that the badges name."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if listed.returncode:
+    """The URL of a repository that holds the work tree as it is now, on the revision that the badges name."""
+    try:
+        return clone.serve(tmp_path_factory.mktemp("server"))
+    except (OSError, RuntimeError):
         pytest.skip("the course is not in a git clone here")
-    folder = tmp_path_factory.mktemp("server")
-    work, bare = folder / "work", folder / "course.git"
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (work / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, work / name)
-    git("init", "--quiet", "--initial-branch", REVISION, cwd=work)
-    git("add", "--all", "--force", cwd=work)
-    git("commit", "--quiet", "--message", "first", cwd=work)
-    git("commit", "--quiet", "--message", "second", "--allow-empty", cwd=work)
-    git("clone", "--quiet", "--bare", work, bare, cwd=folder)
-    return bare.as_uri()
 
 
 @pytest.fixture(scope="module")

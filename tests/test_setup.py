@@ -21,7 +21,7 @@ import lab
 from course import ROOT
 from latentlib import launch
 
-COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh")
+COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh", "colab")
 THIS = platform.python_version()
 
 
