@@ -1,4 +1,4 @@
-"""The imitated Colab: what it takes for a failure. `python tools/colab.py` builds the environment itself and uses it."""
+"""The imitated Colab: what counts as a failure. `python tools/colab.py` builds the environment itself and runs it."""
 
 from __future__ import annotations
 
@@ -136,3 +136,39 @@ def test_a_python_that_does_not_start_or_is_another_is_passed_over(monkeypatch, 
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     assert pythons.find("9.9") == good
     assert pythons.find("9.8") is None
+
+
+# --- what CI runs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs bash")
+@pytest.mark.parametrize(
+    ("minute", "test", "notebooks", "status", "parts", "sentences"),
+    [
+        (0, 0, 0, 0, ["", "--tests", "--remove"], []),
+        (59, 1, 0, 1, ["", "--tests", "--remove"], []),
+        (0, 0, 1, 1, ["", "--tests", "--remove"], []),
+        (0, 0, 77, 0, ["", "--tests", "--remove"], ["left out: the notebooks as on Colab, Python 3.13: it cannot run"]),
+        (61, 0, 0, 0, ["--remove"], ["left out: the notebooks as on Colab, Python 3.13: minute 61 is too late"]),
+    ],
+)
+def test_ci_runs_the_optional_parts_before_minute_60_and_names_what_it_left_out(
+    tmp_path, minute, test, notebooks, status, parts, sentences
+):
+    """The script itself, with other programs in place of make and Python."""
+    for name, text in {
+        "bin/chromium": "",
+        "bin/make": f"exit {test}",
+        ".venv/bin/python": f'echo "$2" >> asked; [ -z "$2" ] && exit {notebooks}; exit 0',
+        ".ci/run": (ROOT / ".ci" / "run").read_text(encoding="utf-8").partition("\n")[2],
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    environment["SECONDS"] = str(60 * minute)
+    done = subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert (tmp_path / "asked").read_text().splitlines() == parts
+    assert [sentence for sentence in sentences if sentence not in done.stdout] == []
+    assert ("left out" in done.stdout) is bool(sentences), done.stdout
