@@ -15,6 +15,7 @@ import torch
 
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.reader import Reader
+from latentlib.models.vae import VAE
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
 CHECKSUMS = "checksums.json"
@@ -191,12 +192,26 @@ def load_digit_autoencoder(
 
     Raises CheckpointError with one sentence when there is none of that size, or its file is not whole.
     """
-    sizes = sorted(int(path.stem.split("-")[1]) for path in Path(folder).glob("digits-*.safetensors"))
+    found = (path.stem.removeprefix("digits-") for path in Path(folder).glob("digits-*.safetensors"))
+    sizes = sorted(int(size) for size in found if size.isdigit())
     if code_size not in sizes:
         there = ", ".join(map(str, sizes)) or "none"
         raise CheckpointError(f"there is no digit autoencoder with {code_size} numbers; there are: {there}")
     state, settings = load_weights(f"digits-{code_size}", folder)
     return build(Autoencoder(**settings["network"]), state, f"digits-{code_size}", device)
+
+
+def save_digit_vae(model: VAE, folder: str | Path = WEIGHTS) -> Path:
+    """Ship a VAE of digits that was trained on MNIST as digits-vae-<code size>.safetensors."""
+    *hidden, _ = [layer.out_features for layer in model.encoder if isinstance(layer, torch.nn.Linear)]
+    settings = {"network": {"code_size": model.code_size, "hidden": hidden}, "trained_on": "MNIST"}
+    return save_weights(f"digits-vae-{model.code_size}", model, settings, folder)
+
+
+def load_digit_vae(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> VAE:
+    """The VAE of digits with 2 numbers that training/train_digits.py trained on MNIST for long: a map of all digits."""
+    state, settings = load_weights("digits-vae-2", folder)
+    return build(VAE(**settings["network"]), state, "digits-vae-2", device)
 
 
 def load_furniture_autoencoder(

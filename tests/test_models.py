@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from latentlib.checkpoints import WEIGHTS, CheckpointError, load_digit_autoencoder, save_digit_autoencoder
+from latentlib.checkpoints import (
+    WEIGHTS,
+    CheckpointError,
+    load_digit_autoencoder,
+    load_digit_vae,
+    save_digit_autoencoder,
+    save_digit_vae,
+)
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.vae import VAE, elbo_parts, negative_elbo
 
@@ -138,6 +145,34 @@ def test_a_digit_autoencoder_survives_the_disk(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"digits-5\.safetensors was altered"):
         load_digit_autoencoder(5, folder=tmp_path)
+
+
+def test_a_digit_vae_survives_the_disk_beside_autoencoders(tmp_path):
+    torch.manual_seed(0)
+    model, codes = VAE(2, hidden=(24, 12)), torch.randn(4, 2)
+    save_digit_vae(model, tmp_path)
+    save_digit_autoencoder(Autoencoder(5, hidden=(24,)), tmp_path)
+    assert torch.allclose(load_digit_vae(folder=tmp_path).decode(codes), model.decode(codes), atol=1e-3)
+    assert load_digit_autoencoder(5, folder=tmp_path).code_size == 5
+    with pytest.raises(CheckpointError, match="no digit autoencoder with 2 numbers; there are: 5"):
+        load_digit_autoencoder(2, folder=tmp_path)
+
+
+def test_the_shipped_vae_costs_what_the_report_says():
+    report = json.loads((WEIGHTS / "digits-evaluation.json").read_text(encoding="utf-8"))
+    vae, said = load_digit_vae(), report["vae"]
+    assert vae.code_size == said["numbers"] == 2
+    assert said["squared_error"] < 1.05 * report["rows"][0]["autoencoder"]
+    if not os.environ.get("LATENTLIB_DATA"):
+        pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the cost was read and not measured again")
+    from latentlib.datasets import digits
+
+    images = digits.load("mnist").test_images
+    torch.manual_seed(0)
+    with torch.no_grad():
+        missed, rent = (part.item() for part in elbo_parts(vae(images), images))
+    assert rent == pytest.approx(said["rent"], abs=0.01)
+    assert missed == pytest.approx(said["missed"], abs=0.5)  # another draw of codes
 
 
 def test_the_shipped_digit_autoencoders_reach_what_the_report_says():

@@ -1,10 +1,11 @@
-"""Train the digit autoencoders that the course ships, on MNIST: codes of 2, 3, 10 and 30 numbers.
+"""Train the digit networks that the course ships, on MNIST: autoencoders of 2, 3, 10 and 30 numbers, a VAE of 2.
 
     python training/train_digits.py                    # train what is not trained yet, ship it, evaluate
-    python training/train_digits.py --code-size 30     # one of them
+    python training/train_digits.py digits-vae-2       # one of them
     python training/train_digits.py --evaluate         # only measure the shipped weights, beside PCA
 
-Squared error summed over the 784 pixels, mean over the pictures, as in Hinton and Salakhutdinov (Science 313, 2006).
+The autoencoders learn by squared error summed over the 784 pixels, mean over the pictures, as in Hinton and
+Salakhutdinov (Science 313, 2006); the VAE by its negative ELBO (Kingma and Welling, 2014).
 Interrupt it at any time: each epoch leaves a checkpoint in LATENTLIB_RUNS (default ~/.cache/latentlib/runs), from which
 the same command goes on.
 """
@@ -16,19 +17,37 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from latentlib.datasets import digits
 from latentlib.device import autocast, pick_device
 from latentlib.models.autoencoder import Autoencoder
+from latentlib.models.vae import VAE, elbo_parts, negative_elbo
+from latentlib.training import full_precision, squared_error
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
-RECIPES = {  # code size -> widths from picture to code, epochs, share of the pictures shifted by a pixel
-    30: ((512, 256, 128), 36, 0.5),  # the large code is the only one that learns its pictures by heart
-    2: ((256, 256, 128), 40, 0.0),
-    3: ((256, 256, 128), 40, 0.0),
-    10: ((256, 256, 128), 30, 0.0),
+
+
+class Recipe(NamedTuple):
+    code_size: int
+    hidden: tuple[int, ...]  # widths from picture to code
+    epochs: int
+    shifted: float = 0.0  # share of the pictures moved by up to a pixel
+    vae: bool = False
+
+    def network(self) -> Autoencoder | VAE:
+        return (VAE if self.vae else Autoencoder)(self.code_size, hidden=self.hidden)
+
+
+RECIPES = {
+    # The large code is the only one that learns its pictures by heart.
+    "digits-30": Recipe(30, (512, 256, 128), 36, shifted=0.5),
+    "digits-2": Recipe(2, (256, 256, 128), 40),
+    "digits-3": Recipe(3, (256, 256, 128), 40),
+    "digits-10": Recipe(10, (256, 256, 128), 30),
+    "digits-vae-2": Recipe(2, (256, 256, 128), 40, vae=True),
 }
 BATCH, MUON_RATE, ADAM_RATE = 1024, 0.015, 0.002
 
@@ -65,56 +84,61 @@ def shifted(batch: torch.Tensor, share: float) -> torch.Tensor:
     return torch.cat([batch[:kept], *moves])
 
 
-def squared_error(model: torch.nn.Module, images: torch.Tensor) -> float:
-    """Summed over the pixels, mean over the pictures, in full precision."""
-    with torch.no_grad():
-        return sum((model(x) - x).square().sum(dtype=torch.float64).item() for x in images.split(2000)) / len(images)
+@torch.no_grad()
+def test_loss(model: Autoencoder | VAE, images: torch.Tensor) -> float:
+    """The mean loss over the pictures, in full precision: squared error, or for a VAE nats (one drawn code each)."""
+    torch.manual_seed(0)
+    loss = negative_elbo if isinstance(model, VAE) else squared_error
+    return sum(loss(model(x), x).item() * len(x) for x in images.split(2000)) / len(images)
 
 
-def train(code_size: int, data: digits.Digits, device: torch.device, seed: int = 0) -> Autoencoder:
-    """Train one autoencoder by its recipe, going on from its last checkpoint where there is one."""
-    hidden, epochs, share = RECIPES[code_size]
-    recipe = [list(hidden), epochs, share, seed]
+def train(name: str, data: digits.Digits, device: torch.device, seed: int = 0) -> Autoencoder | VAE:
+    """Train one network by its recipe, going on from its last checkpoint where there is one."""
+    recipe = RECIPES[name]
+    made_by = [list(recipe.hidden), recipe.epochs, recipe.shifted, seed]
     torch.manual_seed(seed)
-    model = Autoencoder(code_size, hidden=hidden).to(device)
+    model = recipe.network().to(device)
     steppers = optimizers(model)
-    images, checkpoint, first = data.train_images, runs_folder() / f"digits-{code_size}.pt", 0
+    loss = negative_elbo if recipe.vae else squared_error
+    images, checkpoint, first = data.train_images, runs_folder() / f"{name}.pt", 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
-        if state["recipe"] == recipe:
+        if state["recipe"] == made_by:
             model.load_state_dict(state["model"])
             for stepper, saved in zip(steppers, state["steppers"], strict=True):
                 stepper.load_state_dict(saved)
             first = state["epoch"]
-            print(f"{code_size} numbers: going on after epoch {first} of {epochs}", flush=True)
+            print(f"{name}: going on after epoch {first} of {recipe.epochs}", flush=True)
     full_rates = [MUON_RATE, ADAM_RATE]
     steps = len(images) // BATCH
-    for epoch in range(first, epochs):
+    for epoch in range(first, recipe.epochs):
         started, total = time.perf_counter(), torch.zeros((), device=device)
+        torch.manual_seed(seed * 1000 + epoch + 1)  # of the shifts and of what a VAE draws
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed * 1000 + epoch)).to(device)
         for step in range(steps):
             for stepper, rate in zip(steppers, full_rates, strict=True):
-                stepper.param_groups[0]["lr"] = rate * rate_at((epoch * steps + step + 1) / (epochs * steps + 1))
+                progress = (epoch * steps + step + 1) / (recipe.epochs * steps + 1)
+                stepper.param_groups[0]["lr"] = rate * rate_at(progress)
                 stepper.zero_grad()
-            batch = shifted(images[order[step * BATCH : (step + 1) * BATCH]], share)
+            batch = shifted(images[order[step * BATCH : (step + 1) * BATCH]], recipe.shifted)
             with autocast(device):
                 output = model(batch)
-            loss = (output.float() - batch).square().sum() / len(batch)
-            loss.backward()
+            value = loss(full_precision(output), batch)
+            value.backward()
             for stepper in steppers:
                 stepper.step()
-            total += loss.detach()
+            total += value.detach()
         state = {
             "model": model.state_dict(),
             "steppers": [stepper.state_dict() for stepper in steppers],
             "epoch": epoch + 1,
-            "recipe": recipe,
+            "recipe": made_by,
         }
         torch.save(state, checkpoint.with_suffix(".unfinished"))
         os.replace(checkpoint.with_suffix(".unfinished"), checkpoint)
         print(
-            f"{code_size} numbers, epoch {epoch + 1}/{epochs}: training {total.item() / steps:.3f}, "
-            f"test {squared_error(model, data.test_images):.3f}, {time.perf_counter() - started:.0f} s",
+            f"{name}, epoch {epoch + 1}/{recipe.epochs}: training {total.item() / steps:.3f}, "
+            f"test {test_loss(model, data.test_images):.3f}, {time.perf_counter() - started:.0f} s",
             flush=True,
         )
     return model
@@ -133,14 +157,16 @@ def pca_errors(data: digits.Digits, sizes: list[int]) -> dict[int, float]:
     return errors
 
 
+@torch.no_grad()
 def evaluate(data: digits.Digits, device: torch.device) -> None:
     """Measure the shipped weights as they are loaded, and write what a notebook may quote."""
-    from latentlib.checkpoints import load_digit_autoencoder
+    from latentlib.checkpoints import load_digit_autoencoder, load_digit_vae
 
-    sizes = sorted(size for size in RECIPES if (WEIGHTS / f"digits-{size}.safetensors").is_file())
+    shipped = [name for name in RECIPES if (WEIGHTS / f"{name}.safetensors").is_file()]
+    sizes = sorted(RECIPES[name].code_size for name in shipped if not RECIPES[name].vae)
     pca, rows = pca_errors(data, sizes), []
     for size in sizes:
-        error = squared_error(load_digit_autoencoder(size, device), data.test_images)
+        error = test_loss(load_digit_autoencoder(size, device), data.test_images)
         rows.append({"numbers": size, "autoencoder": round(error, 3), "pca": round(pca[size], 3)})
         print(f"{size:3d} numbers: autoencoder {error:7.3f}, PCA {pca[size]:7.3f}")
     report = {
@@ -149,26 +175,41 @@ def evaluate(data: digits.Digits, device: torch.device) -> None:
         "hinton_salakhutdinov_30": 3.00,
         "rows": rows,
     }
+    if "digits-vae-2" in shipped:
+        report["vae"] = evaluate_vae(load_digit_vae(device), data.test_images)
     (WEIGHTS / "digits-evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+@torch.no_grad()
+def evaluate_vae(vae: VAE, images: torch.Tensor) -> dict:
+    """What a picture costs the VAE, in nats, and the squared error of the picture drawn from its cloud's mean."""
+    torch.manual_seed(0)
+    parts = sum(torch.stack(elbo_parts(vae(x), x)) * len(x) for x in images.split(2000)) / len(images)
+    missed, rent = parts.tolist()
+    error = sum(squared_error(vae.decode(vae.encode(x)[0]), x).item() * len(x) for x in images.split(2000))
+    report = {"numbers": 2, "missed": missed, "rent": rent, "squared_error": error / len(images)}
+    print("VAE, 2 numbers:", ", ".join(f"{name} {value:.2f}" for name, value in report.items()))
+    return {name: round(value, 2) for name, value in report.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--code-size", type=int, nargs="*", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(RECIPES)}; none means all")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     parser.add_argument("--evaluate", action="store_true", help="only measure the shipped weights")
     arguments = parser.parse_args()
+    if unknown := [name for name in arguments.names if name not in RECIPES]:
+        parser.error(f"no recipe for {', '.join(unknown)}; there are: {', '.join(RECIPES)}")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = pick_device(arguments.device)
     data = digits.load("mnist", device)
     if not arguments.evaluate:
-        for size in arguments.code_size:
-            model = train(size, data, device)
-            from latentlib.checkpoints import save_digit_autoencoder
+        from latentlib.checkpoints import save_digit_autoencoder, save_digit_vae
 
-            save_digit_autoencoder(model)
+        for name in arguments.names or RECIPES:
+            (save_digit_vae if RECIPES[name].vae else save_digit_autoencoder)(train(name, data, device))
     evaluate(data, device)
 
 
