@@ -58,6 +58,22 @@ class GrowingDiscriminator(nn.Module):
         return self.full.judge(x)
 
 
+@torch.no_grad()
+def widen(wide: Generator, narrow: dict[str, torch.Tensor]) -> None:
+    """Give a generator the weights of one with fewer feature channels: it then draws the same pictures.
+
+    narrow: that one's state_dict. What reads the new channels begins at zero, so that they are silent until they have
+    learned something; they themselves begin at random, or nothing could ever be learned (Net2Net, arXiv 1511.05641, but
+    for its copies of old channels).
+    """
+    for name, tensor in wide.state_dict().items():
+        given = narrow[name]
+        if tensor.ndim == 4:  # (channels out, channels in, k, k), at unit variance; the gain is 1 / √(channels in · k²)
+            tensor[:, given.shape[1] :] = 0
+            given = given * math.sqrt(tensor.shape[1] / given.shape[1])
+        tensor[tuple(slice(0, size) for size in given.shape)] = given
+
+
 def augment(image: torch.Tensor, p: float) -> torch.Tensor:
     """DiffAugment's colour, shift and cut-out, each done to each picture with probability p (as in ADA)."""
     if p <= 0:

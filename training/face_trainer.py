@@ -22,12 +22,14 @@ RECIPE = {
     "batch": 16,  # over all processes; few photos a step: a CPU has time for few steps
     "images": 2_000_000,  # real pictures shown in all
     "channels": {4: 160, 8: 160, 16: 128, 32: 64, 64: 32},
+    "discriminator_channels": {4: 160, 8: 160, 16: 128, 32: 64, 64: 32},
     "z_dim": 256,
     "w_dim": 256,
     "mapping_layers": 4,
     "growth": {16: 24_000, 32: 42_000},  # images seen at which a resolution is left for its double
     "fade": 6_000,  # images over which the discriminator takes to a new resolution
     "learning_rate": 2e-3,  # Adam, betas (0, 0.99), of both networks
+    "decay_from": None,  # images seen from which the learning rate falls, in a straight line, to 0 at the last one
     "r1": 0.2,  # weight γ of the gradient penalty at 64 × 64, in proportion to the pixels elsewhere
     "r1_every": 16,
     "path_length": 2.0,
@@ -56,6 +58,7 @@ class Trainer:
                 f"a batch of {recipe['batch']} cannot be shared by {self.world} processes; choose another --batch"
             )
         self.reduced_precision = reduced_precision
+        self.images_seen, self.seconds = 0, 0.0
         seed_everything(recipe["seed"])
         channels, size = recipe["channels"], max(recipe["channels"])
         self.generator = Generator(size, recipe["z_dim"], recipe["w_dim"], recipe["mapping_layers"], channels)
@@ -63,15 +66,14 @@ class Trainer:
         for r in self.generator.synthesis.resolutions:
             if r > min(recipe["growth"], default=size):  # a new resolution begins by adding nothing
                 nn.init.zeros_(getattr(self.generator.synthesis, f"b{r}").torgb.weight)
-        discriminator = GrowingDiscriminator(Discriminator(size, channels), recipe["growth"])
+        discriminator = GrowingDiscriminator(Discriminator(size, recipe["discriminator_channels"]), recipe["growth"])
         self.discriminator = discriminator.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.g = self._replicate(TrainedGenerator(self.generator, recipe["noise"]))
         self.d = self._replicate(self.discriminator)
-        every = recipe["r1_every"]
-        self.g_optimizer = self._adam(self.generator, 1.0)
-        self.d_optimizer = self._adam(self.discriminator, every / (every + 1))  # lazy regularisation, appendix B
-        self.images_seen, self.seconds = 0, 0.0
+        # The penalties ride along in ordinary steps, so that the rates need no correction for steps of their own.
+        self.g_optimizer = self._adam(self.generator)
+        self.d_optimizer = self._adam(self.discriminator)
         self.augment_p = 0.0
         self.path_mean = torch.zeros((), device=device)
         self.signs = torch.zeros(2, device=device)
@@ -89,9 +91,16 @@ class Trainer:
         # While the resolution grows, some parameters wait for their turn.
         return DistributedDataParallel(module, device_ids=ids, find_unused_parameters=True, **choice)
 
-    def _adam(self, module, ratio):
-        rate = self.recipe["learning_rate"]
-        return torch.optim.Adam(module.parameters(), lr=rate * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)
+    def _adam(self, module):
+        return torch.optim.Adam(module.parameters(), lr=self.learning_rate, betas=(0.0, 0.99), eps=1e-8)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        rate, start, end = (self.recipe[name] for name in ("learning_rate", "decay_from", "images"))
+        if start is None or self.images_seen < start:
+            return rate
+        return rate * max(end - self.images_seen, 0) / max(end - start, 1)
 
     @property
     def resolution(self) -> int:
@@ -118,6 +127,8 @@ class Trainer:
         """One batch through both networks; the losses of this process."""
         recipe, count = self.recipe, self.recipe["batch"] // self.world
         number = self.images_seen // recipe["batch"]
+        for optimizer in (self.g_optimizer, self.d_optimizer):
+            optimizer.param_groups[0]["lr"] = self.learning_rate
         torch.manual_seed(hash((recipe["seed"], number, self.rank)) % 2**63)  # each step and process its own
         real = self._batch(count)
         z, other_z = torch.randn(2, count, recipe["z_dim"], device=self.device)
@@ -215,9 +226,6 @@ class Trainer:
         """Go on from what a checkpoint holds."""
         for name in ("generator", "discriminator", "ema", "g_optimizer", "d_optimizer"):
             getattr(self, name).load_state_dict(state[name])
-        every = self.recipe["r1_every"]
-        for optimizer, ratio in ((self.g_optimizer, 1.0), (self.d_optimizer, every / (every + 1))):
-            optimizer.param_groups[0]["lr"] = self.recipe["learning_rate"] * ratio  # the recipe may have been changed
         self.images_seen, self.seconds, self.augment_p = state["images_seen"], state["seconds"], state["augment_p"]
         self.path_mean = state["path_mean"].to(self.device)
         if not self.recipe["noise"]:  # a run that began with noise goes on without

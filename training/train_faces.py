@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from face_networks import widen
 from face_trainer import RECIPE, Trainer
 from latentlib.models.stylegan import Discriminator, Generator
 from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
@@ -150,7 +151,7 @@ def export(state: dict, folder: Path) -> None:
         first = generator.mapping.fc0.weight
         first.copy_(first @ random_turn(recipe["z_dim"]))
     generator.measure_w()
-    discriminator = Discriminator(size, recipe["channels"])
+    discriminator = Discriminator(size, recipe["discriminator_channels"])
     full = {
         key.removeprefix("full."): value for key, value in state["discriminator"].items() if key.startswith("full.")
     }
@@ -165,24 +166,30 @@ def export(state: dict, folder: Path) -> None:
     sheet(pictures, columns=12).save(folder / "faces-64-samples.png", optimize=True)
 
 
+def by_resolution(table: dict) -> dict[int, int]:
+    """JSON's keys are texts."""
+    return {int(resolution): int(value) for resolution, value in table.items()}
+
+
 def shipped_recipe(folder: Path) -> dict:
     """The recipe that shipped weights were made with."""
     from latentlib.checkpoints import load_weights
 
     recipe = load_weights("faces-64", folder)[1]["recipe"]
-    numbered = {name: {int(key): value for key, value in recipe[name].items()} for name in ("channels", "growth")}
-    return recipe | numbered  # JSON's keys are texts
+    recipe.setdefault("discriminator_channels", recipe["channels"])  # older recipes had one table for both
+    numbered = ("channels", "discriminator_channels", "growth")
+    return recipe | {name: by_resolution(recipe[name]) for name in numbered}
 
 
 def warm_start(trainer: Trainer, folder: Path) -> None:
-    """Begin from shipped weights instead of from noise; the optimisers begin anew."""
+    """Begin from shipped weights instead of from noise, also with more channels; the optimisers begin anew."""
     from latentlib.checkpoints import load_weights
 
     generator, settings = load_weights("faces-64", folder)
     discriminator, _ = load_weights("faces-64-discriminator", folder)
     try:
-        trainer.generator.load_state_dict(generator)
-        trainer.ema.load_state_dict(generator)
+        widen(trainer.generator, generator)
+        trainer.ema.load_state_dict(trainer.generator.state_dict())
         trainer.discriminator.full.load_state_dict(discriminator)
     except RuntimeError as error:
         raise Stop(f"the weights in {folder} are of another size than this recipe's networks: {error}") from error
@@ -201,6 +208,11 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, help="stop after that many photos shown in all")
     parser.add_argument("--batch", type=int, help="pictures a step, over all processes")
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument(
+        "--decay-from", type=int, help="images seen from which the learning rate falls to 0 at --images"
+    )
+    parser.add_argument("--ema-half-life", type=int, help="images, of the average that is shipped")
+    parser.add_argument("--channels", type=json.loads, help="of the generator, such as '{\"4\": 160, …}'; wider only")
     parser.add_argument("--r1", type=float, help="weight of the gradient penalty")
     parser.add_argument("--noise", action=argparse.BooleanOptionalAction, help="random noise maps in the generator")
     parser.add_argument("--growth", type=json.loads, help='such as \'{"16": 24000, "32": 80000}\'')
@@ -212,24 +224,26 @@ def parse(argv=None) -> argparse.Namespace:
 def recipe_of(state: dict | None, arguments: argparse.Namespace) -> dict:
     """The recipe of the run that goes on, or of a new one, with what the command line changes; state: a checkpoint."""
     recipe = dict(state["recipe"] if state else RECIPE)
-    recipe.setdefault("noise", True)  # runs older than the choice had it
-    for name in ("images", "batch", "learning_rate", "r1", "noise"):
+    recipe = {"noise": True, "decay_from": None, "discriminator_channels": recipe["channels"]} | recipe  # older runs
+    for name in ("images", "batch", "learning_rate", "decay_from", "ema_half_life", "r1", "noise"):
         if getattr(arguments, name) is not None:
             recipe[name] = getattr(arguments, name)
     if arguments.growth is not None:
-        recipe["growth"] = {int(resolution): int(until) for resolution, until in arguments.growth.items()}
+        recipe["growth"] = by_resolution(arguments.growth)
+    if arguments.channels is not None:
+        recipe["channels"] = by_resolution(arguments.channels)
     return recipe
 
 
 def photos() -> torch.Tensor:
     """LFW's training photos; of several processes on a machine the first aligns them, should that still be to do."""
-    from latentlib.datasets import faces
+    from latentlib.datasets import lfw
 
     first = os.environ.get("LOCAL_RANK", "0") == "0"
     if not first:
         dist.barrier()
     try:
-        images = faces.load("train").images
+        images = lfw.load("train").images
     except RuntimeError as error:  # not here, and not to be had
         raise Stop(str(error)) from error
     if first and "RANK" in os.environ:

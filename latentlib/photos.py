@@ -1,0 +1,349 @@
+"""A photo, from a file to an aligned face: the only reader of photos, for training, for LFW and for a learner's own.
+
+file or array ── read ──> pixels ── find_faces ──> six points a face ── align ──> (3, size, size), as the generator's
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MOST_BYTES = 60 * 10**6  # of a file
+MOST_PIXELS = 50 * 10**6  # a phone's 48 megapixels, and a little more
+WORKING_SIDE = 1600  # pixels: larger photos are made smaller when they are read; a face is aligned in far smaller ones
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of photos; PIL also knows some that start programs
+
+LEAST_SCORE = 0.5  # of a face, by the detector's own reckoning
+NEAR = 0.5  # guesses whose middles are nearer than this many sides of their boxes are of one face
+DETECTOR_SIDE = 128  # pixels of what the detector sees
+LARGE_ENOUGH = 0.36  # a face that fills less of the detector's picture is looked at again from near
+
+# FFHQ's framing, for this detector's points (training/measure_landmarks.py measures what the numbers rest on): its eyes
+# lie 6 % further apart and a little lower than those of OpenCV's cascades, with which the generator's training began.
+EYE_RULER = 3.78  # sides of the square for the distance of the eyes (FFHQ with other landmarks: 4)
+MOUTH_RULER = 0.9 * EYE_RULER  # and for the distance from the eyes to the mouth
+LOWER = 0.06  # the square's middle is this much of the way from the eyes to the mouth (FFHQ: 0.1)
+EYES_TO_MOUTH = 1.1  # in distances of the eyes, the median of LFW: for faces of which only the eyes are known
+TURNED = 0.45  # a nose further to a side than this, in distances of the eyes: a profile
+
+
+class PhotoError(ValueError):
+    """A file or array is not taken as a photo; the message is the sentence to show."""
+
+
+class NoFaceError(ValueError):
+    """No face was found in a photo; the message says what to do."""
+
+
+class Face(NamedTuple):
+    """points: (6, 2) in pixels of the photo: the eye on its left, the other eye, nose, mouth, the two ears. side: of
+    the face's box, in pixels. score: 0 to 1, how sure the detector is."""
+
+    points: np.ndarray
+    side: float
+    score: float
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def read(source) -> np.ndarray:
+    """A photo as (height, width, 3) uint8 RGB, upright, no side longer than WORKING_SIDE.
+
+    source: a path, the bytes of a file, an open binary file, a PIL image, or an array or tensor (h, w), (h, w, 1..4) of
+    uint8, uint16, integers from 0 to 255, or floats in [0, 1]. EXIF rotation is applied, transparency is laid on white,
+    16 bits become 8. A file's size and its frames are looked at before anything is decoded.
+    Raises PhotoError with one sentence when it is no picture, damaged, animated or beyond the limits.
+    """
+    if isinstance(source, torch.Tensor):
+        source = source.detach().cpu().numpy()
+    if isinstance(source, np.ndarray):
+        image = Image.fromarray(_bytes_of(source))
+    else:
+        image = source if isinstance(source, Image.Image) else _opened(source)
+    try:
+        return _working_pixels(image)
+    except PhotoError:
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        raise PhotoError(
+            f"This picture is damaged ({str(error) or type(error).__name__}); choose another file."
+        ) from error
+
+
+def too_large(size: int) -> str:
+    """The sentence for a file of so many bytes."""
+    return f"This file has {size / 1e6:.0f} MB, more than {MOST_BYTES // 10**6}; make the photo smaller and try again."
+
+
+def _opened(source) -> Image.Image:
+    """A file that PIL can decode and that is within the limits; nothing is decoded yet."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        source = io.BytesIO(source)
+    try:
+        file = source if hasattr(source, "read") else open(source, "rb")  # noqa: SIM115 - PIL reads on from it
+        size, start = file.seek(0, io.SEEK_END), file.seek(0) or file.read(32)
+        file.seek(0)
+    except FileNotFoundError as error:
+        raise PhotoError(f"There is no photo at {source}; check the path.") from error
+    except (OSError, TypeError) as error:
+        raise PhotoError(f"This is no photo that can be opened ({error}); choose a JPEG or PNG file.") from error
+    if size > MOST_BYTES:
+        raise PhotoError(too_large(size))
+    if start[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1"):
+        raise PhotoError(
+            "This is a HEIC photo, which only some programs can read; share it as JPEG "
+            "(on an iPhone: Settings, Camera, Formats, Most Compatible), or choose a screenshot of it."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
+            image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PhotoError(_too_many_pixels("far more than")) from error
+    except UnidentifiedImageError as error:
+        raise PhotoError("This file is no picture that can be read here; choose a JPEG or PNG photo.") from error
+    except Exception as error:
+        raise PhotoError(
+            f"This picture is damaged ({str(error) or type(error).__name__}); choose another file."
+        ) from error
+    if image.width * image.height > MOST_PIXELS:
+        raise PhotoError(_too_many_pixels(f"{image.width * image.height / 1e6:.0f} million, more than"))
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with its own small copy
+        raise PhotoError("This is a moving picture, or several in one file; choose a still photo.")
+    return image
+
+
+def _too_many_pixels(how_many: str) -> str:
+    return f"This picture has {how_many} {MOST_PIXELS // 10**6} million pixels; make it smaller and try again."
+
+
+def _working_pixels(image: Image.Image) -> np.ndarray:
+    """Made smaller first, so that whatever follows costs little; then upright, 8 bits, RGB on white."""
+    image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded in about this size
+    if min(image.size) < 2:
+        raise PhotoError(f"A photo has more than {image.width} × {image.height} pixels; choose another file.")
+    if image.mode.startswith("I"):  # 16 bits
+        image = Image.fromarray(_bytes_of(np.asarray(image).astype(np.uint16)))
+    elif image.mode == "F":
+        image = Image.fromarray(_bytes_of(np.asarray(image)))
+    if image.mode in ("P", "PA"):  # a palette: it may have a transparent colour
+        image = image.convert("RGBA")
+    factor = max(1, max(image.size) // WORKING_SIDE)
+    if factor > 1:
+        image = image.reduce(factor)
+    if max(image.size) > WORKING_SIDE:
+        image.thumbnail((WORKING_SIDE, WORKING_SIDE))
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("LA", "La", "RGBA", "RGBa"):
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    return np.array(image.convert("RGB"))
+
+
+def _bytes_of(pixels: np.ndarray) -> np.ndarray:
+    """An array of pixels as uint8, (h, w) or (h, w, 2 to 4); what its numbers mean follows from their kind."""
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if (
+        pixels.ndim not in (2, 3)
+        or (pixels.ndim == 3 and pixels.shape[2] not in (2, 3, 4))
+        or min(pixels.shape[:2]) < 2
+    ):
+        raise PhotoError(f"A photo must be (height, width, 1 to 4 channels), got {pixels.shape}.")
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    if pixels.dtype == np.uint16:
+        return (pixels.astype(np.float32) / 257).round().astype(np.uint8)
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * 255
+    if np.issubdtype(pixels.dtype, np.integer):
+        if pixels.min() < 0 or pixels.max() > 255:
+            raise PhotoError(f"Whole numbers must be from 0 to 255, got {pixels.min()} to {pixels.max()}.")
+        return pixels.astype(np.uint8)
+    values = np.nan_to_num(pixels.astype(np.float32))
+    if values.max() > 2 or values.min() < -1:  # what a network draws may leave [0, 1] a little
+        raise PhotoError(
+            f"Pixels that are no whole numbers must be from 0 to 1, got {values.min():g} to {values.max():g}; "
+            "divide them by 255."
+        )
+    return (values.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+# ------------------------------------------------------------------------------------------------- finding landmarks
+
+
+def find_faces(photo: np.ndarray) -> list[Face]:
+    """All faces of a photo (h, w, 3) uint8, the largest first. The whole photo is searched, then its parts, should no
+    face be large enough in the whole; each face that is found is looked at once more from near and with level eyes."""
+    height, width = photo.shape[:2]
+    middle, side = complex(width, height) / 2, max(height, width)
+    rough = _detect(photo, [Window(middle, complex(side))])
+    if not rough:
+        step = side / 4
+        parts = [Window(middle + complex(x, y) * step, complex(side / 2)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        rough = _detect(photo, parts)
+        side /= 2
+    found = [face if face.side > LARGE_ENOUGH * side else _look_again(photo, face) for face in rough]
+    return sorted(found, key=lambda face: -face.side)
+
+
+def find_landmarks(source) -> tuple[Face, str]:
+    """The largest face of a photo, and a note for people that is empty when there was only one.
+
+    source: what ``read`` takes. Raises NoFaceError, with what to do, when there is no face.
+    """
+    photo = read(source)
+    faces = find_faces(photo)
+    if not faces:
+        raise NoFaceError(
+            "no face was found in this photo; use a photo in which a face looks into the camera, or click the two "
+            "eyes: picker = EyePicker(photo), then align(photo, eyes=picker.eyes)"
+        )
+    return faces[0], f"{len(faces)} faces were found; the largest is used" if len(faces) > 1 else ""
+
+
+@lru_cache(maxsize=1)
+def _detector():
+    from latentlib.checkpoints import build, load_weights
+    from latentlib.models.landmarks import BlazeFace
+
+    return build(BlazeFace(), load_weights("face-landmarks")[0], "face-landmarks", "cpu")
+
+
+@torch.no_grad()
+def _detect(photo: np.ndarray, windows: list[Window]) -> list[Face]:
+    """Faces in square windows of the photo. The detector makes several guesses at a face: their mean, by score."""
+    pictures = np.stack([_cut(photo, window, DETECTOR_SIDE, "constant") for window in windows])
+    scores, guesses = _detector()(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    found = []  # (score, side, middle and six points as complex numbers)
+    for window, score, guess in zip(windows, scores, guesses, strict=True):
+        for sure, pairs in zip(score.tolist(), guess.numpy(), strict=True):
+            if sure > LEAST_SCORE:
+                places = _on_photo(pairs[[0, *range(2, 8)]], window, DETECTOR_SIDE)
+                found.append((sure, pairs[1].mean() * abs(window.turn) / DETECTOR_SIDE, places))
+    faces = []
+    while found:
+        best = max(found, key=lambda guess: guess[0])
+        one = [guess for guess in found if abs(guess[2][0] - best[2][0]) < NEAR * max(guess[1], best[1])]
+        found = [guess for guess in found if not any(guess is other for other in one)]
+        share = np.array([sure for sure, _, _ in one]) / sum(sure for sure, _, _ in one)
+        side, places = share @ [side for _, side, _ in one], share @ np.stack([places for _, _, places in one])
+        faces.append(Face(np.stack([places[1:].real, places[1:].imag], 1), float(side), best[0]))
+    return faces
+
+
+def _look_again(photo: np.ndarray, face: Face) -> Face:
+    """The same face, seen from near with its eyes level: its points are found more exactly."""
+    left, right, _, mouth = (complex(*point) for point in face.points[:4])
+    if abs(right - left) < 1:
+        return face
+    middle = (left + right) / 2 + 0.25 * (mouth - (left + right) / 2)
+    turn = (right - left) / abs(right - left) * 2 * face.side
+    nearer = [f for f in _detect(photo, [Window(middle, turn)]) if abs(complex(*f.points[2]) - middle) < face.side / 2]
+    return max(nearer, key=lambda other: other.score, default=face)
+
+
+# ---------------------------------------------------------------------------------------------------------- aligning
+
+
+class Window(NamedTuple):
+    """A square of a photo that may be turned. Points of a plane are complex numbers here: x + iy."""
+
+    middle: complex  # in pixels of the photo
+    turn: complex  # its upper side, from left to right: as long as the square is wide
+
+
+def align(source, eyes=None, size: int = 64) -> torch.Tensor:
+    """A photo turned, scaled and cut as the faces were that the generator learned from.
+
+    source: anything that ``read`` accepts.
+    eyes: ((x, y), (x, y)) in pixels of the upright photo, in either order; landmarks are found when left out.
+    size: side of the result in pixels.
+    Returns (3, size, size) float32 in [0, 1]; prints one line when several faces were found.
+    Raises NoFaceError when no face is found, ValueError when the given eyes cannot be a pair of eyes.
+    """
+    photo = read(source)
+    if eyes is None:
+        face, note = find_landmarks(photo)
+        if note:
+            print(note)
+        window = window_of(face.points)
+    else:
+        window = window_of(_checked_eyes(eyes, photo.shape))
+    return torch.tensor(cut(photo, window, size)).permute(2, 0, 1).float().div(255)
+
+
+def window_of(points: np.ndarray) -> Window:
+    """The square to cut out: FFHQ's rule (Karras et al. 2019, arXiv 1812.04948, appendix C; ffhq-dataset).
+
+    points: (6, 2) landmarks as in Face, or (2, 2) when only the eyes are known, which are then taken for a face that
+    looks into the camera. The square is upright where the eyes are level and the mouth is straight below them, and it
+    is as large as the *larger* of two rulers says, so that a turned head, whose eyes are close together, is not
+    enlarged.
+    """
+    left, right = (complex(*point) for point in points[:2])
+    eyes, middle = right - left, (left + right) / 2
+    down = complex(*points[3]) - middle if len(points) == 6 else EYES_TO_MOUTH * 1j * eyes
+    across = eyes - 1j * down
+    side = max(EYE_RULER * abs(eyes), MOUTH_RULER * abs(down))
+    return Window(middle + LOWER * down, across / abs(across) * side)
+
+
+def turned_away(points: np.ndarray) -> bool:
+    """Whether a face with these six landmarks is seen from the side, so that little of it can be compared."""
+    left, right, nose = points[:3]
+    eyes = right - left
+    aside = (nose - (left + right) / 2) @ eyes / (eyes @ eyes)
+    return bool(abs(aside) > TURNED)
+
+
+def cut(photo: np.ndarray, window: Window, size: int) -> np.ndarray:
+    """(h, w, 3) uint8 -> (size, size, 3) uint8. What lies beyond the photo's border is its mirror image."""
+    drawn = _cut(photo, window, 4 * size, "symmetric")  # at four times the size, then averaged: an honest small picture
+    return np.asarray(Image.fromarray(drawn).reduce(4))
+
+
+def _cut(photo: np.ndarray, window: Window, size: int, border: str) -> np.ndarray:
+    """A window of the photo as (size, size, 3) uint8; border: one of numpy.pad's modes."""
+    corners = _on_photo(np.array([[0, 0], [size, 0], [0, size], [size, size]]), window, size)
+    low = np.floor([corners.real.min() - 2, corners.imag.min() - 2]).astype(int)
+    high = np.ceil([corners.real.max() + 2, corners.imag.max() + 2]).astype(int)
+    height, width = photo.shape[:2]
+    inside = photo[max(low[1], 0) : max(high[1], 1), max(low[0], 0) : max(high[0], 1)]
+    missing = [(max(-low[1], 0), max(high[1] - height, 0)), (max(-low[0], 0), max(high[0] - width, 0)), (0, 0)]
+    image = Image.fromarray(np.pad(inside, missing, mode=border))
+    step = abs(window.turn) / size  # pixels of the photo for one of the result
+    factor = max(1, int(step))
+    if factor > 1:
+        image = image.reduce(factor)  # averaged first where it is much too fine: no jagged edges
+    turn = window.turn / size / factor
+    origin = (complex(corners[0]) - complex(*low)) / factor
+    transform = (turn.real, -turn.imag, origin.real, turn.imag, turn.real, origin.imag)
+    return np.asarray(image.transform((size, size), Image.Transform.AFFINE, transform, Image.Resampling.BILINEAR))
+
+
+def _on_photo(points: np.ndarray, window: Window, size: int) -> np.ndarray:
+    """(n, 2) pixels of a window drawn with this side -> (n,) complex pixels of the photo."""
+    return window.middle + (points @ np.array([1, 1j]) / size - (0.5 + 0.5j)) * window.turn
+
+
+def _checked_eyes(eyes, shape) -> np.ndarray:
+    try:
+        points = np.asarray(eyes, dtype=np.float64).reshape(2, 2)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"eyes must be ((x, y), (x, y)) in pixels of the photo, got {eyes!r}") from error
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    height, width = shape[:2]
+    if not np.isfinite(points).all() or (points < 0).any() or (points > (width, height)).any():
+        raise ValueError(f"eyes {eyes!r} lie outside this photo of {width} × {height} pixels")
+    if np.linalg.norm(points[1] - points[0]) < 4:
+        raise ValueError(f"the two eyes {eyes!r} are less than 4 pixels apart; click the middle of each eye once")
+    return points
