@@ -1,4 +1,4 @@
-"""Click the two eyes in a photo, for ``faces.align(photo, eyes=picker.eyes)``, where the detector found none."""
+"""Click the two eyes in a photo, for ``photos.align(photo, eyes=picker.eyes)``, where the detector found none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from latentlib.datasets import faces
+from latentlib import photos
 
 SHOWN = 800  # pixels: the longer side of the photo in the browser
 Eyes = tuple[tuple[float, float], tuple[float, float]]
@@ -21,7 +21,7 @@ Eyes = tuple[tuple[float, float], tuple[float, float]]
 class EyePicker(anywidget.AnyWidget):
     """A photo in which one clicks the two eyes: with the mouse, a finger, or arrow keys and Enter.
 
-    photo: anything that ``faces.read_photo`` accepts
+    photo: anything that ``photos.read`` accepts
     on_done: called with the eyes after the second click; an error it raises becomes a sentence above the photo, and
         the learner clicks again
     on_cancel: called by the button "Leave it", which is there only when this is given
@@ -45,7 +45,7 @@ class EyePicker(anywidget.AnyWidget):
         on_cancel: Callable[[], object] | None = None,
         takes_focus: bool = False,
     ):
-        self.photo = faces.read_photo(photo)  # (h, w, 3) uint8, upright
+        self.photo = photos.read(photo)  # (h, w, 3) uint8, upright
         self.eyes: Eyes | None = None
         self.on_done, self.on_cancel = on_done, on_cancel
         super().__init__(can_cancel=on_cancel is not None, takes_focus=takes_focus)
@@ -55,7 +55,7 @@ class EyePicker(anywidget.AnyWidget):
         """Set both eyes, in pixels of the photo, as two clicks do; order does not matter."""
         eyes = tuple(sorted((float(x), float(y)) for x, y in (first, second)))
         try:
-            faces.align(self.photo, eyes=eyes)  # raises when these cannot be two eyes
+            photos.align(self.photo, eyes=eyes)  # raises when these cannot be two eyes
             self.eyes = eyes
             if self.on_done is not None:
                 self.on_done(eyes)

@@ -21,11 +21,10 @@ import traitlets
 from torch import Tensor
 
 from latentlib import family
-from latentlib.datasets import faces
 from latentlib.eye_picker import EyePicker
 from latentlib.family_card import family_card, save_card
+from latentlib.photos import MOST_BYTES, NoFaceError, PhotoError, align, find_landmarks, read, too_large
 from latentlib.pictures import to_png
-from latentlib.uploads import MOST_BYTES, PhotoError, read_upload, too_large
 
 SIBLINGS = 12  # on the slider
 CONSENT = (
@@ -243,20 +242,20 @@ class FamilyView(ipywidgets.VBox):
         self._working = self._worker.submit(work)
 
     def _look(self, side: str, content: bytes) -> None:
-        photo = read_upload(content)
+        photo = read(content)
         try:
-            found = faces.find_eyes(photo)
-        except faces.NoFaceError as error:
+            face, note = find_landmarks(photo)
+        except NoFaceError as error:
             what = str(error).split(";")[0]
             self._open_picker(side, photo)
             self._say(
                 f"{what[:1].upper()}{what[1:]}. Click the two eyes in it below, or choose another photo.", failed=True
             )
         else:
-            self._admit(side, photo, found.eyes, found.note)
+            self._admit(side, photo, face.points, note)
 
     def _admit(self, side: str, photo: np.ndarray, eyes: Any, note: str = "") -> None:
-        picture = faces.align(photo, eyes=eyes, size=self.generator.resolution)
+        picture = align(photo, eyes=eyes, size=self.generator.resolution)
         self._say("Searching for this face in the space; that takes some seconds. The sliders go on.", busy=True)
         start = time.perf_counter()
         code = self._code(self.search(picture))

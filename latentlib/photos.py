@@ -16,10 +16,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 MOST_BYTES = 60 * 10**6  # of a file
 MOST_PIXELS = 50 * 10**6  # a phone's 48 megapixels, and a little more
-WORKING_SIDE = 1600  # pixels: larger photos are made smaller when they are read; a face is aligned in far smaller ones
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of photos; PIL also knows some that start programs
+WORKING_SIDE = 1600  # pixels: larger files are made smaller when they are read; a face is aligned in far smaller ones
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of photos; PIL also knows some that start programs
 
-LEAST_SCORE = 0.5  # of a face, by the detector's own reckoning
+LEAST_SCORE = 0.65  # of a face, by the detector's own reckoning; folds in a sleeve get 0.5 to 0.6
 NEAR = 0.5  # guesses whose middles are nearer than this many sides of their boxes are of one face
 DETECTOR_SIDE = 128  # pixels of what the detector sees
 LARGE_ENOUGH = 0.36  # a face that fills less of the detector's picture is looked at again from near
@@ -30,6 +30,8 @@ EYE_RULER = 3.78  # sides of the square for the distance of the eyes (FFHQ with 
 MOUTH_RULER = 0.9 * EYE_RULER  # and for the distance from the eyes to the mouth
 LOWER = 0.06  # the square's middle is this much of the way from the eyes to the mouth (FFHQ: 0.1)
 EYES_TO_MOUTH = 1.1  # in distances of the eyes, the median of LFW: for faces of which only the eyes are known
+# Where the eyes of a face that looks into the camera come to stand, as fractions of the aligned picture's side.
+EYES = tuple((0.5 + half / EYE_RULER, 0.5 - LOWER * EYES_TO_MOUTH / EYE_RULER) for half in (-0.5, 0.5))  # x, y
 TURNED = 0.45  # a nose further to a side than this, in distances of the eyes: a profile
 
 
@@ -54,7 +56,7 @@ class Face(NamedTuple):
 
 
 def read(source) -> np.ndarray:
-    """A photo as (height, width, 3) uint8 RGB, upright, no side longer than WORKING_SIDE.
+    """A photo as (height, width, 3) uint8 RGB, upright; of a file no side is longer than WORKING_SIDE.
 
     source: a path, the bytes of a file, an open binary file, a PIL image, or an array or tensor (h, w), (h, w, 1..4) of
     uint8, uint16, integers from 0 to 255, or floats in [0, 1]. EXIF rotation is applied, transparency is laid on white,
@@ -64,11 +66,11 @@ def read(source) -> np.ndarray:
     if isinstance(source, torch.Tensor):
         source = source.detach().cpu().numpy()
     if isinstance(source, np.ndarray):
-        image = Image.fromarray(_bytes_of(source))
+        image = source = Image.fromarray(_bytes_of(source))
     else:
         image = source if isinstance(source, Image.Image) else _opened(source)
     try:
-        return _working_pixels(image)
+        return _pixels(image, most=max(image.size) if image is source else WORKING_SIDE)
     except PhotoError:
         raise
     except Exception as error:  # a damaged file can raise anything
@@ -124,9 +126,9 @@ def _too_many_pixels(how_many: str) -> str:
     return f"This picture has {how_many} {MOST_PIXELS // 10**6} million pixels; make it smaller and try again."
 
 
-def _working_pixels(image: Image.Image) -> np.ndarray:
+def _pixels(image: Image.Image, most: int) -> np.ndarray:
     """Made smaller first, so that whatever follows costs little; then upright, 8 bits, RGB on white."""
-    image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded in about this size
+    image.draft(None, (most, most))  # a JPEG is decoded in about this size
     if min(image.size) < 2:
         raise PhotoError(f"A photo has more than {image.width} × {image.height} pixels; choose another file.")
     if image.mode.startswith("I"):  # 16 bits
@@ -135,11 +137,11 @@ def _working_pixels(image: Image.Image) -> np.ndarray:
         image = Image.fromarray(_bytes_of(np.asarray(image)))
     if image.mode in ("P", "PA"):  # a palette: it may have a transparent colour
         image = image.convert("RGBA")
-    factor = max(1, max(image.size) // WORKING_SIDE)
+    factor = max(1, max(image.size) // most)
     if factor > 1:
         image = image.reduce(factor)
-    if max(image.size) > WORKING_SIDE:
-        image.thumbnail((WORKING_SIDE, WORKING_SIDE))
+    if max(image.size) > most:
+        image.thumbnail((most, most))
     image = ImageOps.exif_transpose(image)
     if image.mode in ("LA", "La", "RGBA", "RGBa"):
         image = image.convert("RGBA")
@@ -181,18 +183,24 @@ def _bytes_of(pixels: np.ndarray) -> np.ndarray:
 
 
 def find_faces(photo: np.ndarray) -> list[Face]:
-    """All faces of a photo (h, w, 3) uint8, the largest first. The whole photo is searched, then its parts, should no
-    face be large enough in the whole; each face that is found is looked at once more from near and with level eyes."""
+    """All faces of a photo (h, w, 3) uint8, the largest first.
+
+    The whole photo is searched; when no face is large enough in it, its parts are, and then theirs. A face that is
+    small in what was searched is looked at once more from near, with its eyes level.
+    """
     height, width = photo.shape[:2]
     middle, side = complex(width, height) / 2, max(height, width)
-    rough = _detect(photo, [Window(middle, complex(side))])
-    if not rough:
-        step = side / 4
-        parts = [Window(middle + complex(x, y) * step, complex(side / 2)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-        rough = _detect(photo, parts)
-        side /= 2
-    found = [face if face.side > LARGE_ENOUGH * side else _look_again(photo, face) for face in rough]
-    return sorted(found, key=lambda face: -face.side)
+    for parts in (1, 2, 4):
+        step = side / parts / 2  # neighbours overlap by half
+        reach = range(1 - parts, parts)
+        windows = [Window(middle + complex(x, y) * step, complex(side / parts)) for y in reach for x in reach]
+        faces = _detect(photo, windows)
+        if faces:
+            break
+    else:
+        return []
+    seen = [face if face.side > LARGE_ENOUGH * side / parts else _look_again(photo, face) for face in faces]
+    return sorted(filter(None, seen), key=lambda face: -face.side)
 
 
 def find_landmarks(source) -> tuple[Face, str]:
@@ -240,15 +248,15 @@ def _detect(photo: np.ndarray, windows: list[Window]) -> list[Face]:
     return faces
 
 
-def _look_again(photo: np.ndarray, face: Face) -> Face:
-    """The same face, seen from near with its eyes level: its points are found more exactly."""
+def _look_again(photo: np.ndarray, face: Face) -> Face | None:
+    """The same face, seen from near with its eyes level: its points are found more exactly. None: it was no face."""
     left, right, _, mouth = (complex(*point) for point in face.points[:4])
     if abs(right - left) < 1:
-        return face
+        return None
     middle = (left + right) / 2 + 0.25 * (mouth - (left + right) / 2)
     turn = (right - left) / abs(right - left) * 2 * face.side
     nearer = [f for f in _detect(photo, [Window(middle, turn)]) if abs(complex(*f.points[2]) - middle) < face.side / 2]
-    return max(nearer, key=lambda other: other.score, default=face)
+    return max(nearer, key=lambda other: other.score, default=None)
 
 
 # ---------------------------------------------------------------------------------------------------------- aligning
@@ -265,7 +273,8 @@ def align(source, eyes=None, size: int = 64) -> torch.Tensor:
     """A photo turned, scaled and cut as the faces were that the generator learned from.
 
     source: anything that ``read`` accepts.
-    eyes: ((x, y), (x, y)) in pixels of the upright photo, in either order; landmarks are found when left out.
+    eyes: ((x, y), (x, y)) in pixels of the photo that ``read`` gives, in either order, or the six points of a Face;
+        they are found when left out.
     size: side of the result in pixels.
     Returns (3, size, size) float32 in [0, 1]; prints one line when several faces were found.
     Raises NoFaceError when no face is found, ValueError when the given eyes cannot be a pair of eyes.
@@ -277,7 +286,7 @@ def align(source, eyes=None, size: int = 64) -> torch.Tensor:
             print(note)
         window = window_of(face.points)
     else:
-        window = window_of(_checked_eyes(eyes, photo.shape))
+        window = window_of(_checked(eyes, photo.shape))
     return torch.tensor(cut(photo, window, size)).permute(2, 0, 1).float().div(255)
 
 
@@ -335,11 +344,14 @@ def _on_photo(points: np.ndarray, window: Window, size: int) -> np.ndarray:
     return window.middle + (points @ np.array([1, 1j]) / size - (0.5 + 0.5j)) * window.turn
 
 
-def _checked_eyes(eyes, shape) -> np.ndarray:
+def _checked(eyes, shape) -> np.ndarray:
     try:
-        points = np.asarray(eyes, dtype=np.float64).reshape(2, 2)
+        points = np.asarray(eyes, dtype=np.float64)
+        points = points if points.shape == (6, 2) else points.reshape(2, 2)
     except (TypeError, ValueError) as error:
         raise ValueError(f"eyes must be ((x, y), (x, y)) in pixels of the photo, got {eyes!r}") from error
+    if len(points) == 6:
+        return points
     points = points[np.argsort(points[:, 0], kind="stable")]
     height, width = shape[:2]
     if not np.isfinite(points).all() or (points < 0).any() or (points > (width, height)).any():

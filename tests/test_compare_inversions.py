@@ -11,7 +11,7 @@ import bench_inversion
 import compare_inversions
 from latentlib import inversion
 from latentlib.checkpoints import save_weights
-from latentlib.datasets import faces
+from latentlib.datasets import lfw
 from latentlib.inversion import METHODS, Point
 from latentlib.models.encoder import Encoder
 from latentlib.models.stylegan import Discriminator, Generator
@@ -41,9 +41,9 @@ def compare(folder, monkeypatch):
     """The command on ten random photos of six people; the detectors find a face in every second picture."""
     photos = torch.randint(0, 256, (10, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     people = torch.tensor([3, 3, 5, 6, 6, 7, 8, 8, 9, 9])
-    held = faces.Faces(photos, people, torch.tensor([False] + [True] * 9))
-    monkeypatch.setattr(compare_inversions.faces, "load", lambda split: {"held_out": held}[split])
-    shares = {"face": 0.75, "face_and_eyes": 0.5}
+    held = lfw.Faces(photos, people)
+    monkeypatch.setattr(compare_inversions.lfw, "load", lambda split: {"held_out": held}[split])
+    shares = {"face": 0.5}
     monkeypatch.setattr(compare_inversions, "detector_shares", lambda images, workers: shares)
     monkeypatch.setattr(compare_inversions, "BATCH", 2)
 

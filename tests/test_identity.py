@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 import train_identity
 from latentlib.checkpoints import WEIGHTS, load_face_generator, load_face_identity
-from latentlib.datasets import cache_folder, faces
+from latentlib.datasets import cache_folder, lfw
 from latentlib.family_measures import draw_couples
 from latentlib.models.identity import Identity, auc, blur
 
@@ -106,7 +106,7 @@ def test_auc_is_scikit_learns():
     assert auc(same, different) == pytest.approx(metrics.roc_auc_score(truth, torch.cat([same, different])))
 
 
-def album(people: int, photos: int, seed: int = 0) -> faces.Faces:
+def album(people: int, photos: int, seed: int = 0) -> lfw.Faces:
     """Invented people: a pattern each, whose photos differ in light and in which of four masks they wear."""
     random = torch.Generator().manual_seed(seed)
     patterns = F.interpolate(torch.rand(people, 3, 8, 8, generator=random), 64, mode="bilinear")
@@ -116,12 +116,12 @@ def album(people: int, photos: int, seed: int = 0) -> faces.Faces:
     light = torch.rand(count, 1, 1, 1, generator=random) * 0.5 + 0.5
     images = ((0.4 * patterns.repeat_interleave(photos, 0) + 0.6 * worn) * light * 255).byte()
     number = torch.arange(people).repeat_interleave(photos)
-    return faces.Faces(images, number, torch.ones(count, dtype=torch.bool))
+    return lfw.Faces(images, number)
 
 
 def test_only_people_with_two_photos_and_no_person_on_both_sides():
     data = album(5, 3)
-    kept = train_identity.with_two_photos(faces.Faces(*(part[2:10] for part in data)))  # 1, 3, 3, 1 photos
+    kept = train_identity.with_two_photos(lfw.Faces(*(part[2:10] for part in data)))  # 1, 3, 3, 1 photos
     assert kept.people.tolist() == [1] * 3 + [2] * 3
     fitted, aside = train_identity.split_by_person(album(40, 2))
     assert len(fitted.people) + len(aside.people) == 80
@@ -202,7 +202,7 @@ def test_a_face_changed_a_little_is_nearer_than_another_face(shipped):
 
 
 def test_stored_auc_is_what_the_shipped_weights_give(shipped, stored):
-    if not (Path(cache_folder()) / faces.CACHE_NAME).exists():
+    if not (Path(cache_folder()) / lfw.CACHE_NAME).exists():
         pytest.skip("the aligned photos of LFW are not on this machine")
-    found = train_identity.measure_shipped(shipped, faces.load("held_out"))
+    found = train_identity.measure_shipped(shipped, lfw.load("held_out"))
     assert found == pytest.approx(stored["auc"]["edges, discriminants (shipped)"], abs=0.001)

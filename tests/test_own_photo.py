@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from course import ROOT
-from latentlib import checkpoints
-from latentlib.datasets import faces, portraits
+from latentlib import checkpoints, photos
+from latentlib.datasets import portraits
 from latentlib.eye_picker import EyePicker
 from latentlib.inversion import Inversion, invert
 
@@ -34,7 +34,7 @@ def section():
     first = next(i for i, source in enumerate(cells) if source.startswith("my_photo = None"))
     assert "my_photo" in cells[first + 1]
     quick = lambda *a, **k: invert(*a, **k, steps=2, progress=False)  # noqa: E731
-    names = {"faces": faces, "invert": quick, "plots": Shown(), "torch": torch}
+    names = {"photos": photos, "invert": quick, "plots": Shown(), "torch": torch}
     names |= {"generator": checkpoints.load_face_generator(), "encoder": checkpoints.load_face_encoder()}
 
     def run(photo=None) -> None:

@@ -82,8 +82,8 @@ SCRIPT = """
 import torch
 torch.set_num_threads(1)
 import tiny_encoder, train_encoder
-from latentlib.datasets import faces
-faces.load = lambda split: faces.Faces(tiny_encoder.photos(), torch.zeros(16), torch.ones(16))
+from latentlib.datasets import lfw
+lfw.load = lambda split: lfw.Faces(tiny_encoder.photos(), torch.zeros(16))
 train_encoder.RECIPE = tiny_encoder.TINY
 train_encoder.CHECKPOINT_SECONDS = 0
 train_encoder.main(["--device", "cpu", "--weights", {weights!r}, *{arguments!r}])

@@ -421,12 +421,12 @@ def test_command_line():
 
 
 def test_without_photos_it_ends_with_a_sentence(monkeypatch, tmp_path):
-    from latentlib.datasets import faces
+    from latentlib.datasets import lfw
 
     def gone(split):
         raise RuntimeError("LFW is not on this machine")
 
-    monkeypatch.setattr(faces, "load", gone)
+    monkeypatch.setattr(lfw, "load", gone)
     monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path))
     monkeypatch.setattr(runs, "keep_freed_memory", bool)  # these tests share one process
     with pytest.raises(SystemExit, match=r"^LFW is not on this machine$"):

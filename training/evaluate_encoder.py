@@ -16,7 +16,7 @@ from cards import put_between
 from encoder_trainer import NAME
 from face_measures import chosen_photos
 from latentlib.checkpoints import WEIGHTS, checksum, load_face_encoder, load_face_generator, load_weights
-from latentlib.datasets import faces
+from latentlib.datasets import lfw
 from latentlib.device import describe
 from latentlib.inversion import psnr
 
@@ -77,7 +77,7 @@ def evaluate(encoder, made: dict, generator, weights: str, held: torch.Tensor | 
     }
     if held is not None:
         result["held_out_photos"] = reconstruction(encoder, generator, held.float() / 127.5 - 1)
-        result["held_out_photos"]["photos"] = "the first photo with found eyes of each of the first 64 held-out people"
+        result["held_out_photos"]["photos"] = "the first photo of each of the first 64 held-out people"
     return result
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     made = load_weights(NAME)[1]
     try:
-        held = faces.load("held_out")
+        held = lfw.load("held_out")
         photos = held.images[chosen_photos(held)]
     except RuntimeError as error:
         print(f"only generated faces are measured: {error}")

@@ -9,32 +9,28 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from latentlib.datasets import faces
+from latentlib import photos
+from latentlib.datasets import lfw
 from latentlib.device import autocast
 
-# ------------------------------------------------------------------------------------- is there a face with two eyes?
+NEAR_EYES = 3 / 64  # of the picture's side: how far a found eye may be from its place
+
+# -------------------------------------------------------------------------------------------------- is there a face?
 
 
-def has_face_and_eyes(picture: np.ndarray) -> tuple[bool, bool]:
-    """(a face, a face and both its eyes) by OpenCV's stock detectors; picture: (64, 64, 3) uint8, enlarged to 256."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    large = cv2.resize(picture, (256, 256), interpolation=cv2.INTER_CUBIC)
-    grey = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)
-    boxes = faces._cascade("frontalface_alt2").detectMultiScale(grey, 1.1, 4, minSize=(96, 96))
-    if not len(boxes):
-        return False, False
-    x, y, side, _ = max(boxes.tolist(), key=lambda box: box[2])
-    return True, faces.find_eyes_in_face(large, (x, y, side)) is not None
+def has_face(picture: np.ndarray) -> bool:
+    """Whether the landmark detector sees a face in (64, 64, 3) uint8 whose eyes are where the alignment puts them."""
+    faces = photos.find_faces(picture)
+    if not faces:
+        return False
+    return bool(np.abs(faces[0].points[:2] / 64 - np.array(photos.EYES)).max() < NEAR_EYES)
 
 
 def detector_shares(images: torch.Tensor, workers: int) -> dict[str, float]:
-    """images: (n, 3, 64, 64) uint8."""
+    """The share with a face in the right place; images: (n, 3, 64, 64) uint8."""
     pictures = images.permute(0, 2, 3, 1).contiguous().numpy()
     with ProcessPoolExecutor(workers) as pool:
-        found = np.array(list(pool.map(has_face_and_eyes, pictures, chunksize=50)))
-    return {"face": float(found[:, 0].mean()), "face_and_eyes": float(found[:, 1].mean())}
+        return {"face": float(np.mean(list(pool.map(has_face, pictures, chunksize=50))))}
 
 
 # ------------------------------------------------------------------------------------- distance between distributions
@@ -113,11 +109,11 @@ def nearest_distance(pictures: torch.Tensor, train: torch.Tensor) -> torch.Tenso
 # ---------------------------------------------------------------------------------------- people it has never seen
 
 
-def chosen_photos(held: faces.Faces, count: int = 64) -> list[int]:
-    """Places in the held-out split: the first photo with found eyes of each of the first 64 people."""
+def chosen_photos(held: lfw.Faces, count: int = 64) -> list[int]:
+    """Places in the held-out split: the first photo of each of the first 64 people."""
     places, seen = [], set()
-    for place, (person, found) in enumerate(zip(held.people.tolist(), held.eyes_found.tolist(), strict=True)):
-        if found and person not in seen and len(places) < count:
+    for place, person in enumerate(held.people.tolist()):
+        if person not in seen and len(places) < count:
             seen.add(person)
             places.append(place)
     return places
@@ -144,7 +140,7 @@ def invert(generator, target: torch.Tensor, space: str, steps: int = 500, rate: 
     return code.detach()
 
 
-def inversion_table(generator, held: faces.Faces, device, space: str, steps: int) -> dict:
+def inversion_table(generator, held: lfw.Faces, device, space: str, steps: int) -> dict:
     places = chosen_photos(held)
     target = held.images[places].to(device).float() / 127.5 - 1
     began = time.perf_counter()
@@ -154,7 +150,7 @@ def inversion_table(generator, held: faces.Faces, device, space: str, steps: int
         picture = torch.cat([generator.synthesis(part, noise=None) for part in code.split(32)]).clamp(-1, 1)
     psnr = -10 * ((picture - target) / 2).square().mean(dim=(1, 2, 3)).log10()
     return {
-        "photos": "the first photo with found eyes of each of the first 64 held-out people",
+        "photos": "the first photo of each of the first 64 held-out people",
         "people": held.people[places].tolist(),
         "steps": steps,
         "psnr_mean": psnr.mean().item(),

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from latentlib.checkpoints import WEIGHTS, checksum, load_face_generator, load_face_identity
-from latentlib.datasets import faces
+from latentlib.datasets import lfw
 from latentlib.device import pick_device
 from latentlib.inversion import invert, psnr
 
@@ -35,12 +35,11 @@ def cheeks(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (sides[0] + sides[1]) / 2, (sides[0] - sides[1]).abs()
 
 
-def first_photos(held: faces.Faces, count: int) -> list[int]:
-    """Places of the first photo with found eyes of each held-out person, ``count`` at most."""
+def first_photos(held: lfw.Faces, count: int) -> list[int]:
+    """Places of the first photo of each held-out person, ``count`` at most."""
     places = {}
-    for place, (person, found) in enumerate(zip(held.people.tolist(), held.eyes_found.tolist(), strict=True)):
-        if found:
-            places.setdefault(person, place)
+    for place, person in enumerate(held.people.tolist()):
+        places.setdefault(person, place)
     return list(places.values())[:count]
 
 
@@ -69,7 +68,7 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, random: np.random.Generator) 
     return {"correlation": float(found), "chance": float((np.abs(shuffled) >= abs(found)).mean())}
 
 
-def counts(data: faces.Faces) -> dict:
+def counts(data: lfw.Faces, used: torch.Tensor) -> dict:
     """How the photos are spread over brightness, and over people."""
     bright, _ = cheeks(data.images)
     band = (bright * BANDS).long().clamp(max=BANDS - 1)
@@ -84,7 +83,7 @@ def counts(data: faces.Faces) -> dict:
                 "to": round((k + 1) / BANDS, 2),
                 "photos": int((band == k).sum()),
                 "share_of_photos": (band == k).float().mean().item(),
-                "eyes_found": data.eyes_found[band == k].float().mean().item() if (band == k).any() else None,
+                "used": used[band == k].float().mean().item() if (band == k).any() else None,
             }
             for k in range(BANDS)
         ],
@@ -95,7 +94,7 @@ def counts(data: faces.Faces) -> dict:
     }
 
 
-def inversion_by_group(generator, identity, held: faces.Faces, count: int, steps: int) -> dict:
+def inversion_by_group(generator, identity, held: lfw.Faces, count: int, steps: int) -> dict:
     """How well the space holds photos of people it has never seen, by properties of the photo."""
     images = held.images[first_photos(held, count)]
     pictures = images.float() / 255
@@ -131,9 +130,9 @@ def inversion_by_group(generator, identity, held: faces.Faces, count: int, steps
 
 
 def show(result: dict) -> None:
-    print("cheek brightness | photos | share of photos | eyes found")
+    print("cheek brightness | photos | share of photos | used")
     for band in result["counts"]["by_cheek_brightness"]:
-        found = "–" if band["eyes_found"] is None else f"{band['eyes_found']:.1%}"
+        found = "–" if band["used"] is None else f"{band['used']:.1%}"
         print(f"{band['from']:.1f} to {band['to']:.1f} | {band['photos']} | {band['share_of_photos']:.1%} | {found}")
     for name, group in result["inversion"]["groups"].items():
         print(f"\n{name} | photos | PSNR, dB | share not explained | identity distance")
@@ -159,13 +158,14 @@ def main() -> None:
     device = pick_device(options.device)
     torch.manual_seed(0)
     weights = checksum("faces-64")
+    data, kinds = lfw.everything()
     result = {
         "command": f"python training/measure_bias.py --photos {options.photos} --steps {options.steps}",
         "weights": weights,
         "groups_are": "properties of photos, measured in the picture; not groups of people",
-        "counts": counts(faces.load("all")),
+        "counts": counts(data, kinds == 0),
         "inversion": inversion_by_group(
-            load_face_generator(device), load_face_identity(), faces.load("held_out"), options.photos, options.steps
+            load_face_generator(device), load_face_identity(), lfw.load("held_out"), options.photos, options.steps
         ),
     }
     options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

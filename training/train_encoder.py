@@ -124,10 +124,10 @@ def set_up(arguments, state: dict | None, device: torch.device) -> Trainer:
             recipe[name] = getattr(arguments, name)
     photos = None
     if recipe["photos"]:
-        from latentlib.datasets import faces
+        from latentlib.datasets import lfw
 
         try:
-            photos = faces.load("train").images
+            photos = lfw.load("train").images
         except RuntimeError as error:
             print(f"training on samples alone: {error}")
             recipe["photos"] = 0.0

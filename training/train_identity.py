@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from latentlib.checkpoints import WEIGHTS, load_face_identity, save_weights
-from latentlib.datasets import faces
+from latentlib.datasets import lfw
 from latentlib.family_measures import without_tone
 from latentlib.models.identity import Identity, auc
 
@@ -30,18 +30,18 @@ BEGIN, END = "<!-- evaluation of faces-64-identity: begin -->", "<!-- evaluation
 RULE = f"up to {PAIRS_A_PERSON} pairs of each person, and {DIFFERENT_PAIRS:,} pairs of different people"
 
 
-def with_two_photos(data: faces.Faces) -> faces.Faces:
+def with_two_photos(data: lfw.Faces) -> lfw.Faces:
     """Those photos whose person has another one."""
     _, place, photos = data.people.unique(return_inverse=True, return_counts=True)
-    return faces.Faces(*(part[photos[place] > 1] for part in data))
+    return lfw.Faces(*(part[photos[place] > 1] for part in data))
 
 
-def split_by_person(data: faces.Faces, every: int = 5) -> tuple[faces.Faces, faces.Faces]:
+def split_by_person(data: lfw.Faces, every: int = 5) -> tuple[lfw.Faces, lfw.Faces]:
     """Most people, and one person in ``every`` (nobody with very many photos), to compare settings on."""
     people, place, photos = data.people.unique(return_inverse=True, return_counts=True)
     chance = torch.rand(len(people), generator=torch.Generator().manual_seed(0))
-    aside = ((chance < 1 / every) & (photos <= faces.ALWAYS_TRAINED))[place]
-    return faces.Faces(*(part[~aside] for part in data)), faces.Faces(*(part[aside] for part in data))
+    aside = ((chance < 1 / every) & (photos <= lfw.ALWAYS_TRAINED))[place]
+    return lfw.Faces(*(part[~aside] for part in data)), lfw.Faces(*(part[aside] for part in data))
 
 
 def draw_pairs(people: torch.Tensor, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -97,7 +97,7 @@ def fit_matrix(codes: torch.Tensor, people: torch.Tensor, size: int, components:
     return torch.from_numpy(pca.mean_).float(), matrix / matrix.abs().max()
 
 
-def choose(train: faces.Faces) -> None:
+def choose(train: lfw.Faces) -> None:
     """AUC on training people kept aside, for several settings."""
     fitted, aside = split_by_person(with_two_photos(train))
     pairs = draw_pairs(aside.people)
@@ -112,7 +112,7 @@ def choose(train: faces.Faces) -> None:
             print(f"{name}: {len(matrix)} discriminants of {components} components; first", row, flush=True)
 
 
-def train_and_ship(train: faces.Faces) -> None:
+def train_and_ship(train: lfw.Faces) -> None:
     fitted = with_two_photos(train)
     identity = Identity()
     identity.mean, identity.matrix = fit_matrix(
@@ -127,13 +127,13 @@ def train_and_ship(train: faces.Faces) -> None:
     save_weights(NAME, identity, {"network": identity.settings, **made, "components": COMPONENTS})
 
 
-def measure_shipped(identity: Identity, held: faces.Faces) -> float:
+def measure_shipped(identity: Identity, held: lfw.Faces) -> float:
     """The AUC of the shipped measure on pairs of people held out."""
     held = with_two_photos(held)
     return auc_of(torch.cat([identity.embed(x.float() / 255) for x in held.images.split(256)]), draw_pairs(held.people))
 
 
-def range_over_people(identity: Identity, held: faces.Faces, draws: int = 500) -> tuple[float, float]:
+def range_over_people(identity: Identity, held: lfw.Faces, draws: int = 500) -> tuple[float, float]:
     """The range that holds 95 % of the AUC when the people of the same-person pairs are drawn again (bootstrap)."""
     codes = torch.cat([identity.embed(x.float() / 255) for x in held.images.split(256)])
     same, different = draw_pairs(held.people)
@@ -145,7 +145,7 @@ def range_over_people(identity: Identity, held: faces.Faces, draws: int = 500) -
     return tuple(np.quantile(found, (0.025, 0.975)).round(4).tolist())
 
 
-def evaluate(train: faces.Faces, held: faces.Faces) -> dict:
+def evaluate(train: lfw.Faces, held: lfw.Faces) -> dict:
     """Write what a notebook and the model card may quote: the AUC beside those of simpler measures."""
     identity = load_face_identity()
     fitted, held = with_two_photos(train), with_two_photos(held)
@@ -205,13 +205,13 @@ def main() -> None:
     only.add_argument("--evaluate", action="store_true", help="only measure the shipped weights")
     only.add_argument("--choose", action="store_true", help="only compare settings, on training people")
     options = parser.parse_args()
-    train = faces.load("train")
+    train = lfw.load("train")
     if options.choose:
         choose(train)
         return
     if not options.evaluate:
         train_and_ship(train)
-    print(json.dumps(evaluate(train, faces.load("held_out")), indent=2))
+    print(json.dumps(evaluate(train, lfw.load("held_out")), indent=2))
 
 
 if __name__ == "__main__":

@@ -58,9 +58,16 @@ def load(split: str = "train", device: str | torch.device = "cpu") -> Faces:
     return Faces(torch.from_numpy(stored["images"])[keep].to(device), people[keep].to(device))
 
 
+def everything() -> tuple[Faces, torch.Tensor]:
+    """All photos, those left out too, and of each the number of its kind in KINDS: (n,) uint8."""
+    stored = _stored()
+    images, people, kinds = (torch.from_numpy(stored[key]) for key in ("images", "people", "kinds"))
+    return Faces(images, people), kinds
+
+
 def counts() -> dict[str, int]:
     """How many photos are used, and how many are left out for which reason."""
-    kinds = _stored()["kinds"]
+    kinds = everything()[1]
     return {kind: int((kinds == number).sum()) for number, kind in enumerate(KINDS)}
 
 

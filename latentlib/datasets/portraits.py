@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from latentlib.datasets import faces
+from latentlib import photos
 
 NAMES = ("Grace Hopper", "Eileen Collins")
 CREDITS = {
@@ -31,17 +31,17 @@ def photo(name: str) -> np.ndarray:
         from matplotlib.cbook import get_sample_data
 
         with get_sample_data("grace_hopper.jpg") as file:
-            return faces.read_photo(file)
+            return photos.read(file)
     if name == "Eileen Collins":
         from skimage.data import astronaut
 
-        return faces.read_photo(astronaut())
+        return photos.read(astronaut())
     raise ValueError(f"there is no portrait of {name!r}; there are: {', '.join(NAMES)}")
 
 
 def load(size: int = 64, device: str | torch.device = "cpu") -> Portraits:
-    """Both portraits, aligned by faces.align."""
-    return Portraits(NAMES, torch.stack([faces.align(photo(name), size=size) for name in NAMES]).to(device))
+    """Both portraits, aligned by photos.align."""
+    return Portraits(NAMES, torch.stack([photos.align(photo(name), size=size) for name in NAMES]).to(device))
 
 
 def credit(name: str) -> str:

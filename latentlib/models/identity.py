@@ -49,7 +49,7 @@ class Identity(nn.Module):
         """
         if images.dim() != 4 or images.shape[1:] != (3, 64, 64):
             raise ValueError(
-                f"images must be (n, 3, 64, 64) in [0, 1], aligned by faces.align; got {tuple(images.shape)}"
+                f"images must be (n, 3, 64, 64) in [0, 1], aligned by photos.align; got {tuple(images.shape)}"
                 + ("; add a batch axis with images[None]" if images.dim() == 3 else "")
             )
         weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
