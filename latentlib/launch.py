@@ -18,7 +18,6 @@ NEEDED = {
     "sklearn": "scikit-learn>=1.4",
     "skimage": "scikit-image>=0.22",
     "umap": "umap-learn>=0.5.6",
-    "cv2": "opencv-python-headless>=4.8,<5",
     "safetensors": "safetensors>=0.4.3",
     "PIL": "pillow>=10",
     "tqdm": "tqdm>=4.66",

@@ -111,7 +111,7 @@ def test_the_versions_have_a_date_and_fit_the_ranges():
     assert {"torch", "torchvision", "numpy", "ipywidgets", "ipython", "opencv-python-headless"} <= set(read)
     needed = re.findall(r"^([\w.-]+)([^#\s]*)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
     outside = {name for name, ranges in needed if name in read and read[name] not in SpecifierSet(ranges)}
-    assert outside <= {"opencv-python-headless"}  # Colab's 5.0 has no Haar cascades
+    assert not outside
 
 
 def test_a_python_is_found_by_its_version():

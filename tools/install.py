@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 # PyTorch for Linux brings NVIDIA's libraries: 7 GB when installed, and pip keeps what it downloads for a while.
 NEEDED_GB = 10 if sys.platform.startswith("linux") else 3
 MODULES = {  # where a package is imported under another name
-    "opencv-python-headless": "cv2",
     "scikit-learn": "sklearn",
     "scikit-image": "skimage",
     "umap-learn": "umap",
