@@ -1,6 +1,6 @@
 """From a key press to another child on the page, in a real JupyterLab under headless Chromium; and the kernel's share.
 
-Run by ``make bench`` or alone: ``python benchmarks/bench_family_widget.py``. The peer draws the same child in the
+Run by ``make bench`` or alone: ``python -m benchmarks.bench_family_widget``. The peer draws the same child in the
 usual way: ``ipywidgets.interact`` around a matplotlib figure. Without a Chromium only the kernel's share is measured.
 
 In a row the ratio is peer / value, so that more is better. The median of 20 presses each, taken turn by turn.
@@ -16,15 +16,15 @@ from pathlib import Path
 
 import nbformat
 
-from rows import Row
+from benchmarks.rows import Row
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESSES = 20
 SETUP = """import sys
 sys.path.insert(0, "..")
 import torch
-from latentlib.checkpoints import load_face_generator
-from latentlib.family_view import FamilyView
+from latentlib.weights import load_face_generator
+from latentlib.widgets.family import FamilyView
 
 generator = load_face_generator()
 codes = generator.mapping(torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1)))

@@ -1,6 +1,6 @@
 """One MNIST epoch in ``fit`` beside a plain DataLoader loop, and beside the floor of stepping on one fixed batch.
 
-Run by ``make bench`` or alone: ``python benchmarks/bench_fit.py``. Same model, batch size, optimiser and number of
+Run by ``make bench`` or alone: ``python -m benchmarks.bench_fit``. Same model, batch size, optimiser and number of
 steps for all; the peers take turns, and each figure is the median of the rounds. It needs MNIST (LATENTLIB_DATA, or the
 cache). The aims: 0.9 of the floor, 4 times the plain loop, at the same test loss.
 
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.rows import Row
 from latentlib.datasets import cache_folder, data_folder, digits
 from latentlib.device import Stopwatch, autocast, pick_device
 from latentlib.models.autoencoder import Autoencoder
 from latentlib.training import evaluate, fit, squared_error
-from rows import Row
 
 ROUNDS = 5
 BATCH, RATE = 256, 1e-3

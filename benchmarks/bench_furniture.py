@@ -1,6 +1,6 @@
 """Furniture pictures a second: whole batches beside the same pictures drawn one by one by the same code.
 
-Run by ``make bench`` or alone: ``python benchmarks/bench_furniture.py``.
+Run by ``make bench`` or alone: ``python -m benchmarks.bench_furniture``.
 
 In a row the ratio is value / peer, so that more is better.
 """
@@ -11,9 +11,9 @@ import statistics
 
 import torch
 
+from benchmarks.rows import Row
 from latentlib.datasets import furniture
 from latentlib.device import Stopwatch, pick_device
-from rows import Row
 
 ROUNDS, BATCH, ONE_BY_ONE = 7, 384, 24
 

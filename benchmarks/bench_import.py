@@ -1,6 +1,6 @@
 """How long a fresh Python takes to import each room of latentlib, beside ``import torch`` in the same process.
 
-Run by ``make bench`` or alone: ``python benchmarks/bench_import.py``. The aim: at most 0.25 s beyond torch's own.
+Run by ``make bench`` or alone: ``python -m benchmarks.bench_import``. The aim: at most 0.25 s beyond torch's own.
 
 A row: seconds of torch and the room, seconds of torch alone, and their ratio (1 is the least).
 """
@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 
-from rows import Row
+from benchmarks.rows import Row
 
 ROUNDS = 3
 ALLOWED = 0.25  # seconds beyond torch

@@ -1,6 +1,6 @@
 """A photo found in the space of faces: ``invert`` beside 1000 steps of the schedule of NVIDIA's projector.
 
-Run by ``make bench`` or alone: ``python benchmarks/bench_inversion.py``. Both search in W+ for the smallest squared
+Run by ``make bench`` or alone: ``python -m benchmarks.bench_inversion``. Both search in W+ for the smallest squared
 error, noise off, on the same photos: the two portraits of the course, and for the batch of eight their mirror images
 and darker versions too. The curves of error against seconds go to build/inversion-curves.png.
 
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
-from latentlib.checkpoints import CheckpointError, load_face_encoder, load_face_generator
+from benchmarks.rows import Row
 from latentlib.datasets import portraits
 from latentlib.device import autocast, pick_device, synchronize
-from latentlib.inversion import Point, invert
-from rows import Row
+from latentlib.gan.inversion import Point, invert
+from latentlib.weights import WeightsError, load_face_encoder, load_face_generator
 
 PROJECTOR_STEPS = 1000
 CURVES = Path(__file__).resolve().parents[1] / "build" / "inversion-curves.png"
@@ -61,7 +61,7 @@ def run(steps: int | None = None, projector_steps: int = PROJECTOR_STEPS, curves
     generator = load_face_generator(device)
     try:
         encoder = load_face_encoder(device)
-    except CheckpointError:
+    except WeightsError:
         encoder = None  # the search then starts at the mean face
     one = portraits.load().images[:1].to(device)
     both = portraits.load().images.to(device)

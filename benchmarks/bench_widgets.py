@@ -1,6 +1,6 @@
 """What one move of a slider costs in Python: a picture drawn by PIL beside the same one drawn by matplotlib.
 
-Run by ``make bench`` or alone: ``python benchmarks/bench_widgets.py``.
+Run by ``make bench`` or alone: ``python -m benchmarks.bench_widgets``.
 
 In a row the ratio is peer / value, so that more is better.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 
-from rows import Row
+from benchmarks.rows import Row
 
 ROUNDS = 40
 

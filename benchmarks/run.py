@@ -1,4 +1,4 @@
-"""Every benchmark of this folder in one table: `make bench`, or `python benchmarks/run.py [fit furniture ...]`.
+"""Every benchmark of this folder in one table: `make bench`, or `python -m benchmarks.run [fit furniture ...]`.
 
 Each bench_NAME.py has run(), which gives rows (name, value, peer, ratio); its peer was measured in the same run, so the
 ratio means something on a machine that is busy with other things, while value and peer alone may not.
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"bench: there is no {', '.join(unknown)}; there are {', '.join(names())}")
         return 2
-    sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+    sys.path.insert(0, str(FOLDER.parent))
     from latentlib import device
 
     print(device.describe(device.pick_device()))
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     for name in arguments or names():
         start = time.perf_counter()
         try:
-            for row in importlib.import_module(f"bench_{name}").run():
+            for row in importlib.import_module(f"{FOLDER.name}.bench_{name}").run():
                 print(line(row), flush=True)
         except Exception as error:  # the other figures are still worth having
             failed.append(name)

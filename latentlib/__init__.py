@@ -1,11 +1,31 @@
 """latentlib: the helper package of the course "What is latent space?".
 
-One room for each thing a learner does. Importing the package imports no room, so that it costs nothing;
-write ``from latentlib import space`` or ``from latentlib.datasets import furniture`` for the room you need.
+One room for each kind of thing. Importing the package opens no room, so that it costs nothing; a room opens at its
+first use: ``latentlib.space.lerp`` works after ``import latentlib``, as ``from latentlib import space`` does.
 """
 
 from latentlib import before_torch
+from latentlib._lazy import attach
 
 __version__ = "0.1.0"
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    rooms=(
+        "bootstrap",
+        "claims",
+        "datasets",
+        "device",
+        "exercises",
+        "gan",
+        "metrics",
+        "models",
+        "photos",
+        "plots",
+        "space",
+        "training",
+        "weights",
+        "widgets",
+    ),
+)
 
 before_torch.set_variables()

@@ -1,4 +1,4 @@
-"""What the set-up cell of a notebook does once the course's folder is there. Standard library only."""
+"""What the set-up cell of a notebook does once the course's folder is there. Imports only the standard library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEPT = ("torch", "torchvision", "numpy")
 
 
 def prepare(course: Path | str, fetched: bool = False) -> None:
-    """Install what is missing, switch on Colab's widgets, and say in one line what was done.
+    """Install what is missing, switch on Colab's widgets, set the look of figures, and say in one line what was done.
 
     course: the folder that holds latentlib. fetched: whether the set-up cell has just cloned it.
     Raises RuntimeError with one sentence when PyTorch is not there or pip fails.
@@ -44,6 +44,9 @@ def prepare(course: Path | str, fetched: bool = False) -> None:
 
         output.enable_custom_widget_manager()
         done.append("switched on Colab's widgets")
+    from latentlib.plots.style import use_style
+
+    use_style()
     print("Ready: " + ("; ".join(done) if done else "the course is here, nothing to install"))
 
 

@@ -122,7 +122,7 @@ def distance_to_data(items: Tensor, data: Tensor) -> Tensor:
     return neighbours(data, items, k=1)[0][:, 0]
 
 
-def neighbour_accuracy(codes: Tensor, labels: Tensor, k: int = 5) -> float:
+def knn_accuracy(codes: Tensor, labels: Tensor, k: int = 5) -> float:
     """The share of codes whose label is the most frequent one among their ``k`` nearest other codes."""
     codes = _flat(codes, "codes")
     if labels.shape != codes.shape[:1]:
@@ -152,19 +152,6 @@ def trustworthiness(high: Tensor, low: Tensor, k: int = 5) -> float:
         ranks = torch.searchsorted(far.sort(1).values, far.gather(1, near[rows]))  # (rows, k): nearest other is 1
         penalty += (ranks - k).clamp(min=0).sum().item()
     return 1.0 - penalty * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0))
-
-
-def triple_share(anchors: Tensor, alikes: Tensor, others: Tensor) -> float:
-    """The share of triples in which the alike is nearer to its anchor than the other; a tie counts half.
-
-    anchors, alikes, others: (n, ...) codes or pictures. A share, so that spaces of any scale can be compared.
-    """
-    if not anchors.shape == alikes.shape == others.shape or anchors.dim() < 2:
-        shapes = ", ".join(str(tuple(x.shape)) for x in (anchors, alikes, others))
-        raise ValueError(f"triples must be three tensors of the same shape (n, ...), got {shapes}")
-    near = (anchors - alikes).flatten(1).norm(dim=1)
-    far = (anchors - others).flatten(1).norm(dim=1)
-    return ((near < far).float() + 0.5 * (near == far).float()).mean().item()
 
 
 def _nearest(codes: Tensor, queries: Tensor, k: int, skip_self: bool) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
-from latentlib.models.reader import Reader
+from latentlib.models.regressor import Regressor
 from latentlib.models.vae import VAE
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
@@ -22,7 +22,7 @@ CHECKSUMS = "checksums.json"
 MADE_BY = "latentlib"
 
 
-class CheckpointError(ValueError):
+class WeightsError(ValueError):
     """A weights file is missing, truncated, altered or foreign; the message says which, and what to do."""
 
 
@@ -44,10 +44,10 @@ def save_weights(
     for key, tensor in state.items():
         tensor = tensor.detach().cpu().contiguous()
         if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{name}: {key} holds a value that is no number; nothing was written")
+            raise WeightsError(f"{name}: {key} holds a value that is no number; nothing was written")
         half[key] = tensor.half() if tensor.is_floating_point() and key not in keep_float32 else tensor.clone()
         if not torch.isfinite(half[key]).all():
-            raise CheckpointError(f"{name}: {key} is too large for half precision; name it in keep_float32")
+            raise WeightsError(f"{name}: {key} is too large for half precision; name it in keep_float32")
     content = save(half, metadata={"made_by": MADE_BY, "settings": json.dumps(settings)})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def save_weights(
 def load_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, torch.Tensor], dict]:
     """(state_dict in float32, settings) of a weights file.
 
-    Raises CheckpointError with one sentence when the file is missing, truncated, altered, or not this project's.
+    Raises WeightsError with one sentence when the file is missing, truncated, altered, or not this project's.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -73,35 +73,33 @@ def load_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise CheckpointError(f"the weights file {path} is missing; {again}") from error
+        raise WeightsError(f"the weights file {path} is missing; {again}") from error
     expected = _checksums(folder).get(path.name)
     if expected is None:
-        raise CheckpointError(f"{path.name} is a foreign file: {folder / CHECKSUMS} does not list it")
+        raise WeightsError(f"{path.name} is a foreign file: {folder / CHECKSUMS} does not list it")
     if len(content) < expected["bytes"]:
-        raise CheckpointError(
+        raise WeightsError(
             f"{path.name} is truncated: {len(content):,} bytes instead of {expected['bytes']:,}; {again}"
         )
     if len(content) != expected["bytes"] or hashlib.sha256(content).hexdigest() != expected["sha256"]:
-        raise CheckpointError(f"{path.name} was altered: its checksum differs from the one in {CHECKSUMS}; {again}")
+        raise WeightsError(f"{path.name} was altered: its checksum differs from the one in {CHECKSUMS}; {again}")
     try:
         state = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header.get("__metadata__", {})
     except (SafetensorError, ValueError) as error:
-        raise CheckpointError(
-            f"{path.name} is a foreign file: it is not in the safetensors format ({error})"
-        ) from error
+        raise WeightsError(f"{path.name} is a foreign file: it is not in the safetensors format ({error})") from error
     if metadata.get("made_by") != MADE_BY:
-        raise CheckpointError(f"{path.name} is a foreign file: it holds tensors, but not weights of {MADE_BY}")
+        raise WeightsError(f"{path.name} is a foreign file: it holds tensors, but not weights of {MADE_BY}")
     state = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     return state, json.loads(metadata["settings"])
 
 
 def checksum(name: str, folder: str | Path = WEIGHTS) -> str:
-    """SHA-256 of a weights file, as checksums.json has it; CheckpointError when it lists no such file."""
+    """SHA-256 of a weights file, as checksums.json has it; WeightsError when it lists no such file."""
     listed = _checksums(Path(folder)).get(f"{name}.safetensors")
     if listed is None:
-        raise CheckpointError(f"{Path(folder) / CHECKSUMS} does not list {name}.safetensors")
+        raise WeightsError(f"{Path(folder) / CHECKSUMS} does not list {name}.safetensors")
     return listed["sha256"]
 
 
@@ -110,7 +108,7 @@ def build(network: torch.nn.Module, state: dict[str, torch.Tensor], name: str, d
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{name} holds the weights of another network: {error}") from error
+        raise WeightsError(f"{name} holds the weights of another network: {error}") from error
     # Convolutions are faster when the channels of a place lie side by side in memory.
     return network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
@@ -121,7 +119,7 @@ def _checksums(folder: Path) -> dict:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise CheckpointError(f"{folder / CHECKSUMS} is damaged ({error}); get it again with git") from error
+        raise WeightsError(f"{folder / CHECKSUMS} is damaged ({error}); get it again with git") from error
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -179,57 +177,57 @@ def _network(settings: dict) -> dict:
 def save_digit_autoencoder(model: Autoencoder, folder: str | Path = WEIGHTS) -> Path:
     """Ship a digit autoencoder that was trained on MNIST as digits-<code size>.safetensors."""
     *hidden, _ = [layer.out_features for layer in model.encoder if isinstance(layer, torch.nn.Linear)]
-    settings = {"network": {"code_size": model.code_size, "hidden": hidden}, "trained_on": "MNIST"}
-    return save_weights(f"digits-{model.code_size}", model, settings, folder)
+    settings = {"network": {"latent_dim": model.latent_dim, "hidden": hidden}, "trained_on": "MNIST"}
+    return save_weights(f"digits-{model.latent_dim}", model, settings, folder)
 
 
 def load_digit_autoencoder(
-    code_size: int,  # 2, 3, 10 or 30
+    latent_dim: int,  # 2, 3, 10 or 30
     device: str | torch.device = "cpu",
     folder: str | Path = WEIGHTS,
 ) -> Autoencoder:
-    """The autoencoder that training/train_digits.py trained on MNIST with this many numbers.
+    """The autoencoder that training/digits/train.py trained on MNIST with this many numbers.
 
-    Raises CheckpointError with one sentence when there is none of that size, or its file is not whole.
+    Raises WeightsError with one sentence when there is none of that size, or its file is not whole.
     """
     found = (path.stem.removeprefix("digits-") for path in Path(folder).glob("digits-*.safetensors"))
     sizes = sorted(int(size) for size in found if size.isdigit())
-    if code_size not in sizes:
+    if latent_dim not in sizes:
         there = ", ".join(map(str, sizes)) or "none"
-        raise CheckpointError(f"there is no digit autoencoder with {code_size} numbers; there are: {there}")
-    state, settings = load_weights(f"digits-{code_size}", folder)
-    return build(Autoencoder(**settings["network"]), state, f"digits-{code_size}", device)
+        raise WeightsError(f"there is no digit autoencoder with {latent_dim} numbers; there are: {there}")
+    state, settings = load_weights(f"digits-{latent_dim}", folder)
+    return build(Autoencoder(**settings["network"]), state, f"digits-{latent_dim}", device)
 
 
 def save_digit_vae(model: VAE, folder: str | Path = WEIGHTS) -> Path:
     """Ship a VAE of digits that was trained on MNIST as digits-vae-<code size>.safetensors."""
     *hidden, _ = [layer.out_features for layer in model.encoder if isinstance(layer, torch.nn.Linear)]
-    settings = {"network": {"code_size": model.code_size, "hidden": hidden}, "trained_on": "MNIST"}
-    return save_weights(f"digits-vae-{model.code_size}", model, settings, folder)
+    settings = {"network": {"latent_dim": model.latent_dim, "hidden": hidden}, "trained_on": "MNIST"}
+    return save_weights(f"digits-vae-{model.latent_dim}", model, settings, folder)
 
 
 def load_digit_vae(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> VAE:
-    """The VAE of digits with 2 numbers that training/train_digits.py trained on MNIST for long: a map of all digits."""
+    """The VAE of digits with 2 numbers that training/digits/train.py trained on MNIST for long: a map of all digits."""
     state, settings = load_weights("digits-vae-2", folder)
     return build(VAE(**settings["network"]), state, "digits-vae-2", device)
 
 
 def load_furniture_autoencoder(
-    code_size: int,  # 2, 4, 8, 16, 32 or 64
+    latent_dim: int,  # 2, 4, 8, 16, 32 or 64
     device: str | torch.device = "cpu",
     folder: str | Path = WEIGHTS,
 ) -> ConvAutoencoder:
     """The autoencoder of 32×32 furniture with this many numbers; pictures: furniture.render(factors, size=32).
 
-    Raises CheckpointError with one sentence when there is none of that size, or its file is not whole.
+    Raises WeightsError with one sentence when there is none of that size, or its file is not whole.
     """
     found = (path.stem.removeprefix("furniture-") for path in Path(folder).glob("furniture-*.safetensors"))
     sizes = sorted(int(size) for size in found if size.isdigit())
-    if code_size not in sizes:
+    if latent_dim not in sizes:
         there = ", ".join(map(str, sizes)) or "none"
-        raise CheckpointError(f"there is no furniture autoencoder with {code_size} numbers; there are: {there}")
-    state, settings = load_weights(f"furniture-{code_size}", folder)
-    return build(ConvAutoencoder(**settings["network"]), state, f"furniture-{code_size}", device)
+        raise WeightsError(f"there is no furniture autoencoder with {latent_dim} numbers; there are: {there}")
+    state, settings = load_weights(f"furniture-{latent_dim}", folder)
+    return build(ConvAutoencoder(**settings["network"]), state, f"furniture-{latent_dim}", device)
 
 
 def load_furniture_walk(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> ConvAutoencoder:
@@ -239,13 +237,13 @@ def load_furniture_walk(device: str | torch.device = "cpu", folder: str | Path =
     return build(ConvAutoencoder(**settings["network"]), state, "furniture-walk", device)
 
 
-def load_furniture_reader(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Reader:
-    """Reads factors off 64×64 pictures: reader(images) -> (n, 12), columns as in furniture.FACTORS."""
-    state, settings = load_weights("furniture-reader", folder)
-    return build(Reader(**settings["network"]), state, "furniture-reader", device)
+def load_furniture_regressor(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Regressor:
+    """Reads factors off 64×64 pictures: regressor(images) -> (n, 12), columns as in furniture.FACTORS."""
+    state, settings = load_weights("furniture-regressor", folder)
+    return build(Regressor(**settings["network"]), state, "furniture-regressor", device)
 
 
-def load_colour_blind(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Reader:
+def load_colour_blind(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Regressor:
     """A network for 32×32 furniture that had to name shapes and never a colour; encode gives its 8 numbers."""
     state, settings = load_weights("furniture-colour-blind", folder)
-    return build(Reader(**settings["network"]), state, "furniture-colour-blind", device)
+    return build(Regressor(**settings["network"]), state, "furniture-colour-blind", device)

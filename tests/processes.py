@@ -14,7 +14,7 @@ ROOT = TESTS.parent
 def start(folder: Path, text: str, processes: int = 1) -> subprocess.Popen[str]:
     """Write a script with this text into the folder and start it; what it prints, errors too, comes in its stdout.
 
-    It imports latentlib and all that lies in tests and training, has one thread, and keeps its runs in folder/runs.
+    It imports latentlib, training and all that lies in tests, has one thread, and keeps its runs in folder/runs.
     """
     script = folder / "script.py"
     script.write_text(text, encoding="utf-8")
@@ -23,7 +23,7 @@ def start(folder: Path, text: str, processes: int = 1) -> subprocess.Popen[str]:
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "LATENTLIB_RUNS": str(folder / "runs"),
-        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, TESTS, ROOT / "training"))),
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, TESTS))),
     }
     return subprocess.Popen(
         [sys.executable, *launcher, str(script)],

@@ -13,7 +13,7 @@ from PIL import Image
 import chromium
 from jupyter_page import PIXELS
 from latentlib.datasets import portraits
-from latentlib.family_card import CARD_SENTENCE
+from latentlib.widgets.family_card import CARD_SENTENCE
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None and not chromium.required(),
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(
 CELL = """import sys
 sys.path.insert(0, "..")
 import torch
-from latentlib.checkpoints import load_face_generator
-from latentlib.family_view import FamilyView
+from latentlib.weights import load_face_generator
+from latentlib.widgets.family import FamilyView
 
 generator = load_face_generator()
 codes = generator.mapping(torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1)))

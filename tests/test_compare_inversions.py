@@ -7,14 +7,14 @@ import json
 import pytest
 import torch
 
-import bench_inversion
-import compare_inversions
-from latentlib import inversion
-from latentlib.checkpoints import save_weights
+from benchmarks import bench_inversion
 from latentlib.datasets import lfw
-from latentlib.inversion import METHODS, Point
+from latentlib.gan import inversion
+from latentlib.gan.inversion import METHODS, Point
 from latentlib.models.encoder import Encoder
 from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.weights import save_weights
+from training.faces import compare_inversions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CHANNELS = {4: 8, 8: 8, 16: 4, 32: 4, 64: 4}

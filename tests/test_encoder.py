@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentlib import checkpoints
+from latentlib import weights
 from latentlib.models.encoder import LEVELS, Encoder
 from latentlib.models.stylegan import CHANNELS, Discriminator
 
@@ -42,9 +42,9 @@ def test_the_course_s_size_fits_into_its_file(tmp_path):
     parameters = sum(p.numel() for p in encoder.parameters())
     assert parameters <= 2.9e6
     settings = {"network": encoder.settings}
-    path = checkpoints.save_weights("faces-64-encoder", encoder, settings, tmp_path, keep_float32=("w_mean",))
+    path = weights.save_weights("faces-64-encoder", encoder, settings, tmp_path, keep_float32=("w_mean",))
     assert path.stat().st_size <= 6e6
-    loaded = checkpoints.load_face_encoder(folder=tmp_path)
+    loaded = weights.load_face_encoder(folder=tmp_path)
     image = torch.rand(2, 3, 64, 64) * 2 - 1
     assert loaded(image).shape == (2, 10, 256)
     assert not loaded.training

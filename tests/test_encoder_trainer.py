@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
-import encoder_trainer
-from runs import Stop
 from tiny_encoder import TINY, networks, tiny
+from training.faces import encoder_trainer
+from training.runs import Stop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-import evaluate_encoder
-from latentlib.checkpoints import load_weights
+from latentlib.weights import load_weights
 from tiny_encoder import TINY, networks, photos, tiny
+from training.faces import evaluate_encoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-import cards
-import evaluate_faces
-import face_measures
 from latentlib import photos
 from latentlib.datasets import lfw
 from latentlib.models.stylegan import Generator
+from training import cards
+from training.faces import evaluate as evaluate_faces
+from training.faces import measures as face_measures
 
 
 def smooth(count, seed, bright=0.5):

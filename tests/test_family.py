@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from latentlib import family, family_measures
-from latentlib.family import average, balance, between, blend, crossover, diversity, per_layer, share_towards, siblings
+from latentlib import metrics
+from latentlib.gan import blending
+from latentlib.gan.blending import average, blend, crossover, per_layer, share_towards, siblings
+from latentlib.metrics import balance, between, diversity
 from latentlib.models.stylegan import Generator
 
 NUM_WS, W_DIM = 6, 20
@@ -228,19 +230,19 @@ def bright(images):
 
 
 def test_couples_are_the_same_for_the_same_seed(generator):
-    couples = family_measures.draw_couples(generator, 5, seed=2)
+    couples = metrics.draw_couples(generator, 5, seed=2)
     assert couples.shape == (5, 2, generator.num_ws, W_DIM)
-    assert torch.equal(couples[:3], family_measures.draw_couples(generator, 5, seed=2)[:3])
-    assert not torch.equal(couples, family_measures.draw_couples(generator, 5, seed=3))
+    assert torch.equal(couples[:3], metrics.draw_couples(generator, 5, seed=2)[:3])
+    assert not torch.equal(couples, metrics.draw_couples(generator, 5, seed=3))
     assert torch.equal(couples[:, :, 0], couples[:, :, -1])  # a w, the same for all layers
 
 
 @pytest.fixture
 def judged(generator, one_thread):
-    couples = family_measures.draw_couples(generator, 12, truncation=1.0)
+    couples = metrics.draw_couples(generator, 12, truncation=1.0)
 
     def judge(mix=average, **options):
-        return family_measures.judge(generator, Pixels(), bright, couples, mix, **options)
+        return metrics.judge(generator, Pixels(), bright, couples, mix, siblings=siblings, **options)
 
     return judge
 
@@ -260,7 +262,7 @@ def test_children_of_the_average_are_their_parents_children(judged):
 
 
 def test_siblings_are_judged_the_same_way(judged):
-    result = judged(family_measures.draw_sibling(3))
+    result = judged(blending.draw_sibling(3))
     assert result["itself"].children < 1e-5 < result["itself"].control
     assert result["mirror"].children < 1e-6 < result["mirror"].control
     assert result["slider"].children > 0.8 > result["slider"].control
@@ -288,29 +290,29 @@ def test_a_mix_that_only_copies_one_parent_is_found_out(judged):
 
 def test_judging_refuses_other_shapes(generator):
     with pytest.raises(ValueError, match="n at least 4"):
-        family_measures.judge(generator, Pixels(), bright, torch.zeros(3, 2, 6, W_DIM))
+        metrics.judge(generator, Pixels(), bright, torch.zeros(3, 2, 6, W_DIM))
 
 
 def test_rank_correlation():
     values = torch.tensor([[0.1, 0.2, 0.5, 3.0], [4.0, 3.0, 2.0, 1.0], [1.0, 3.0, 2.0, 4.0]])
-    assert family_measures.rank_correlation(values).tolist() == pytest.approx([1, -1, 0.8])
+    assert metrics.rank_correlation(values).tolist() == pytest.approx([1, -1, 0.8])
 
 
 def test_without_tone_leaves_neither_light_nor_contrast():
     picture = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    plain = family_measures.without_tone(picture)
+    plain = metrics.without_tone(picture)
     assert plain.shape == (2, 1, 8, 8)
-    assert torch.allclose(plain, family_measures.without_tone(picture * 0.5 + 0.2), atol=1e-4)
+    assert torch.allclose(plain, metrics.without_tone(picture * 0.5 + 0.2), atol=1e-4)
     assert plain.mean(dim=(1, 2, 3)).abs().max() < 1e-5
-    assert torch.isfinite(family_measures.without_tone(torch.zeros(1, 3, 8, 8))).all()
+    assert torch.isfinite(metrics.without_tone(torch.zeros(1, 3, 8, 8))).all()
 
 
 def test_detail():
     step = torch.zeros(1, 3, 4, 4)
     step[..., 2:] = 1
-    assert family_measures.detail(step).item() == pytest.approx(4 / 24)  # 4 of the 24 neighbours differ, by 1
-    assert family_measures.detail((step + step.flip(3)) / 2).item() == pytest.approx(0)
+    assert metrics.detail(step).item() == pytest.approx(4 / 24)  # 4 of the 24 neighbours differ, by 1
+    assert metrics.detail((step + step.flip(3)) / 2).item() == pytest.approx(0)
 
 
 def test_softness_lies_between_a_hard_crossover_and_one_mix_for_all():
-    assert 0 < family.SOFTNESS < 2
+    assert 0 < blending.SOFTNESS < 2

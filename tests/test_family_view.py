@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlib import family_card as card_room
 from latentlib import photos
 from latentlib.datasets import portraits
-from latentlib.eye_picker import EyePicker
-from latentlib.family_card import CARD_SENTENCE, card_alt, family_card, save_card
-from latentlib.family_view import FamilyView
 from latentlib.models.stylegan import Generator
+from latentlib.widgets import family_card as card_room
+from latentlib.widgets.eye_picker import EyePicker
+from latentlib.widgets.family import FamilyView
+from latentlib.widgets.family_card import CARD_SENTENCE, card_alt, family_card, save_card
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CHANNELS = {4: 4, 8: 4, 16: 4, 32: 4, 64: 4}
@@ -233,7 +233,7 @@ class TestPhotos:
         assert not view.panel.busy
 
     def test_without_consent_nothing_is_looked_at(self, view, hopper, monkeypatch):
-        monkeypatch.setattr("latentlib.family_view.read", lambda content: pytest.fail("it was read"))
+        monkeypatch.setattr("latentlib.widgets.family.read", lambda content: pytest.fail("it was read"))
         view.panel.consent = False
         view.upload("first", hopper)
         view.wait()
@@ -449,7 +449,7 @@ class TestCard:
     def test_the_first_of_the_four_children_is_the_one_shown(self, view, monkeypatch):
         seen = {}
         monkeypatch.setattr(
-            "latentlib.family_view.family_card",
+            "latentlib.widgets.family.family_card",
             lambda parents, children, names: seen.update(children=children) or b"png",
         )
         for sibling in (0, 2):
@@ -497,7 +497,7 @@ class TestCard:
 
 
 def test_a_photo_is_searched_for_by_the_librarys_own_inversion(generator, people, hopper):
-    pytest.importorskip("latentlib.inversion")
+    pytest.importorskip("latentlib.gan.inversion")
     view = FamilyView(generator, people)
     view.panel.consent = True
     view.upload("first", hopper)

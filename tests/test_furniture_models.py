@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from latentlib import checkpoints
-from latentlib.checkpoints import CheckpointError
+from latentlib import weights
 from latentlib.datasets import furniture
-from latentlib.models.reader import Reader
+from latentlib.models.regressor import Regressor
+from latentlib.weights import WeightsError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -25,36 +25,36 @@ def unseen_small():
 
 def test_reader_learns_units_and_reads_in_them():
     torch.manual_seed(0)
-    reader = Reader(("a", "b"), code_size=5, size=32, width=4)
+    regressor = Regressor(("a", "b"), latent_dim=5, size=32, width=4)
     numbers = torch.randn(100, 2) * torch.tensor([10.0, 0.1]) + torch.tensor([50.0, 3.0])
-    reader.learn_units(numbers)
+    regressor.learn_units(numbers)
     images = torch.rand(7, 3, 32, 32)
-    assert reader.encode(images).shape == (7, 5)
-    read = reader(images)
+    assert regressor.encode(images).shape == (7, 5)
+    read = regressor(images)
     assert read.shape == (7, 2)
     assert torch.allclose(read.mean(0), torch.tensor([50.0, 3.0]), atol=10.0)
     assert (read.std(0) < torch.tensor([10.0, 0.1])).all()
     with pytest.raises(ValueError, match="images must be"):
-        reader(torch.rand(7, 3, 64, 64))
+        regressor(torch.rand(7, 3, 64, 64))
 
 
-@pytest.mark.parametrize("code_size", [2, 4, 8, 16, 32, 64])
-def test_autoencoders_rebuild_unseen_furniture_better_than_the_mean_picture(code_size, unseen_small):
-    model, images = checkpoints.load_furniture_autoencoder(code_size), unseen_small.images
-    assert model.encode(images).shape == (200, code_size)
+@pytest.mark.parametrize("latent_dim", [2, 4, 8, 16, 32, 64])
+def test_autoencoders_rebuild_unseen_furniture_better_than_the_mean_picture(latent_dim, unseen_small):
+    model, images = weights.load_furniture_autoencoder(latent_dim), unseen_small.images
+    assert model.encode(images).shape == (200, latent_dim)
     error = (model(images) - images).square().flatten(1).sum(1).mean()
     assert error < 0.6 * (images.mean(0) - images).square().flatten(1).sum(1).mean()
 
 
 def test_a_size_that_is_not_shipped_gets_one_sentence():
-    with pytest.raises(CheckpointError, match=r"no furniture autoencoder with 5 numbers; there are: 2, 4, 8"):
-        checkpoints.load_furniture_autoencoder(5)
+    with pytest.raises(WeightsError, match=r"no furniture autoencoder with 5 numbers; there are: 2, 4, 8"):
+        weights.load_furniture_autoencoder(5)
 
 
 def test_the_walk_model_rebuilds_unseen_furniture(unseen):
-    model, images = checkpoints.load_furniture_walk(), unseen.images
+    model, images = weights.load_furniture_walk(), unseen.images
     codes = model.encode(images)
-    assert codes.shape == (200, model.code_size)
+    assert codes.shape == (200, model.latent_dim)
     assert (codes.std(0) < 1.5).all()  # spread like a standard normal distribution, or not used
     assert (codes.std(0) > 0.5).sum() >= 12  # one for each factor
     error = (model.decode(codes) - images).square().flatten(1).sum(1).mean()
@@ -62,7 +62,7 @@ def test_the_walk_model_rebuilds_unseen_furniture(unseen):
 
 
 def test_the_reader_reads_unseen_furniture(unseen):
-    read = checkpoints.load_furniture_reader()(unseen.images)
+    read = weights.load_furniture_regressor()(unseen.images)
     assert read.shape == unseen.factors.shape
     assert ((read[:, 0] > 0.5) == (unseen.factors[:, 0] > 0.5)).float().mean() > 0.97
     for name in ("width", "height", "turn", "red", "green", "blue"):
@@ -72,7 +72,7 @@ def test_the_reader_reads_unseen_furniture(unseen):
 
 
 def test_the_colour_blind_code_has_eight_numbers_and_knows_the_kind(unseen_small):
-    model = checkpoints.load_colour_blind()
+    model = weights.load_colour_blind()
     assert model.encode(unseen_small.images).shape == (200, 8)
     assert not {"red", "green", "blue"} & set(model.names)
     read = model(unseen_small.images)[:, model.names.index("kind")]
@@ -80,9 +80,9 @@ def test_the_colour_blind_code_has_eight_numbers_and_knows_the_kind(unseen_small
 
 
 def test_the_figures_are_those_of_the_shipped_models():
-    figures = json.loads((checkpoints.WEIGHTS / "furniture-evaluation.json").read_text())
+    figures = json.loads((weights.WEIGHTS / "furniture-evaluation.json").read_text())
     images, _ = furniture.load(500, seed=101, size=32)
-    for code_size in (2, 64):
-        model = checkpoints.load_furniture_autoencoder(code_size)
+    for latent_dim in (2, 64):
+        model = weights.load_furniture_autoencoder(latent_dim)
         error = (model(images) - images).square().flatten(1).sum(1).mean().item()
-        assert error == pytest.approx(figures["closer"][f"autoencoder, {code_size} numbers"]["squared_error"], rel=0.1)
+        assert error == pytest.approx(figures["closer"][f"autoencoder, {latent_dim} numbers"]["squared_error"], rel=0.1)

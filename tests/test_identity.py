@@ -7,11 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import train_identity
-from latentlib.checkpoints import WEIGHTS, load_face_generator, load_face_identity
 from latentlib.datasets import cache_folder, lfw
-from latentlib.family_measures import draw_couples
-from latentlib.models.identity import Identity, auc, blur
+from latentlib.metrics import auc, draw_couples
+from latentlib.models.identity import Identity, blur
+from latentlib.weights import WEIGHTS, load_face_generator, load_face_identity
+from training.faces import train_identity
 
 
 @pytest.fixture

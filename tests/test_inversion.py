@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from latentlib import checkpoints, inversion
-from latentlib.code_space import search_axes
-from latentlib.descent import Evaluation, adam, descend
-from latentlib.inversion import METHODS, invert, perceptual_distance, psnr, usual_codes
+from latentlib import weights
+from latentlib.gan import inversion
+from latentlib.gan.inversion import METHODS, invert
+from latentlib.gan.lbfgs import Evaluation, adam, batched_lbfgs
+from latentlib.gan.w_space import p_norm, preconditioner
+from latentlib.metrics import perceptual_distance, psnr
 from latentlib.models.stylegan import Discriminator, Generator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -119,7 +121,7 @@ def test_any_picture_is_nearer_in_w_plus_than_in_w(run):
 
 def test_p_norm_stays_nearer_to_usual_codes_at_the_cost_of_the_error(run, generator):
     noise = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))
-    unusual = usual_codes(generator)
+    unusual = p_norm(generator)
     free, kept, tight = run(noise), run(noise, "p-norm"), run(noise, "p-norm", p_norm_weight=1.0)
     assert (unusual(kept.codes) < unusual(free.codes)).all()
     assert (unusual(tight.codes) < unusual(kept.codes)).all()
@@ -132,9 +134,9 @@ def test_p_norm_stays_nearer_to_usual_codes_at_the_cost_of_the_error(run, genera
 def test_codes_of_the_mapping_are_usual(generator):
     z = torch.randn(3000, generator.z_dim, generator=torch.Generator().manual_seed(8))
     w = generator.mapping(z)[:, None].expand(-1, generator.num_ws, -1)
-    assert usual_codes(generator)(w).mean() == pytest.approx(1, abs=0.05)
+    assert p_norm(generator)(w).mean() == pytest.approx(1, abs=0.05)
     far = generator.w_mean + 4 * (w - generator.w_mean)
-    assert usual_codes(generator)(far).mean() > 3
+    assert p_norm(generator)(far).mean() > 3
 
 
 def test_the_encoder_s_answer_is_given_as_it_is_and_hybrid_goes_on_from_it(run, encoder, images):
@@ -229,7 +231,7 @@ def test_each_picture_keeps_its_own_best_when_a_step_goes_wrong():
         return Evaluation(loss, gradient, loss, torch.zeros(2, 3, 1, 1))
 
     states = []
-    for state in descend(evaluate, torch.tensor([[4.0, 1.0], [2.0, -3.0]]), first_step=0.1):
+    for state in batched_lbfgs(evaluate, torch.tensor([[4.0, 1.0], [2.0, -3.0]]), first_step=0.1):
         states.append(state)
         if len(states) == 30:
             break
@@ -253,7 +255,7 @@ def test_it_walks_as_the_textbook_s_two_loops_do():
         loss = (point * gradient).sum(1) / 2
         return Evaluation(loss, gradient, loss, torch.zeros(1, 3, 1, 1))
 
-    walk = descend(evaluate, torch.randn(1, 8), first_step=0.001, memory=4)
+    walk = batched_lbfgs(evaluate, torch.randn(1, 8), first_step=0.001, memory=4)
     states = [next(walk) for _ in range(9)]  # longer than the memory
     assert len({state.error.item() for state in states}) == 9  # every step was taken
     pairs = [(b - a, h - g) for a, b, g, h in zip(points, points[1:-1], gradients, gradients[1:-1], strict=False)][-4:]
@@ -348,7 +350,7 @@ def stop_at(look: int, monkeypatch):
 
         return start
 
-    for name in ("descend", "adam"):
+    for name in ("batched_lbfgs", "adam"):
         monkeypatch.setattr(inversion, name, interrupted(getattr(inversion, name)))
 
 
@@ -402,11 +404,11 @@ def test_images_in_half_precision_and_ones_that_want_gradients_are_taken(run, im
 
 
 def test_along_the_search_axes_every_layer_changes_the_picture_more_alike(generator):
-    axes = search_axes(generator)
+    axes = preconditioner(generator)
     assert axes.shape == (generator.num_ws, generator.w_dim, generator.w_dim)
-    assert torch.equal(axes, search_axes(generator))
+    assert torch.equal(axes, preconditioner(generator))
     assert torch.linalg.eigvalsh(axes).min() > 0  # no direction is lost
-    assert search_axes(generator, same_w=True).shape == (1, generator.w_dim, generator.w_dim)
+    assert preconditioner(generator, same_w=True).shape == (1, generator.w_dim, generator.w_dim)
     change = torch.randn(64, generator.w_dim, generator=torch.Generator().manual_seed(6)) * 0.01
     still = generator.synthesis(generator.w_mean[None], noise=None)
 
@@ -472,7 +474,7 @@ def test_wrong_images_get_one_sentence(change, sentence, run, images):
     ("options", "sentence"),
     [
         ({"method": "magic"}, r"method must be one of z, w, w\+, p-norm, encoder, hybrid, pivotal; got 'magic'"),
-        ({"method": "encoder", "encoder": None}, r"needs encoder=, for example checkpoints.load_face_encoder\(\)"),
+        ({"method": "encoder", "encoder": None}, r"needs encoder=, for example weights.load_face_encoder\(\)"),
         ({"perceptual_weight": 0.1}, "perceptual_weight needs discriminator="),
         ({"steps": 0}, "steps must be a whole number from 1 up, got 0"),
         ({"steps": 2.5}, "steps must be a whole number"),
@@ -511,7 +513,7 @@ def test_a_broken_generator_is_reported(generator, images):
 
 
 def test_the_shipped_generator_finds_its_own_faces_again():
-    generator = checkpoints.load_face_generator()
+    generator = weights.load_face_generator()
     w = generator.mapping(torch.randn(4, generator.z_dim, generator=torch.Generator().manual_seed(11)))
     images = generator.draw(w)
     found = invert(generator, images, "w", steps=120, progress=False)

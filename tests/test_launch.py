@@ -19,7 +19,7 @@ import pytest
 import clone
 from badges import setup_cell
 from course import ROOT, setting
-from latentlib import launch
+from latentlib import bootstrap
 
 REVISION = setting("revision")
 FOLDER = setting("slug").split("/")[-1]
@@ -96,7 +96,8 @@ def test_a_notebook_alone_fetches_the_course_and_installs_only_what_is_missing(p
         said = "".join(output.text for output in cells[0].outputs if output.output_type == "stream")
         if attempt == "first":
             assert (
-                said == f"Ready: fetched the course into the folder {FOLDER}; installed {launch.NEEDED['anywidget']}\n"
+                said
+                == f"Ready: fetched the course into the folder {FOLDER}; installed {bootstrap.NEEDED['anywidget']}\n"
             )
         else:
             assert said == "Ready: the course is here, nothing to install\n"
@@ -104,7 +105,7 @@ def test_a_notebook_alone_fetches_the_course_and_installs_only_what_is_missing(p
     assert set(after) - set(before) == {"anywidget", "psygnal"}
     assert {name: after[name] for name in before} == before
     assert (tmp_path / FOLDER / ".git" / "shallow").is_file()
-    assert [path.name for path in (tmp_path / FOLDER).glob("latentlib/launch.py")]
+    assert [path.name for path in (tmp_path / FOLDER).glob("latentlib/bootstrap.py")]
 
 
 def cell_in(folder: Path, **settings: str) -> subprocess.CompletedProcess:
@@ -138,24 +139,24 @@ def test_colab_gets_its_widget_manager(monkeypatch, capsys):
     colab.output = output
     monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    launch.prepare(ROOT)
+    bootstrap.prepare(ROOT)
     assert calls == ["on"]
     assert capsys.readouterr().out == "Ready: switched on Colab's widgets\n"
 
 
 def test_without_pytorch_it_says_so(monkeypatch):
-    monkeypatch.setattr(launch, "KEPT", ("torch", "surely_not_installed"))
+    monkeypatch.setattr(bootstrap, "KEPT", ("torch", "surely_not_installed"))
     with pytest.raises(RuntimeError, match=r"has no surely_not_installed; install PyTorch first"):
-        launch.prepare(ROOT)
+        bootstrap.prepare(ROOT)
 
 
 def test_what_pip_refuses_is_said_in_one_sentence(monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(launch, "NEEDED", {"surely_not_installed": "surely-not-installed>=1"})
+    monkeypatch.setattr(bootstrap, "NEEDED", {"surely_not_installed": "surely-not-installed>=1"})
     with pytest.raises(RuntimeError, match=r"pip could not install surely-not-installed>=1 \(ERROR: No matching"):
-        launch.prepare(ROOT)
+        bootstrap.prepare(ROOT)
 
 
 def test_pip_may_not_change_pytorch(monkeypatch):
@@ -166,9 +167,9 @@ def test_pip_may_not_change_pytorch(monkeypatch):
         commands.append((command, Path(command[command.index("--constraint") + 1]).read_text()))
         return types.SimpleNamespace(returncode=0, stderr="")
 
-    monkeypatch.setattr(launch.subprocess, "run", record)
-    monkeypatch.setattr(launch, "NEEDED", {"surely_not_installed": "surely-not-installed>=1"})
-    launch.prepare(ROOT)
+    monkeypatch.setattr(bootstrap.subprocess, "run", record)
+    monkeypatch.setattr(bootstrap, "NEEDED", {"surely_not_installed": "surely-not-installed>=1"})
+    bootstrap.prepare(ROOT)
     (command, kept) = commands[0]
     assert command[-1] == "surely-not-installed>=1"
     assert kept == "".join(

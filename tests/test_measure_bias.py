@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-import measure_bias
 from latentlib.datasets import lfw
 from latentlib.models.identity import Identity
 from latentlib.models.stylegan import Generator
+from training.faces import measure_bias
 
 
 def photos(brightness):

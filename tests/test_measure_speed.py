@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import cards
-import face_trainer
-import measure_speed
+from training import cards
+from training.faces import measure_speed
+from training.faces import trainer as face_trainer
 
 TRAINING = Path(__file__).resolve().parents[1] / "training"
 SMALL = {
@@ -106,7 +106,7 @@ def test_text_goes_between_the_marks(tmp_path):
 
 def test_the_shipped_table_is_the_shipped_measurement():
     shown = cards.between(TRAINING / "README.md", measure_speed.BEGIN, measure_speed.END)
-    file = TRAINING / "speed.json"
+    file = TRAINING / "faces" / "speed.json"
     if not file.exists():
         assert shown == "Not measured yet."
         return

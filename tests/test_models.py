@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from latentlib.checkpoints import (
+from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
+from latentlib.models.vae import VAE, elbo_parts, negative_elbo
+from latentlib.weights import (
     WEIGHTS,
-    CheckpointError,
+    WeightsError,
     load_digit_autoencoder,
     load_digit_vae,
     save_digit_autoencoder,
     save_digit_vae,
 )
-from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
-from latentlib.models.vae import VAE, elbo_parts, negative_elbo
 
 MODELS = [
     (lambda: Autoencoder(3), (1, 28, 28)),
@@ -137,13 +137,13 @@ def test_a_digit_autoencoder_survives_the_disk(tmp_path):
     loaded = load_digit_autoencoder(5, folder=tmp_path)
     assert not loaded.training
     assert torch.allclose(loaded(images), model(images), atol=1e-3)
-    with pytest.raises(CheckpointError, match="no digit autoencoder with 4 numbers; there are: 5"):
+    with pytest.raises(WeightsError, match="no digit autoencoder with 4 numbers; there are: 5"):
         load_digit_autoencoder(4, folder=tmp_path)
     path = tmp_path / "digits-5.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"digits-5\.safetensors was altered"):
+    with pytest.raises(WeightsError, match=r"digits-5\.safetensors was altered"):
         load_digit_autoencoder(5, folder=tmp_path)
 
 
@@ -153,15 +153,15 @@ def test_a_digit_vae_survives_the_disk_beside_autoencoders(tmp_path):
     save_digit_vae(model, tmp_path)
     save_digit_autoencoder(Autoencoder(5, hidden=(24,)), tmp_path)
     assert torch.allclose(load_digit_vae(folder=tmp_path).decode(codes), model.decode(codes), atol=1e-3)
-    assert load_digit_autoencoder(5, folder=tmp_path).code_size == 5
-    with pytest.raises(CheckpointError, match="no digit autoencoder with 2 numbers; there are: 5"):
+    assert load_digit_autoencoder(5, folder=tmp_path).latent_dim == 5
+    with pytest.raises(WeightsError, match="no digit autoencoder with 2 numbers; there are: 5"):
         load_digit_autoencoder(2, folder=tmp_path)
 
 
 def test_the_shipped_vae_costs_what_the_report_says():
     report = json.loads((WEIGHTS / "digits-evaluation.json").read_text(encoding="utf-8"))
     vae, said = load_digit_vae(), report["vae"]
-    assert vae.code_size == said["numbers"] == 2
+    assert vae.latent_dim == said["numbers"] == 2
     assert said["squared_error"] < 1.05 * report["rows"][0]["autoencoder"]
     if not os.environ.get("LATENTLIB_DATA"):
         pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the cost was read and not measured again")
@@ -184,7 +184,7 @@ def test_the_shipped_digit_autoencoders_reach_what_the_report_says():
     card = (WEIGHTS / "digits.md").read_text(encoding="utf-8")
     for size, row in rows.items():
         assert f"| {size} | {row['autoencoder']:.3f} | {row['pca']:.3f} |" in card
-        assert load_digit_autoencoder(size).code_size == size
+        assert load_digit_autoencoder(size).latent_dim == size
     if not os.environ.get("LATENTLIB_DATA"):
         pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the errors were read and not measured again")
     from latentlib.datasets import digits

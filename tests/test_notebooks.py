@@ -185,7 +185,7 @@ def test_refresh_stores_nothing_when_a_cell_fails(monkeypatch, tmp_path, capsys)
 def make_course(monkeypatch, root: Path, code: str) -> Path:
     (root / "notebooks").mkdir()
     (root / "latentlib").mkdir()
-    for name in ("pyproject.toml", "latentlib/launch.py"):
+    for name in ("pyproject.toml", "latentlib/bootstrap.py"):
         (root / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
     path = root / "notebooks" / "00_new.ipynb"
     v4 = nbformat.v4

@@ -13,14 +13,15 @@ import pytest
 import torch
 from torch import nn
 
-import encoder_trainer
 import tiny_encoder
-from face_networks import augment
-from face_trainer import RECIPE, Trainer
-from latentlib import code_space, family, space
-from latentlib.descent import Evaluation, descend
+from latentlib import space
+from latentlib.gan import blending, w_space
+from latentlib.gan.lbfgs import Evaluation, batched_lbfgs
 from latentlib.models.encoder import Encoder
 from latentlib.models.stylegan import Discriminator, Generator
+from training.faces import encoder_trainer
+from training.faces.networks import augment
+from training.faces.trainer import RECIPE, Trainer
 
 fake_tensor = pytest.importorskip("torch._subclasses.fake_tensor")
 # No GPU, but a device of its own; gradients run on it, as they do not on a faked "cuda".
@@ -77,7 +78,7 @@ def test_the_face_trainer_stays_on_its_device(pretending):
 
 def test_the_face_trainer_would_be_caught(pretending, monkeypatch):
     """The test above can fail: a number left on the CPU is found."""
-    import face_trainer
+    from training.faces import trainer as face_trainer
 
     monkeypatch.setattr(face_trainer, "augment", lambda image, p: augment(image, p) * torch.ones(1, 1, 1, 1, 1)[0])
     trainer = Trainer(TINY, torch.zeros(8, 3, 16, 16, dtype=torch.uint8), OTHER)
@@ -114,9 +115,9 @@ def test_a_search_for_codes_stays_on_its_device(networks):
         error = (drawn - images).square().flatten(1).mean(1)
         return Evaluation(error.detach(), torch.autograd.grad(error.sum(), point)[0], error.detach(), drawn.detach())
 
-    for _, state in zip(range(4), descend(evaluate, start.flatten(1), 0.1), strict=False):
+    for _, state in zip(range(4), batched_lbfgs(evaluate, start.flatten(1), 0.1), strict=False):
         assert {x.device for x in (state.point, state.error, state.pictures)} == {OTHER}
-    assert code_space.random_z(generator, 3, seed=0).device == OTHER
+    assert w_space.random_z(generator, 3, seed=0).device == OTHER
 
 
 def test_the_encoder_trainer_stays_on_its_device(networks):
@@ -131,8 +132,8 @@ def test_the_encoder_trainer_stays_on_its_device(networks):
 def test_the_family_stays_on_its_device(networks):
     generator = networks[0]
     a, b = torch.zeros(2, generator.num_ws, 8, device=OTHER)
-    assert family.blend(a, b, share=0.3, crossover=2).device == OTHER
-    assert family.crossover(a, b, torch.ones(generator.num_ws, dtype=torch.bool)).device == OTHER
+    assert blending.blend(a, b, share=0.3, crossover=2).device == OTHER
+    assert blending.crossover(a, b, torch.ones(generator.num_ws, dtype=torch.bool)).device == OTHER
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (40, space.EXACT + 1)], ids=["small codes", "long codes"])

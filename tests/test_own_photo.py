@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from course import ROOT
-from latentlib import checkpoints, photos
+from latentlib import photos, weights
 from latentlib.datasets import portraits
-from latentlib.eye_picker import EyePicker
-from latentlib.inversion import Inversion, invert
+from latentlib.gan.inversion import Inversion, invert
+from latentlib.widgets.eye_picker import EyePicker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,7 +35,7 @@ def section():
     assert "my_photo" in cells[first + 1]
     quick = lambda *a, **k: invert(*a, **k, steps=2, progress=False)  # noqa: E731
     names = {"photos": photos, "invert": quick, "plots": Shown(), "torch": torch}
-    names |= {"generator": checkpoints.load_face_generator(), "encoder": checkpoints.load_face_encoder()}
+    names |= {"generator": weights.load_face_generator(), "encoder": weights.load_face_encoder()}
 
     def run(photo=None) -> None:
         if photo is not None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from latentlib import photos
-from latentlib.checkpoints import load_face_generator
 from latentlib.datasets import portraits
+from latentlib.weights import load_face_generator
 
 
 def test_both_portraits_are_there_and_aligned():

@@ -19,7 +19,7 @@ import yaml
 import install
 import lab
 from course import ROOT
-from latentlib import launch
+from latentlib import bootstrap
 
 COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh", "colab")
 THIS = platform.python_version()
@@ -49,11 +49,11 @@ def test_requirements_and_pyproject_name_the_same_packages_and_ranges():
 
 
 def test_the_set_up_cell_knows_what_latentlib_needs():
-    needed = dict(split(requirement) for requirement in launch.NEEDED.values())
-    assert needed | {name: from_pyproject("dependencies")[name] for name in launch.KEPT} == from_pyproject(
+    needed = dict(split(requirement) for requirement in bootstrap.NEEDED.values())
+    assert needed | {name: from_pyproject("dependencies")[name] for name in bootstrap.KEPT} == from_pyproject(
         "dependencies"
     )
-    missing = [module for module in launch.NEEDED if importlib.util.find_spec(module) is None]
+    missing = [module for module in bootstrap.NEEDED if importlib.util.find_spec(module) is None]
     assert not missing
 
 
@@ -66,7 +66,7 @@ def test_each_requirement_says_why_it_is_there_and_the_package_comes_last():
 def test_nothing_that_colab_brings_is_pinned():
     pinned = {name: ranges for name, ranges in required().items() if "==" in ranges or "~=" in ranges}
     assert pinned == {}
-    assert not any("<" in required()[name] for name in launch.KEPT)
+    assert not any("<" in required()[name] for name in bootstrap.KEPT)
 
 
 def test_environment_for_binder_and_conda_agrees():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlib import space
+from latentlib import metrics, space
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ class TestNeighbours:
         from sklearn.neighbors import KNeighborsClassifier
 
         theirs = cross_val_score(KNeighborsClassifier(5), codes.numpy(), labels.numpy(), cv=LeaveOneOut()).mean()
-        assert space.neighbour_accuracy(codes, labels, k=5) == pytest.approx(theirs, abs=1e-6)
+        assert space.knn_accuracy(codes, labels, k=5) == pytest.approx(theirs, abs=1e-6)
 
     @pytest.mark.parametrize("chunk", [2**24, 500])
     @pytest.mark.parametrize("k", [1, 5, 30])
@@ -153,7 +153,7 @@ class TestNeighbours:
         anchors = torch.zeros(4, 2)
         alikes = torch.tensor([[1.0, 0], [1, 0], [3, 0], [2, 0]])
         others = torch.tensor([[2.0, 0], [0, 3], [1, 0], [0, 2]])
-        assert space.triple_share(anchors, alikes, others) == pytest.approx((2 + 0.5) / 4)
+        assert metrics.triplet_accuracy(anchors, alikes, others) == pytest.approx((2 + 0.5) / 4)
 
     def test_bad_input_says_what_is_wrong(self, codes, labels):
         with pytest.raises(ValueError, match=r"queries\[None\]"):
@@ -165,9 +165,9 @@ class TestNeighbours:
         with pytest.raises(ValueError, match="k < n / 2"):
             space.trustworthiness(codes, codes, k=150)
         with pytest.raises(ValueError, match="labels must be"):
-            space.neighbour_accuracy(codes, labels[:3])
+            space.knn_accuracy(codes, labels[:3])
         with pytest.raises(ValueError, match="same shape"):
-            space.triple_share(codes, codes[:1], codes)
+            metrics.triplet_accuracy(codes, codes[:1], codes)
 
 
 class TestDirections:
@@ -255,9 +255,7 @@ def test_answers_stay_on_the_device(codes, labels):
     assert space.trustworthiness(on_gpu, on_gpu[:, :2]) == pytest.approx(
         space.trustworthiness(codes, codes[:, :2]), abs=1e-4
     )
-    assert space.neighbour_accuracy(on_gpu, labels.cuda()) == pytest.approx(
-        space.neighbour_accuracy(codes, labels), abs=0.01
-    )
+    assert space.knn_accuracy(on_gpu, labels.cuda()) == pytest.approx(space.knn_accuracy(codes, labels), abs=0.01)
     torch.testing.assert_close(
         space.principal_directions(on_gpu, 3).directions.cpu(),
         space.principal_directions(codes, 3).directions,

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import encoder_trainer
 import processes
-import train_encoder
-from latentlib.checkpoints import checksum, load_face_encoder, load_weights
 from latentlib.models.stylegan import Generator
-from runs import Stop, read_checkpoint
+from latentlib.weights import checksum, load_face_encoder, load_weights
 from tiny_encoder import CHANNELS, TINY, networks, photos, shipped, tiny, weights
+from training.faces import encoder_trainer, train_encoder
+from training.runs import Stop, read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -81,7 +80,8 @@ def test_export_and_warm_start(tmp_path):
 SCRIPT = """
 import torch
 torch.set_num_threads(1)
-import tiny_encoder, train_encoder
+import tiny_encoder
+from training.faces import train_encoder
 from latentlib.datasets import lfw
 lfw.load = lambda split: lfw.Faces(tiny_encoder.photos(), torch.zeros(16))
 train_encoder.RECIPE = tiny_encoder.TINY
@@ -139,7 +139,8 @@ def test_two_processes_learn_as_one(tmp_path):
     text = f"""
 import gc, torch, torch.distributed as dist
 torch.set_num_threads(1)
-import tiny_encoder, train_encoder
+import tiny_encoder
+from training.faces import train_encoder
 from pathlib import Path
 dist.init_process_group("gloo")
 trainer = tiny_encoder.tiny()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import face_networks
-import face_trainer
 import processes
-import runs
-import train_faces
+from training import runs
+from training.faces import networks as face_networks
+from training.faces import train as train_faces
+from training.faces import trainer as face_trainer
 
 TINY = {
     **face_trainer.RECIPE,
@@ -242,7 +242,7 @@ def test_export_and_warm_start(tmp_path):
     for _ in range(4):
         trainer.step()
     train_faces.export(trainer.state(), tmp_path)
-    from latentlib.checkpoints import load_face_generator, load_weights
+    from latentlib.weights import load_face_generator, load_weights
 
     generator = load_face_generator(folder=tmp_path)
     z = torch.randn(4, 8)
@@ -296,7 +296,8 @@ SCRIPT = """
 import os, torch
 from pathlib import Path
 torch.set_num_threads(1)
-import test_train_faces as here, train_faces
+import test_train_faces as here
+from training.faces import train as train_faces
 Path({folder!r}, "pid-" + os.environ.get("RANK", "0")).write_text(str(os.getpid()))
 train_faces.RECIPE = {{**here.TINY, "images": 10**6}}
 train_faces.CHECKPOINT_SECONDS = 0
@@ -367,7 +368,8 @@ def test_two_processes_keep_equal_replicas_and_hear_of_trouble(tmp_path):
 import gc, torch, torch.distributed as dist
 from pathlib import Path
 torch.set_num_threads(1)
-import test_train_faces as here, train_faces
+import test_train_faces as here
+from training.faces import train as train_faces
 dist.init_process_group("gloo")
 trainer = here.tiny(augment_target=-1.0)
 for _ in range(7):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from latentlib import checkpoints
-from latentlib.checkpoints import CheckpointError, load_weights, save_weights
+from latentlib import weights
 from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.weights import WeightsError, load_weights, save_weights
 
 CHANNELS = {4: 8, 8: 4}
 
@@ -39,22 +39,22 @@ def test_half_precision_can_be_refused_for_a_tensor(tmp_path):
     state, _ = load_weights("net", tmp_path)
     assert torch.equal(state["spread"], tiny)
     assert (state["other"] == 0).all()
-    with pytest.raises(CheckpointError, match="keep_float32"):
+    with pytest.raises(WeightsError, match="keep_float32"):
         save_weights("large", {"x": torch.tensor([1e6])}, {}, tmp_path)
-    with pytest.raises(CheckpointError, match="no number"):
+    with pytest.raises(WeightsError, match="no number"):
         save_weights("nan", {"x": torch.tensor([float("nan")])}, {}, tmp_path)
     assert not (tmp_path / "nan.safetensors").exists()
 
 
 def test_missing(folder):
-    with pytest.raises(CheckpointError, match="missing; get it again"):
+    with pytest.raises(WeightsError, match="missing; get it again"):
         load_weights("other", folder)
 
 
 def test_truncated(folder):
     path = folder / "net.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="truncated"):
+    with pytest.raises(WeightsError, match="truncated"):
         load_weights("net", folder)
 
 
@@ -63,10 +63,10 @@ def test_altered(folder):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="altered"):
+    with pytest.raises(WeightsError, match="altered"):
         load_weights("net", folder)
     path.write_bytes(bytes(content) + b"more")
-    with pytest.raises(CheckpointError, match="altered"):
+    with pytest.raises(WeightsError, match="altered"):
         load_weights("net", folder)
 
 
@@ -82,10 +82,10 @@ def list_as_known(path):
 def test_foreign(tmp_path):
     path = tmp_path / "net.safetensors"
     save_file({"a": torch.zeros(2)}, str(path))
-    with pytest.raises(CheckpointError, match="does not list it"):
+    with pytest.raises(WeightsError, match="does not list it"):
         load_weights("net", tmp_path)
     list_as_known(path)
-    with pytest.raises(CheckpointError, match="not weights of latentlib"):
+    with pytest.raises(WeightsError, match="not weights of latentlib"):
         load_weights("net", tmp_path)
 
 
@@ -98,13 +98,13 @@ def test_a_pickle_is_never_executed(tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(pickle.dumps(Bomb()))
     list_as_known(path)
-    with pytest.raises(CheckpointError, match="not in the safetensors format"):
+    with pytest.raises(WeightsError, match="not in the safetensors format"):
         load_weights("net", tmp_path)
 
 
 def test_damaged_checksums(folder):
     (folder / "checksums.json").write_text("{")
-    with pytest.raises(CheckpointError, match="damaged"):
+    with pytest.raises(WeightsError, match="damaged"):
         load_weights("net", folder)
 
 
@@ -115,18 +115,18 @@ def test_face_networks_round_trip(tmp_path):
     statistics = ("w_mean", "w_covariance")
     save_weights("faces-64", generator, {"network": generator.settings}, tmp_path, statistics)
     save_weights("faces-64-discriminator", discriminator, {"network": discriminator.settings}, tmp_path)
-    loaded = checkpoints.load_face_generator(folder=tmp_path)
+    loaded = weights.load_face_generator(folder=tmp_path)
     assert torch.equal(loaded.w_mean, generator.w_mean)
     z = torch.randn(2, 6)
     assert torch.allclose(loaded(z, noise=None), generator(z, noise=None), atol=0.02)
     assert not loaded.training
     assert not any(p.requires_grad for p in loaded.parameters())
     image = torch.randn(4, 3, 8, 8)
-    judged = checkpoints.load_face_discriminator(folder=tmp_path)(image)
+    judged = weights.load_face_discriminator(folder=tmp_path)(image)
     assert torch.allclose(judged, discriminator(image), atol=0.02)
     save_weights("faces-64", discriminator, {"network": generator.settings}, tmp_path)
-    with pytest.raises(CheckpointError, match="another network"):
-        checkpoints.load_face_generator(folder=tmp_path)
+    with pytest.raises(WeightsError, match="another network"):
+        weights.load_face_generator(folder=tmp_path)
 
 
 def test_shipped_faces_load_without_a_network(monkeypatch):
@@ -136,8 +136,8 @@ def test_shipped_faces_load_without_a_network(monkeypatch):
         raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", no_network)
-    generator = checkpoints.load_face_generator()
-    discriminator = checkpoints.load_face_discriminator()
+    generator = weights.load_face_generator()
+    discriminator = weights.load_face_discriminator()
     picture = generator(torch.randn(4, generator.z_dim), truncation=0.7, noise="fixed")
     assert picture.shape == (4, 3, 64, 64)
     assert picture.abs().mean() < 1
@@ -149,18 +149,18 @@ def test_shipped_faces_load_without_a_network(monkeypatch):
 
 
 def test_every_shipped_file_is_listed_described_and_small():
-    listed = json.loads((checkpoints.WEIGHTS / "checksums.json").read_text())
-    readme = (checkpoints.WEIGHTS / "README.md").read_text(encoding="utf-8")
-    files = sorted(path.name for path in checkpoints.WEIGHTS.glob("*.safetensors"))
+    listed = json.loads((weights.WEIGHTS / "checksums.json").read_text())
+    readme = (weights.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    files = sorted(path.name for path in weights.WEIGHTS.glob("*.safetensors"))
     assert files == sorted(listed)
     for name in files:
         load_weights(name.removesuffix(".safetensors"))
-        card = checkpoints.WEIGHTS / f"{name.split('-')[0]}.md"  # a family's own card, which the README must link
+        card = weights.WEIGHTS / f"{name.split('-')[0]}.md"  # a family's own card, which the README must link
         assert name in readme or (card.exists() and f"({card.name})" in readme), f"{name} has no model card"
         assert listed[name]["bytes"] < 12e6
 
 
 def test_the_checksum_of_a_file(folder):
-    assert checkpoints.checksum("net", folder) == hashlib.sha256((folder / "net.safetensors").read_bytes()).hexdigest()
-    with pytest.raises(CheckpointError, match="does not list other"):
-        checkpoints.checksum("other", folder)
+    assert weights.checksum("net", folder) == hashlib.sha256((folder / "net.safetensors").read_bytes()).hexdigest()
+    with pytest.raises(WeightsError, match="does not list other"):
+        weights.checksum("other", folder)

@@ -4,9 +4,9 @@ import copy
 
 import torch
 
-import encoder_trainer
-from latentlib.checkpoints import save_weights
 from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.weights import save_weights
+from training.faces import encoder_trainer
 
 CHANNELS = {4: 8, 8: 8, 16: 8}
 TINY = {**encoder_trainer.RECIPE, "batch": 8, "probes": 64, "ramp": 16, "ema_half_life": 100}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import torch
 
 from course import ROOT
-from latentlib import checkpoints, inversion, plots, space
+from latentlib import plots, space, weights
 from latentlib.datasets import furniture, portraits
+from latentlib.gan import inversion
 
 STEPS = 9
 
 
 def furniture_walk() -> torch.Tensor:
     """(STEPS, 3, 64, 64) in [0, 1]: from an armchair to a table in equal steps between their codes."""
-    model = checkpoints.load_furniture_walk()
+    model = weights.load_furniture_walk()
     ends = furniture.load(200, seed=7)
     arms, kind = (ends.factors[:, furniture.column(name)] for name in ("arms", "kind"))
     chair, table = ends.images[arms == 1][:1], ends.images[kind == 1][:1]
@@ -23,7 +24,7 @@ def furniture_walk() -> torch.Tensor:
 
 def face_walk() -> torch.Tensor:
     """(STEPS, 3, 64, 64) in [0, 1]: from Grace Hopper to Eileen Collins, between the codes that notebook 06 finds."""
-    generator, encoder = checkpoints.load_face_generator(), checkpoints.load_face_encoder()
+    generator, encoder = weights.load_face_generator(), weights.load_face_encoder()
     options = {"encoder": encoder, "steps": 120, "p_norm_weight": 0.0005}
     codes = inversion.invert(generator, portraits.load().images, "hybrid", **options).codes
     return generator.draw(space.path(codes, STEPS))

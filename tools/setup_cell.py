@@ -7,7 +7,7 @@ from pathlib import Path
 REPOSITORY, REVISION = "https://github.com/OWNER/NAME", "REVISION"
 here = Path.cwd()
 places = [here, *here.parents, here / REPOSITORY.split("/")[-1]]
-course = next((place for place in places if (place / "latentlib" / "launch.py").is_file()), None)
+course = next((place for place in places if (place / "latentlib" / "bootstrap.py").is_file()), None)
 fetched = course is None
 if fetched:
     course = places[-1]
@@ -19,6 +19,6 @@ if fetched:
         raise RuntimeError(f"could not fetch the course from {source}; git says: {clone.stderr}")
 sys.path.insert(0, str(course))
 
-from latentlib.launch import prepare
+from latentlib.bootstrap import prepare
 
 prepare(course, fetched)

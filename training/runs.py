@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from latentlib.checkpoints import CheckpointError
 from latentlib.device import keep_freed_memory, pick_device
+from latentlib.weights import WeightsError
 
 
 class Stop(Exception):
@@ -38,7 +38,7 @@ def session(device_name: str):
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
-    except (Stop, CheckpointError) as reason:
+    except (Stop, WeightsError) as reason:
         sys.exit(str(reason))
     finally:
         if "RANK" in os.environ:

@@ -17,7 +17,7 @@ from torch import Tensor
 from latentlib.space import lerp
 
 SOFTNESS = 0.5  # of a sibling's layers: 0 takes each layer whole from one parent, large values the same mix for all
-Distance = Callable[[Tensor, Tensor], Tensor]  # two batches (n, ...) -> (n,), such as identity.distance
+Mix = Callable[[Tensor, Tensor, float], Tensor]  # (a, b, b's share) -> codes of the children; average is one
 
 
 # --- children
@@ -91,6 +91,11 @@ def blend(
     return siblings(a, b, 1, sibling, (shares + share) / 2).squeeze(-3)
 
 
+def draw_sibling(seed: int = 0) -> Mix:
+    """The first sibling of a seed as a way to mix, for ``metrics.judge``."""
+    return lambda a, b, share: siblings(a, b, 1, seed, share).squeeze(-3)
+
+
 def per_layer(w: Tensor, num_ws: int) -> Tensor:
     """The same w for every layer: (…, w_dim) -> (…, num_ws, w_dim), ready for crossover and siblings."""
     return w.unsqueeze(-2).repeat(*[1] * (w.dim() - 1), num_ws, 1)
@@ -108,29 +113,6 @@ def share_towards(child: Tensor, a: Tensor, b: Tensor) -> Tensor:
     length = way.square().sum(-1)
     along = ((child - a) * way).sum(-1)
     return torch.where(length > 0, along / length, torch.full_like(along, 0.5))
-
-
-def balance(child: Tensor, a: Tensor, b: Tensor, distance: Distance) -> Tensor:
-    """Whom the child is more like: 0 for a itself, 0.5 for as far from both, 1 for b itself.
-
-    child, a, b: n pictures or codes, whatever ``distance`` takes -> (n,): distance to a, as a share of both distances
-    """
-    to_a, to_b = distance(child, a), distance(child, b)
-    both = to_a + to_b
-    return torch.where(both > 0, to_a / both, torch.full_like(both, 0.5))
-
-
-def between(child: Tensor, a: Tensor, b: Tensor, distance: Distance) -> Tensor:
-    """Is the child nearer to both parents than they are to each other? -> (n,) bool; arguments as in ``balance``."""
-    return torch.maximum(distance(child, a), distance(child, b)) < distance(a, b)
-
-
-def diversity(people: Tensor, distance: Distance) -> float:
-    """The mean distance of all pairs among n pictures or codes (n, ...); n at least 2."""
-    if len(people) < 2:
-        raise ValueError(f"diversity compares people with each other; it needs 2 or more, got {len(people)}")
-    one, other = torch.triu_indices(len(people), len(people), 1, device=people.device)
-    return distance(people[one], people[other]).mean().item()
 
 
 # --- the parts

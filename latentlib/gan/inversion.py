@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentlib.code_space import random_z, search_axes, usual_codes
-from latentlib.descent import Evaluation, State, adam, descend
 from latentlib.device import synchronize
+from latentlib.gan.lbfgs import Evaluation, State, adam, batched_lbfgs
+from latentlib.gan.w_space import p_norm, preconditioner, random_z
+from latentlib.metrics import perceptual_distance
 from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.training import progress as progress_bar
 
@@ -59,25 +60,6 @@ class Inversion:
     steps: int  # finished steps; in each the generator draws once and the gradient goes back once
     interrupted: bool  # True when someone pressed stop
     z: Tensor | None = None  # (n, z_dim) of length √z_dim, for the method "z"
-
-
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of pictures in [0, 1]: (n, ...), (n, ...) -> (n,). 10 dB more is a tenth of the
-    squared error; equal pictures have an infinite one."""
-    _same_shape(a, b)
-    return -10 * (a.float() - b.float()).square().flatten(1).mean(1).log10()
-
-
-def perceptual_distance(discriminator: nn.Module, a: Tensor, b: Tensor) -> Tensor:
-    """How different two pictures look to a discriminator: (n, 3, r, r), (n, 3, r, r) in [0, 1] -> (n,) in [0, 4].
-
-    At each place of each layer the features are brought to length 1; the squared distances are averaged over places,
-    then over layers. The formula is that of LPIPS (Zhang et al. 2018) without its learned weights.
-    """
-    _same_shape(a, b)
-    pairs = zip(discriminator.features(a * 2 - 1), discriminator.features(b * 2 - 1), strict=True)
-    far = [(F.normalize(x.float(), dim=1) - F.normalize(y.float(), dim=1)).square().sum(1) for x, y in pairs]
-    return torch.stack([level.flatten(1).mean(1) for level in far]).mean(0)
 
 
 def invert(
@@ -151,7 +133,7 @@ def invert(
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
     with _held(generator, discriminator), bar as recorder.bar:
         if p_norm_weight:
-            unusual = usual_codes(generator, seed)
+            unusual = p_norm(generator, seed)
         start = _start(generator, images, method, encoder, seed)
         if method == "z":
             here = start
@@ -159,8 +141,8 @@ def invert(
             here = torch.zeros_like(start).flatten(1)
             # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
             plain = torch.eye(w_dim, device=device).expand(start.shape[1], -1, -1)
-            axes = plain if p_norm_weight else search_axes(generator, same_w=start.shape[1] == 1)
-        walk = descend(of_codes, here, first_step, tolerance=tolerance)
+            axes = plain if p_norm_weight else preconditioner(generator, same_w=start.shape[1] == 1)
+        walk = batched_lbfgs(of_codes, here, first_step, tolerance=tolerance)
         code = recorder.search(walk, here, steps // 2 if method == "pivotal" else steps)
         with torch.no_grad():
             codes = unfold(code).contiguous()
@@ -305,7 +287,7 @@ def _check(generator, images, encoder, discriminator, method: str, perceptual_we
     if low < -1e-3 or high > 1 + 1e-3:
         raise ValueError(f"images must lie in [0, 1], got {low:.3g} to {high:.3g}; from [-1, 1] use images / 2 + 0.5")
     if method == "encoder" and encoder is None:
-        raise ValueError('method "encoder" needs encoder=, for example checkpoints.load_face_encoder()')
+        raise ValueError('method "encoder" needs encoder=, for example weights.load_face_encoder()')
     if perceptual_weight and discriminator is None:
         raise ValueError("perceptual_weight needs discriminator=, whose features are compared")
 
@@ -319,8 +301,3 @@ def _check_numbers(learning_rate, p_norm_weight, perceptual_weight, tolerance, s
             raise ValueError(f"{name} must be a number from 0 up, got {value!r}")
     if isinstance(snapshots, bool) or not isinstance(snapshots, int) or snapshots < 0:
         raise ValueError(f"snapshots must be a whole number from 0 up, got {snapshots!r}")
-
-
-def _same_shape(a: Tensor, b: Tensor) -> None:
-    if a.shape != b.shape or a.dim() < 2:
-        raise ValueError(f"both must be pictures of the same shape (n, ...), got {tuple(a.shape)} and {tuple(b.shape)}")

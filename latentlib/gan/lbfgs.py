@@ -1,6 +1,6 @@
 """Ways downhill that tell after each step where they stand: L-BFGS for codes, Adam for a network's weights.
 
-With ``descend`` many small problems are solved at once: every row of a tensor walks by L-BFGS, each on its own.
+With ``batched_lbfgs`` many small problems are solved at once: every row of a tensor walks by L-BFGS, each on its own.
 
 For searches in which one evaluation is dear and exact, as when a picture is drawn from a code: there the remembered
 curvature saves most of the steps that Adam would take.
@@ -37,7 +37,7 @@ class State(NamedTuple):
     done: bool  # no row can or need get better
 
 
-def descend(
+def batched_lbfgs(
     evaluate: Callable[[Tensor], Evaluation],
     point: Tensor,  # (rows, numbers) where to start
     first_step: float,  # root mean square of the first step's numbers
@@ -83,7 +83,7 @@ def adam(
     learning_rate: float,  # about how far a step moves a number
     tolerance: float | None = None,  # the walk is done when every picture has an error this small
 ) -> Iterator[State]:
-    """Adam (Kingma and Ba 2015) with the same answers as ``descend``: after the start and each step the best so far.
+    """Adam (Kingma and Ba 2015) with the answers of ``batched_lbfgs``: after the start and each step the best so far.
 
     For a network's weights: they are so many, and curve so unlike a parabola, that remembering steps does not pay.
     """

@@ -19,7 +19,7 @@ def random_z(generator: Generator, count: int, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def usual_codes(generator: Generator, seed: int = 0, samples: int = 10_000) -> Callable[[Tensor], Tensor]:
+def p_norm(generator: Generator, seed: int = 0, samples: int = 10_000) -> Callable[[Tensor], Tensor]:
     """A measure of how unusual codes are: (n, num_ws, w_dim) -> (n,), near 1 for codes of the mapping.
 
     Before the mapping's last leaky ReLU codes are spread nearly like a Gaussian; there it is the squared Mahalanobis
@@ -33,7 +33,7 @@ def usual_codes(generator: Generator, seed: int = 0, samples: int = 10_000) -> C
     return lambda w_plus: ((F.leaky_relu(w_plus, 1 / SLOPE) - mean) @ whiten).square().mean(dim=(1, 2))
 
 
-def search_axes(generator: Generator, same_w: bool = False, looks: int = 4) -> Tensor:
+def preconditioner(generator: Generator, same_w: bool = False, looks: int = 4) -> Tensor:
     """Axes along which a picture changes about equally fast: (num_ws, w_dim, w_dim), each row a change of a layer's w;
     with ``same_w`` (1, w_dim, w_dim), changes of the w of all layers.
 

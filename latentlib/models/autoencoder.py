@@ -13,38 +13,38 @@ from torch import nn
 class Autoencoder(nn.Module):
     """Fully connected autoencoder: every pixel speaks to every number of the code.
 
-    Pictures are (n, *shape) float in [0, 1], codes (n, code_size) float without bounds.
+    Pictures are (n, *shape) float in [0, 1], codes (n, latent_dim) float without bounds.
     Deep autoencoders for digits: Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural
     Networks", Science 313, 2006.
     """
 
     def __init__(
         self,
-        code_size: int,  # how many numbers stand for a picture
+        latent_dim: int,  # how many numbers stand for a picture
         shape: Sequence[int] = (1, 28, 28),  # channels, height, width
         hidden: Sequence[int] = (512, 128),  # widths from picture to code; the decoder mirrors them
     ):
         super().__init__()
-        self.code_size, self.shape = code_size, tuple(shape)
+        self.latent_dim, self.shape = latent_dim, tuple(shape)
         widths = [math.prod(self.shape), *hidden]
         self.encoder = nn.Sequential(
             nn.Flatten(),
             *dense(widths),
-            nn.Linear(widths[-1], code_size),
+            nn.Linear(widths[-1], latent_dim),
         )
         self.decoder = nn.Sequential(
-            *dense([code_size, *reversed(hidden)]),
-            nn.Linear(hidden[0] if hidden else code_size, widths[0]),
+            *dense([latent_dim, *reversed(hidden)]),
+            nn.Linear(hidden[0] if hidden else latent_dim, widths[0]),
             nn.Unflatten(1, self.shape),
         )
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         check_images(images, self.shape)
-        return self.encoder(images)  # (n, c, h, w) -> (n, code_size)
+        return self.encoder(images)  # (n, c, h, w) -> (n, latent_dim)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        check_codes(codes, self.code_size)
-        return torch.sigmoid(self.decoder(codes).float())  # (n, code_size) -> (n, c, h, w)
+        check_codes(codes, self.latent_dim)
+        return torch.sigmoid(self.decoder(codes).float())  # (n, latent_dim) -> (n, c, h, w)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(images))
@@ -55,18 +55,18 @@ class ConvAutoencoder(nn.Module):
 
     Each level of the encoder halves the picture and doubles the channels; the decoder goes back up by nearest
     neighbours and a convolution, which leaves no checkerboard (Odena et al., "Deconvolution and Checkerboard
-    Artifacts", Distill 2016). Pictures are (n, channels, size, size) in [0, 1], codes (n, code_size).
+    Artifacts", Distill 2016). Pictures are (n, channels, size, size) in [0, 1], codes (n, latent_dim).
     """
 
     def __init__(
         self,
-        code_size: int,  # how many numbers stand for a picture
+        latent_dim: int,  # how many numbers stand for a picture
         channels: int = 3,  # 3 for colour, 1 for grey
         size: int = 64,  # height and width: 64, 32, 28, or any number that can be halved at least once
         width: int = 16,  # channels after the first level; each further level has twice as many
     ):
         super().__init__()
-        self.code_size, self.shape = code_size, (channels, size, size)
+        self.latent_dim, self.shape = latent_dim, (channels, size, size)
         small, levels = size, 0
         while small % 2 == 0 and small > 4:
             small, levels = small // 2, levels + 1
@@ -77,10 +77,10 @@ class ConvAutoencoder(nn.Module):
         self.encoder = nn.Sequential(
             *(layer for pair in pairwise([channels, *widths]) for layer in down(*pair)),  # halves at each level
             nn.Flatten(),
-            nn.Linear(math.prod(bottom), code_size),
+            nn.Linear(math.prod(bottom), latent_dim),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(code_size, math.prod(bottom)),
+            nn.Linear(latent_dim, math.prod(bottom)),
             nn.ReLU(),
             nn.Unflatten(1, bottom),
             *(layer for pair in pairwise(reversed(widths)) for layer in up(*pair)),  # doubles at each level
@@ -92,11 +92,11 @@ class ConvAutoencoder(nn.Module):
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         check_images(images, self.shape)
-        return self.encoder(images)  # (n, c, size, size) -> (n, code_size)
+        return self.encoder(images)  # (n, c, size, size) -> (n, latent_dim)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        check_codes(codes, self.code_size)
-        return torch.sigmoid(self.decoder(codes).float())  # (n, code_size) -> (n, c, size, size)
+        check_codes(codes, self.latent_dim)
+        return torch.sigmoid(self.decoder(codes).float())  # (n, latent_dim) -> (n, c, size, size)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(images))
@@ -123,8 +123,8 @@ def check_images(images: torch.Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(f"images must be (n, {expected}), got {tuple(images.shape)}{hint}")
 
 
-def check_codes(codes: torch.Tensor, code_size: int) -> None:
-    """Raise ValueError with one sentence unless ``codes`` is a batch of codes of ``code_size`` numbers."""
-    if codes.ndim != 2 or codes.shape[1] != code_size:
-        hint = "; add a batch axis with codes[None]" if tuple(codes.shape) == (code_size,) else ""
-        raise ValueError(f"codes must be (n, {code_size}), got {tuple(codes.shape)}{hint}")
+def check_codes(codes: torch.Tensor, latent_dim: int) -> None:
+    """Raise ValueError with one sentence unless ``codes`` is a batch of codes of ``latent_dim`` numbers."""
+    if codes.ndim != 2 or codes.shape[1] != latent_dim:
+        hint = "; add a batch axis with codes[None]" if tuple(codes.shape) == (latent_dim,) else ""
+        raise ValueError(f"codes must be (n, {latent_dim}), got {tuple(codes.shape)}{hint}")

@@ -89,17 +89,3 @@ def blur(images: torch.Tensor, width: float = 1.0) -> torch.Tensor:
     weights = (weights / weights.sum())[None, None, None]  # (1, 1, 1, k)
     wide = F.pad(images, (reach,) * 4, mode="replicate")
     return F.conv2d(F.conv2d(wide, weights), weights.transpose(2, 3))
-
-
-def auc(same: torch.Tensor, different: torch.Tensor) -> float:
-    """How often two photos of one person are nearer than two of different people: 1 always, 0.5 by chance.
-
-    same, different: distances of pairs, (m,) and (n,). The area under the receiver's curve, as the share of the m·n
-    comparisons that come out right; a tie counts half.
-    """
-    if not len(same) or not len(different):
-        raise ValueError("the share needs pairs of both kinds, of one person and of different people")
-    order = different.sort().values
-    larger = len(order) - torch.searchsorted(order, same, right=True)
-    ties = torch.searchsorted(order, same, right=True) - torch.searchsorted(order, same)
-    return ((larger + ties / 2).double().sum() / (len(same) * len(different))).item()

@@ -12,31 +12,31 @@ from torch import nn
 from latentlib.models.autoencoder import check_images, down
 
 
-class Reader(nn.Module):
+class Regressor(nn.Module):
     """Convolutional regression: picture → code → numbers. Nothing forces the code to keep what no number asks for.
 
-    Pictures are (n, channels, size, size) in [0, 1], codes (n, code_size), numbers (n, len(names)) in their own units.
+    Pictures are (n, channels, size, size) in [0, 1], codes (n, latent_dim), numbers (n, len(names)) in their own units.
     """
 
     def __init__(
         self,
         names: Sequence[str],  # what is read, in the order of the output's columns
-        code_size: int = 128,  # numbers in the layer that everything has to pass
+        latent_dim: int = 128,  # numbers in the layer that everything has to pass
         channels: int = 3,  # 3 for colour, 1 for grey
         size: int = 64,  # height and width: a power of two
         width: int = 16,  # channels after the first level; each further level has twice as many
     ):
         super().__init__()
-        self.names, self.code_size, self.shape = tuple(names), code_size, (channels, size, size)
+        self.names, self.latent_dim, self.shape = tuple(names), latent_dim, (channels, size, size)
         widths = [width * 2**level for level in range(int(math.log2(size)) - 2)]
         self.encoder = nn.Sequential(
             *(layer for pair in pairwise([channels, *widths]) for layer in down(*pair)),  # halves at each level
             nn.Flatten(),
-            nn.Linear(widths[-1] * 16, code_size),
+            nn.Linear(widths[-1] * 16, latent_dim),
         )
         self.head = nn.Sequential(
             nn.GELU(),
-            nn.Linear(code_size, 128),
+            nn.Linear(latent_dim, 128),
             nn.GELU(),
             nn.Linear(128, len(self.names)),
         )
@@ -50,7 +50,7 @@ class Reader(nn.Module):
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         check_images(images, self.shape)
-        return self.encoder(images)  # (n, c, size, size) -> (n, code_size)
+        return self.encoder(images)  # (n, c, size, size) -> (n, latent_dim)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.encode(images)).float() * self.spread + self.mean  # (n, len(names))

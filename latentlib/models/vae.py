@@ -22,26 +22,26 @@ class VAE(nn.Module):
 
     def __init__(
         self,
-        code_size: int,  # how many numbers stand for a picture
+        latent_dim: int,  # how many numbers stand for a picture
         shape: Sequence[int] = (1, 28, 28),  # channels, height, width
         hidden: Sequence[int] = (512, 128),  # widths of the fully connected layers; not used by conv
         conv: bool = False,  # True: the layers of ConvAutoencoder, for larger pictures
         width: int = 16,  # channels after the first level of conv
     ):
         super().__init__()
-        self.code_size, self.shape = code_size, tuple(shape)
+        self.latent_dim, self.shape = latent_dim, tuple(shape)
 
         def plain(size: int) -> Autoencoder | ConvAutoencoder:
             if conv:
                 return ConvAutoencoder(size, channels=self.shape[0], size=self.shape[1], width=width)
             return Autoencoder(size, self.shape, hidden)
 
-        self.encoder = plain(2 * code_size).encoder
-        self.decoder = plain(code_size).decoder
+        self.encoder = plain(2 * latent_dim).encoder
+        self.decoder = plain(latent_dim).decoder
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         check_images(images, self.shape)
-        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)  # (n, c, h, w) -> (n, code_size) twice
+        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)  # (n, c, h, w) -> (n, latent_dim) twice
         return mean, log_variance.clamp(-12, 8)  # beyond, exp() would drown the gradient in one bad step
 
     def sample(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -49,8 +49,8 @@ class VAE(nn.Module):
         return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        check_codes(codes, self.code_size)
-        return torch.sigmoid(self.decoder(codes).float())  # (n, code_size) -> (n, c, h, w)
+        check_codes(codes, self.latent_dim)
+        return torch.sigmoid(self.decoder(codes).float())  # (n, latent_dim) -> (n, c, h, w)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         mean, log_variance = self.encode(images)

@@ -1,7 +1,4 @@
-"""Plots with alt text, all in one style. Every figure of the course leaves through ``show`` or ``show_images``.
-
-The pictures made of pixels, the live curve and the colours live in rooms of their own and are offered here too.
-"""
+"""Plots with alt text, all in one style. Every matplotlib figure of the course leaves through ``show``."""
 
 from __future__ import annotations
 
@@ -16,55 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from latentlib.diagrams import bottleneck, decoded_map, dots, signed
-from latentlib.live import LiveCurve
-from latentlib.look import LABEL_COLOURS, PALETTE, THINGS, colour, style
-from latentlib.pictures import (
-    checked_alt,
-    film_strip,
-    manifold_grid,
-    publish,
-    show_images,
-    to_png,
-    to_uint8,
-    with_palette,
-)
+from latentlib.plots.images import checked_alt, publish, to_uint8, with_palette
+from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "LABEL_COLOURS",
-    "PALETTE",
-    "LiveCurve",
-    "bars",
-    "bottleneck",
-    "colour",
-    "curves",
-    "decoded_map",
-    "dots",
-    "draw_codes",
-    "figure",
-    "film_strip",
-    "grouped_bars",
-    "manifold_grid",
-    "picture_scatter",
-    "publish",
-    "scatter_3d",
-    "scatter_codes",
-    "show",
-    "show_images",
-    "signed",
-    "style",
-    "to_png",
-    "to_uint8",
-]
-
 WIDEST = 9.0  # inches; the most that a laptop shows without scrolling
-style()
 
 
+@styled()
 def figure(
     width: float = 7.0, height: float = 4.0, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
@@ -80,6 +39,7 @@ def figure(
     return made, made.subplots(rows, columns, **options)
 
 
+@styled()
 def show(fig: Figure, alt: str) -> None:
     """Publish a matplotlib figure as one PNG that carries its alt text, and close the figure.
 
@@ -95,6 +55,7 @@ def show(fig: Figure, alt: str) -> None:
         sys.modules["matplotlib.pyplot"].close(fig)
 
 
+@styled()
 def draw_codes(
     ax: Axes,
     codes: Tensor,
@@ -136,6 +97,7 @@ def draw_codes(
         ax.set_title(title)
 
 
+@styled()
 def scatter_codes(
     codes: Tensor,
     labels: Tensor | None = None,
@@ -153,6 +115,7 @@ def scatter_codes(
     show(fig, alt)
 
 
+@styled()
 def picture_scatter(
     codes: Tensor, images: Tensor, alt: str, most: int = 250, size: int = 26, title: str | None = None
 ) -> None:
@@ -177,6 +140,7 @@ def picture_scatter(
     show(fig, alt)
 
 
+@styled()
 def scatter_3d(
     codes: Tensor,
     labels: Tensor | None = None,
@@ -247,6 +211,7 @@ def _turnable(
     display(data, raw=True)
 
 
+@styled()
 def curves(
     x: Sequence[float],
     series: Mapping[str, Sequence[float]],
@@ -287,6 +252,7 @@ def curves(
     show(fig, alt)
 
 
+@styled()
 def bars(
     values: Mapping[str, float],
     *,
@@ -321,6 +287,7 @@ def bars(
     show(fig, alt)
 
 
+@styled()
 def grouped_bars(
     values: Mapping[str, Mapping[str, float]], *, alt: str, xlabel: str, mark: tuple[str, float] | None = None
 ) -> None:

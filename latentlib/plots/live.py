@@ -6,8 +6,8 @@ import io
 import time
 from typing import Any
 
-from latentlib.look import colour
-from latentlib.pictures import checked_alt, png_bundle
+from latentlib.plots.images import checked_alt, png_bundle
+from latentlib.plots.style import colour, styled
 
 
 class LiveCurve:
@@ -73,6 +73,7 @@ class LiveCurve:
         )
         _shell().events.register("post_run_cell", self.finish)
 
+    @styled()
     def _draw(self) -> None:
         from matplotlib.figure import Figure
 

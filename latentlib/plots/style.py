@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 # Okabe and Ito, "Color Universal Design" (2008): eight colours that people with any colour vision tell apart.
 PALETTE = {
     "blue": "#0072B2",
@@ -41,38 +47,30 @@ THINGS = {
 }
 
 
-def style() -> None:
-    """Set the course's look for every matplotlib figure made from now on; importing this room calls it."""
-    import matplotlib
-    from cycler import cycler
+STYLE = Path(__file__).with_name("latentlib.mplstyle")
 
-    colours = [PALETTE[name] for name in ("blue", "orange", "green", "vermillion", "purple", "sky", "black")]
-    matplotlib.rcParams.update(
-        {
-            "figure.figsize": (7.0, 4.0),
-            "figure.dpi": 96,
-            "savefig.dpi": 96,
-            "figure.facecolor": "white",  # stays readable in a dark theme: a figure is a sheet of paper
-            "savefig.facecolor": "white",
-            "figure.constrained_layout.use": True,
-            "axes.prop_cycle": cycler(color=colours),
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlesize": 13,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.labelsize": 12,
-            "xtick.labelsize": 11,
-            "ytick.labelsize": 11,
-            "legend.fontsize": 11,
-            "legend.frameon": False,
-            "font.size": 12,
-            "lines.linewidth": 2.2,
-            "lines.markersize": 6,
-            "image.interpolation": "nearest",
-            "image.cmap": "gray",
-        }
-    )
+
+@cache
+def _parameters() -> dict[str, Any]:
+    import matplotlib  # only here: the widgets need colours and no plots
+
+    return matplotlib.rc_params_from_file(STYLE, use_default_template=False)
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The course's look inside a ``with styled():`` block, or inside a function after ``@styled()``."""
+    import matplotlib
+
+    with matplotlib.rc_context(_parameters()):
+        yield
+
+
+def use_style() -> None:
+    """Set the course's look for every matplotlib figure made from now on; a notebook's set-up cell calls it."""
+    import matplotlib
+
+    matplotlib.rcParams.update(_parameters())
 
 
 def colour(name: str) -> str:

@@ -20,11 +20,12 @@ import torch
 import traitlets
 from torch import Tensor
 
-from latentlib import family
-from latentlib.eye_picker import EyePicker
-from latentlib.family_card import family_card, save_card
+from latentlib.gan import blending
 from latentlib.photos import MOST_BYTES, NoFaceError, PhotoError, align, find_landmarks, read, too_large
-from latentlib.pictures import to_png
+from latentlib.plots.images import to_png
+from latentlib.widgets.eye_picker import EyePicker
+from latentlib.widgets.family_card import family_card, save_card
+from latentlib.widgets.words import error_line
 
 SIBLINGS = 12  # on the slider
 CONSENT = (
@@ -37,8 +38,8 @@ SIDES = ("first", "second")
 class Panel(anywidget.AnyWidget):
     """The browser's half of FamilyView. Its state holds words and sliders, no pictures."""
 
-    _esm = Path(__file__).with_name("family_view.js").read_text(encoding="utf-8")
-    _css = Path(__file__).with_name("family_view.css").read_text(encoding="utf-8")
+    _esm = Path(__file__).with_name("family.js").read_text(encoding="utf-8")
+    _css = Path(__file__).with_name("family.css").read_text(encoding="utf-8")
 
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     controls = traitlets.Dict().tag(sync=True)
@@ -124,7 +125,9 @@ class FamilyView(ipywidgets.VBox):
         chosen = self.controls
         (_, a), (_, b) = (self.people[chosen[side]] for side in SIDES)
         sibling = chosen["sibling"] if sibling is None else sibling
-        return family.blend(a, b, share=chosen["share"], crossover=chosen["crossover"] or None, sibling=sibling or None)
+        return blending.blend(
+            a, b, share=chosen["share"], crossover=chosen["crossover"] or None, sibling=sibling or None
+        )
 
     def _change(self, values: dict[str, Any], number: int) -> None:
         with self._lock:
@@ -198,7 +201,7 @@ class FamilyView(ipywidgets.VBox):
             elif kind == "save":
                 self.save()
         except Exception as error:  # an error in a callback shows nowhere else
-            self._say(f"That did not work. {_sentence(error)}", failed=True)
+            self._say(f"That did not work. {error_line(error)}", failed=True)
 
     def _arrived(self, key: str) -> None:
         side, size, content = self._arriving[key]
@@ -235,7 +238,7 @@ class FamilyView(ipywidgets.VBox):
             except PhotoError as error:
                 self._say(str(error), failed=True)
             except Exception as error:  # in a thread nobody else would see it
-                self._say(f"The photo could not be used. {_sentence(error)}", failed=True)
+                self._say(f"The photo could not be used. {error_line(error)}", failed=True)
 
         self._close_picker()
         self._say(sentence, busy=True)
@@ -269,7 +272,7 @@ class FamilyView(ipywidgets.VBox):
         self._say(f"{name} is the {side} parent now, found in {seconds:.1f} s. {note}".strip())
 
     def _invert(self, picture: Tensor) -> Tensor:
-        from latentlib import inversion
+        from latentlib.gan import inversion
 
         method = "w+" if self.encoder is None else "hybrid"
         # Kept among usual codes: of codes far from them a blend is no face.
@@ -281,7 +284,7 @@ class FamilyView(ipywidgets.VBox):
 
     def _code(self, code: Tensor) -> Tensor:
         code = code.detach().to(self.device)
-        return family.per_layer(code, self.generator.num_ws) if code.dim() == 1 else code
+        return blending.per_layer(code, self.generator.num_ws) if code.dim() == 1 else code
 
     def _open_picker(self, side: str, photo: np.ndarray) -> None:
         def done(eyes: Any) -> None:
@@ -334,7 +337,3 @@ class FamilyView(ipywidgets.VBox):
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A family: two parents, sliders for mix, crossover and sibling, and the child"
-
-
-def _sentence(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0].rstrip(".")

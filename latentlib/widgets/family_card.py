@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from latentlib.pictures import text_font, to_uint8
+from latentlib.plots.images import text_font, to_uint8
 
 CARD_SENTENCE = "A weighted blend, not a prediction of a real child."
 TITLE = "A family in latent space"

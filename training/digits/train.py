@@ -1,8 +1,8 @@
 """Train the digit networks that the course ships, on MNIST: autoencoders of 2, 3, 10 and 30 numbers, a VAE of 2.
 
-    python training/train_digits.py                    # train what is not trained yet, ship it, evaluate
-    python training/train_digits.py digits-vae-2       # one of them
-    python training/train_digits.py --evaluate         # only measure the shipped weights, beside PCA
+    python -m training.digits.train                    # train what is not trained yet, ship it, evaluate
+    python -m training.digits.train digits-vae-2       # one of them
+    python -m training.digits.train --evaluate         # only measure the shipped weights, beside PCA
 
 The autoencoders learn by squared error summed over the 784 pixels, mean over the pictures, as in Hinton and
 Salakhutdinov (Science 313, 2006); the VAE by its negative ELBO (Kingma and Welling, 2014).
@@ -27,18 +27,18 @@ from latentlib.models.autoencoder import Autoencoder
 from latentlib.models.vae import VAE, elbo_parts, negative_elbo
 from latentlib.training import full_precision, squared_error
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
+WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 
 class Recipe(NamedTuple):
-    code_size: int
+    latent_dim: int
     hidden: tuple[int, ...]  # widths from picture to code
     epochs: int
     shifted: float = 0.0  # share of the pictures moved by up to a pixel
     vae: bool = False
 
     def network(self) -> Autoencoder | VAE:
-        return (VAE if self.vae else Autoencoder)(self.code_size, hidden=self.hidden)
+        return (VAE if self.vae else Autoencoder)(self.latent_dim, hidden=self.hidden)
 
 
 RECIPES = {
@@ -160,17 +160,17 @@ def pca_errors(data: digits.Digits, sizes: list[int]) -> dict[int, float]:
 @torch.no_grad()
 def evaluate(data: digits.Digits, device: torch.device) -> None:
     """Measure the shipped weights as they are loaded, and write what a notebook may quote."""
-    from latentlib.checkpoints import load_digit_autoencoder, load_digit_vae
+    from latentlib.weights import load_digit_autoencoder, load_digit_vae
 
     shipped = [name for name in RECIPES if (WEIGHTS / f"{name}.safetensors").is_file()]
-    sizes = sorted(RECIPES[name].code_size for name in shipped if not RECIPES[name].vae)
+    sizes = sorted(RECIPES[name].latent_dim for name in shipped if not RECIPES[name].vae)
     pca, rows = pca_errors(data, sizes), []
     for size in sizes:
         error = test_loss(load_digit_autoencoder(size, device), data.test_images)
         rows.append({"numbers": size, "autoencoder": round(error, 3), "pca": round(pca[size], 3)})
         print(f"{size:3d} numbers: autoencoder {error:7.3f}, PCA {pca[size]:7.3f}")
     report = {
-        "command": "python training/train_digits.py --evaluate",
+        "command": "python -m training.digits.train --evaluate",
         "measure": "squared error summed over 784 pixels, mean over MNIST's 10,000 test pictures, shipped weights",
         "hinton_salakhutdinov_30": 3.00,
         "rows": rows,
@@ -206,7 +206,7 @@ def main() -> None:
     device = pick_device(arguments.device)
     data = digits.load("mnist", device)
     if not arguments.evaluate:
-        from latentlib.checkpoints import save_digit_autoencoder, save_digit_vae
+        from latentlib.weights import save_digit_autoencoder, save_digit_vae
 
         for name in arguments.names or RECIPES:
             (save_digit_vae if RECIPES[name].vae else save_digit_autoencoder)(train(name, data, device))

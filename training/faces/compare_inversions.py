@@ -1,8 +1,8 @@
 """Which way to find a face is best, and at what price? Photos of people never seen in training, by every method.
 
-python training/compare_inversions.py                 prints a table, writes data/weights/inversion-comparison.json
-python training/compare_inversions.py --part hybrid   only that method; the others stay as they were
-python training/compare_inversions.py --quick         four photos, three steps; nothing is written
+python -m training.faces.compare_inversions                 a table, and data/weights/inversion-comparison.json
+python -m training.faces.compare_inversions --part hybrid   only that method; the others stay as they were
+python -m training.faces.compare_inversions --quick         four photos, three steps; nothing is written
 
 Besides the error it asks how well a result can be edited: is the point half-way between two codes still a face?
 """
@@ -17,18 +17,13 @@ from pathlib import Path
 
 import torch
 
-from face_measures import chosen_photos, detector_shares
-from latentlib.checkpoints import (
-    WEIGHTS,
-    checksum,
-    load_face_discriminator,
-    load_face_encoder,
-    load_face_generator,
-)
 from latentlib.datasets import lfw
 from latentlib.device import Stopwatch, describe, pick_device
-from latentlib.family_measures import detail
-from latentlib.inversion import METHODS, Inversion, invert, perceptual_distance, psnr, usual_codes
+from latentlib.gan.inversion import METHODS, Inversion, invert
+from latentlib.gan.w_space import p_norm
+from latentlib.metrics import detail, perceptual_distance, psnr
+from latentlib.weights import WEIGHTS, checksum, load_face_discriminator, load_face_encoder, load_face_generator
+from training.faces.measures import chosen_photos, detector_shares
 
 FILE = "inversion-comparison.json"
 BATCH = 8  # photos at a time; "pivotal" tunes one copy of the generator for each batch
@@ -93,7 +88,7 @@ def judge(found: list[Inversion], generator, discriminator, images: torch.Tensor
         "psnr_least": psnr(drawn, images).min().item(),
         "squared_error": torch.cat([part.errors for part in found]).mean().item(),
         "perceptual_distance": torch.cat([perceptual_distance(discriminator, a, b) for a, b in both]).mean().item(),
-        "unusual": usual_codes(generator)(codes).median().item(),  # squared length, 1 for codes of the mapping
+        "unusual": p_norm(generator)(codes).median().item(),  # squared length, 1 for codes of the mapping
         "middle": faces_in(torch.cat([middles(part) for part in found]), discriminator, images),
     }
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from latentlib.device import autocast, seed_everything
 from latentlib.models.encoder import Encoder
-from runs import Stop
+from training.runs import Stop
 
 NAME = "faces-64-encoder"
 RECIPE = {

@@ -1,8 +1,8 @@
 """Measure the shipped face generator: how real, how varied, is it copying, does it find people it has never seen?
 
-python training/evaluate_faces.py                    prints a table, writes data/weights/faces-64-evaluation.json
+python -m training.faces.evaluate                    prints a table, writes data/weights/faces-64-evaluation.json
                                                      and puts the table into the model card (needs LFW)
-python training/evaluate_faces.py --part detectors   only that part; the others stay as they were
+python -m training.faces.evaluate --part detectors   only that part; the others stay as they were
 """
 
 from __future__ import annotations
@@ -16,11 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cards import put_between
-from face_measures import detector_shares, inversion_table, nearest_distance, some, wasserstein_draws, with_grain
-from latentlib.checkpoints import WEIGHTS, checksum, load_face_discriminator, load_face_generator, load_weights
 from latentlib.datasets import lfw
 from latentlib.device import autocast, describe, pick_device
+from latentlib.weights import WEIGHTS, checksum, load_face_discriminator, load_face_generator, load_weights
+from training.cards import put_between
+from training.faces.measures import (
+    detector_shares,
+    inversion_table,
+    nearest_distance,
+    some,
+    wasserstein_draws,
+    with_grain,
+)
 
 GRAIN = 1.5  # spread of the noise that shows what the finest scale lacks, in steps of 255
 BEGIN, END = "<!-- evaluation of faces-64: begin -->", "<!-- evaluation of faces-64: end -->"

@@ -1,7 +1,9 @@
 """Measure the shipped face encoder: how near its answer comes to photos and to generated faces, and in what time.
 
-python training/evaluate_encoder.py      prints the measures, writes data/weights/faces-64-encoder.json and puts the
-                                         table into the model card (without LFW: of generated faces only)
+python -m training.faces.evaluate_encoder
+
+prints the measures, writes data/weights/faces-64-encoder.json and puts the table into the model card (without LFW: of
+generated faces only).
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ import time
 
 import torch
 
-from cards import put_between
-from encoder_trainer import NAME
-from face_measures import chosen_photos
-from latentlib.checkpoints import WEIGHTS, checksum, load_face_encoder, load_face_generator, load_weights
 from latentlib.datasets import lfw
 from latentlib.device import describe
-from latentlib.inversion import psnr
+from latentlib.metrics import psnr
+from latentlib.weights import WEIGHTS, checksum, load_face_encoder, load_face_generator, load_weights
+from training.cards import put_between
+from training.faces.encoder_trainer import NAME
+from training.faces.measures import chosen_photos
 
 BEGIN, END = f"<!-- evaluation of {NAME}: begin -->", f"<!-- evaluation of {NAME}: end -->"
 
@@ -123,7 +125,7 @@ def main() -> None:
     if not result["trained_on_this_generator"]:
         print(
             "the shipped generator is not the one that this encoder was trained on; go on with: "
-            "python training/train_encoder.py --minutes 20"
+            "python -m training.faces.train_encoder --minutes 20"
         )
     (WEIGHTS / f"{NAME}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))

@@ -1,6 +1,6 @@
 """Whom does the data show, and whose photo does the space hold worse? As far as that can be measured without labels.
 
-    python training/measure_bias.py     # prints tables, writes data/weights/faces-64-bias.json; needs LFW
+    python -m training.faces.measure_bias     # prints tables, writes data/weights/faces-64-bias.json; needs LFW
 
 LFW has no labels of sex, age or origin, and to guess them from faces would be to judge people by their looks; so the
 groups here are properties of the *photo*: how bright its cheeks are, how evenly it is lit. A dark cheek is a dark skin
@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentlib.checkpoints import WEIGHTS, checksum, load_face_generator, load_face_identity
 from latentlib.datasets import lfw
 from latentlib.device import pick_device
-from latentlib.inversion import invert, psnr
+from latentlib.gan.inversion import invert
+from latentlib.metrics import psnr
+from latentlib.weights import WEIGHTS, checksum, load_face_generator, load_face_identity
 
 CHEEKS = ((34, 43, 17, 25), (34, 43, 39, 47))  # top, bottom, left, right in an aligned picture: under either eye
 THIRDS = ("lowest third", "middle third", "highest third")
@@ -160,7 +161,7 @@ def main() -> None:
     weights = checksum("faces-64")
     data, kinds = lfw.everything()
     result = {
-        "command": f"python training/measure_bias.py --photos {options.photos} --steps {options.steps}",
+        "command": f"python -m training.faces.measure_bias --photos {options.photos} --steps {options.steps}",
         "weights": weights,
         "groups_are": "properties of photos, measured in the picture; not groups of people",
         "counts": counts(data, kinds == 0),

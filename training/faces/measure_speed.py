@@ -1,7 +1,7 @@
 """What each trick of the face trainer gives, in images a second: minutes, on a machine that does nothing else.
 
-python training/measure_speed.py              every trick; writes speed.json and the table in training/README.md
-python training/measure_speed.py --compiled   torch.compile beside the same without it, into the same file and table
+python -m training.faces.measure_speed              every trick; writes speed.json and a table of training/README.md
+python -m training.faces.measure_speed --compiled   torch.compile beside the same without it, into the same places
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
-from cards import put_between
-from face_networks import TrainedGenerator
-from face_trainer import RECIPE, Trainer
 from latentlib.device import describe, keep_freed_memory, pick_device, synchronize
 from latentlib.models import stylegan
+from training.cards import put_between
+from training.faces.networks import TrainedGenerator
+from training.faces.trainer import RECIPE, Trainer
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
@@ -214,7 +214,7 @@ def main(argv=None) -> None:
     result = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     result[part] = measure(rows, pick_device(options.device))
     file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    put_between(HERE / "README.md", BEGIN, END, table(result))
+    put_between(HERE.parent / "README.md", BEGIN, END, table(result))
     print(table(result))
 
 

@@ -1,9 +1,9 @@
 """Train the course's face generator on LFW: one CPU, one GPU, or many with torchrun. Kill it at any moment; it goes on.
 
-python training/train_faces.py                              start, or go on from the last checkpoint
-torchrun --nproc-per-node 4 training/train_faces.py         the same on four GPUs (or CPU processes)
-python training/train_faces.py --warm-start data/weights    start from the shipped weights
-python training/train_faces.py --export data/weights        ship the last checkpoint
+python -m training.faces.train                              start, or go on from the last checkpoint
+torchrun --nproc-per-node 4 -m training.faces.train         the same on four GPUs (or CPU processes)
+python -m training.faces.train --warm-start data/weights    start from the shipped weights
+python -m training.faces.train --export data/weights        ship the last checkpoint
 
 Ctrl-C and SIGTERM end it after the step that runs, with a checkpoint.
 """
@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from face_networks import widen
-from face_trainer import RECIPE, Trainer
 from latentlib.models.stylegan import Discriminator, Generator
-from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
+from training.faces.networks import widen
+from training.faces.trainer import RECIPE, Trainer
+from training.runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
 CHECKPOINT_SECONDS = 240
 SAMPLE_SECONDS = 300
@@ -139,7 +139,7 @@ def random_turn(size: int) -> torch.Tensor:
 
 def export(state: dict, folder: Path) -> None:
     """Ship a checkpoint: the averaged generator with the centre of its w, the discriminator, and a sheet of samples."""
-    from latentlib.checkpoints import save_weights
+    from latentlib.weights import save_weights
 
     recipe = state["recipe"]
     size = max(recipe["channels"])
@@ -173,7 +173,7 @@ def by_resolution(table: dict) -> dict[int, int]:
 
 def shipped_recipe(folder: Path) -> dict:
     """The recipe that shipped weights were made with."""
-    from latentlib.checkpoints import load_weights
+    from latentlib.weights import load_weights
 
     recipe = load_weights("faces-64", folder)[1]["recipe"]
     recipe.setdefault("discriminator_channels", recipe["channels"])  # older recipes had one table for both
@@ -183,7 +183,7 @@ def shipped_recipe(folder: Path) -> dict:
 
 def warm_start(trainer: Trainer, folder: Path) -> None:
     """Begin from shipped weights instead of from noise, also with more channels; the optimisers begin anew."""
-    from latentlib.checkpoints import load_weights
+    from latentlib.weights import load_weights
 
     generator, settings = load_weights("faces-64", folder)
     discriminator, _ = load_weights("faces-64-discriminator", folder)

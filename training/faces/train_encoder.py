@@ -1,10 +1,10 @@
 """Train the encoder of faces on the generator's own samples and on LFW. Kill it at any moment; it goes on.
 
-python training/train_encoder.py --minutes 20                     start, or go on from the last checkpoint
-torchrun --nproc-per-node 2 training/train_encoder.py --minutes 20          the same with two processes
-python training/train_encoder.py --no-photos                      on samples alone
-python training/train_encoder.py --warm-start data/weights        start from the shipped encoder
-python training/train_encoder.py --export data/weights            ship the last checkpoint
+python -m training.faces.train_encoder --minutes 20                     start, or go on from the last checkpoint
+torchrun --nproc-per-node 2 -m training.faces.train_encoder --minutes 20          the same with two processes
+python -m training.faces.train_encoder --no-photos                      on samples alone
+python -m training.faces.train_encoder --warm-start data/weights        start from the shipped encoder
+python -m training.faces.train_encoder --export data/weights            ship the last checkpoint
 
 When the shipped generator has changed since the last checkpoint, the run says so and goes on from the encoder's
 weights.
@@ -19,8 +19,7 @@ from pathlib import Path
 
 import torch
 
-from encoder_trainer import NAME, RECIPE, Trainer
-from latentlib.checkpoints import (
+from latentlib.weights import (
     WEIGHTS,
     checksum,
     load_face_discriminator,
@@ -28,7 +27,8 @@ from latentlib.checkpoints import (
     load_weights,
     save_weights,
 )
-from runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
+from training.faces.encoder_trainer import NAME, RECIPE, Trainer
+from training.runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
 CHECKPOINT_SECONDS = 180
 

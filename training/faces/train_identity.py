@@ -1,8 +1,8 @@
 """Fit the measure of whom a face looks like, on LFW's people with two photos or more, and measure it on others.
 
-    python training/train_identity.py              # fit, ship it as faces-64-identity, measure it
-    python training/train_identity.py --evaluate   # only measure the shipped one; writes its JSON and the card's table
-    python training/train_identity.py --choose     # the settings, compared on training people kept aside; ships nothing
+    python -m training.faces.train_identity              # fit, ship it as faces-64-identity, measure it
+    python -m training.faces.train_identity --evaluate   # only measure; writes its JSON and the card's table
+    python -m training.faces.train_identity --choose     # compares settings on training people kept aside
 
 Fitting uses the training split alone; pairs of people held out are only measured. Needs LFW and scikit-learn.
 """
@@ -17,10 +17,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from latentlib.checkpoints import WEIGHTS, load_face_identity, save_weights
 from latentlib.datasets import lfw
-from latentlib.family_measures import without_tone
-from latentlib.models.identity import Identity, auc
+from latentlib.metrics import auc, without_tone
+from latentlib.models.identity import Identity
+from latentlib.weights import WEIGHTS, load_face_identity, save_weights
 
 NAME = "faces-64-identity"
 COMPONENTS = 300  # principal components that the discriminants are made of
@@ -162,7 +162,7 @@ def evaluate(train: lfw.Faces, held: lfw.Faces) -> dict:
             rows[f"{name}, discriminants (Fisherfaces)"] = auc_of((codes_held - mean) @ matrix.T, pairs)
     rows["edges, discriminants (shipped)"] = measure_shipped(identity, held)
     result = {
-        "command": "python training/train_identity.py --evaluate",
+        "command": "python -m training.faces.train_identity --evaluate",
         "measure": "AUC: how often two photos of one person are nearer than two photos of different people",
         "pairs": RULE,
         "held_out": {

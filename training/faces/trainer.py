@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from face_networks import GrowingDiscriminator, TrainedGenerator, augment
 from latentlib.device import autocast, seed_everything
 from latentlib.models.stylegan import Discriminator, Generator
-from runs import Stop
+from training.faces.networks import GrowingDiscriminator, TrainedGenerator, augment
+from training.runs import Stop
 
 RECIPE = {
     "seed": 0,

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from latentlib import space
-from latentlib.checkpoints import (
+from latentlib import metrics, space
+from latentlib.datasets import furniture
+from latentlib.weights import (
     load_colour_blind,
     load_furniture_autoencoder,
-    load_furniture_reader,
+    load_furniture_regressor,
     load_furniture_walk,
 )
-from latentlib.datasets import furniture
 
 SIZES = (64, 32, 16, 8, 4, 2)
 STOCK = 8192
@@ -30,7 +30,7 @@ def evaluate(pool: Callable[[int], tuple[Tensor, Tensor]]) -> dict:
     """All figures; pool(size) gives the pictures the models learned from, as a stock of real furniture."""
     return {
         "closer": closer(),
-        "reader": reading(),
+        "regressor": reading(),
         "walk": walking(pool),
     }
 
@@ -62,8 +62,8 @@ def closer(n: int = 4000) -> dict:
     for name, (encode, model) in spaces.items():
         codes = encode(images)
         row = {
-            "triples": space.triple_share(*(encode(x) for x in triples)),
-            "triples_same_view": space.triple_share(*(encode(x) for x in same_view)),
+            "triples": metrics.triplet_accuracy(*(encode(x) for x in triples)),
+            "triples_same_view": metrics.triplet_accuracy(*(encode(x) for x in same_view)),
         }
         if model is not None:
             row["squared_error"] = (model(images) - images).square().sum().item() / n
@@ -78,7 +78,7 @@ def closer(n: int = 4000) -> dict:
 def reading(n: int = 4000) -> dict:
     """R² of each factor read off unseen 64×64 pictures; those that only chairs have are measured on chairs."""
     images, factors = furniture.load(n, seed=102)
-    read = torch.cat([load_furniture_reader()(part) for part in images.split(500)])
+    read = torch.cat([load_furniture_regressor()(part) for part in images.split(500)])
     chairs = factors[:, 0] == 0
     figures = {}
     for i, name in enumerate(furniture.FACTORS):
@@ -95,9 +95,9 @@ def walking(pool: Callable[[int], tuple[Tensor, Tensor]], n: int = 32) -> dict:
     """From chair to table, and from chair to chair: halfway along the path of codes and halfway through a cross-fade.
 
     Distances are squared errors summed over the pixels. to_stock: to the nearest of the pictures in the pool.
-    to_render: to the nearest render that a search over the factors finds, which starts from what the reader reads.
+    to_render: to the nearest render that a search over the factors finds, which starts from what the regressor reads.
     """
-    model, reader = load_furniture_walk(), load_furniture_reader()
+    model, regressor = load_furniture_walk(), load_furniture_regressor()
     images, factors = furniture.load(2000, seed=103)
     mean = torch.cat([model.encode(part) for part in images.split(500)])
     decoded = torch.cat([model.decode(part) for part in mean.split(500)])
@@ -117,10 +117,10 @@ def walking(pool: Callable[[int], tuple[Tensor, Tensor]], n: int = 32) -> dict:
         for way, pictures in halfway.items():
             row = {
                 "to_stock": nearest_in(stock, pictures).mean().item(),
-                "to_render": nearest_render(pictures, reader).mean().item(),
+                "to_render": nearest_render(pictures, regressor).mean().item(),
             }
             if name == "chair to chair" and way != "one end, decoded":
-                row["off_halfway"] = off_halfway(reader(pictures), (factors[a] + factors[b]) / 2)
+                row["off_halfway"] = off_halfway(regressor(pictures), (factors[a] + factors[b]) / 2)
             figures[name][way] = rounded(row)
     return rounded(figures)
 
@@ -141,13 +141,13 @@ def nearest_in(stock: Tensor, pictures: Tensor) -> Tensor:
     return best
 
 
-def nearest_render(pictures: Tensor, reader: torch.nn.Module, rounds: int = 8, tries: int = 8) -> Tensor:
+def nearest_render(pictures: Tensor, regressor: torch.nn.Module, rounds: int = 8, tries: int = 8) -> Tensor:
     """Squared distance to the best render found: random changes to the best factors so far, smaller in each round."""
     generator = torch.Generator().manual_seed(0)
     best = torch.full((len(pictures),), float("inf"))
     for kind in (0, 1):
         low, high = torch.tensor([furniture.KIND_RANGES[kind][name] for name in furniture.FACTORS]).T
-        centre = reader(pictures).clamp(low, high)
+        centre = regressor(pictures).clamp(low, high)
         for i in range(rounds):
             noise = torch.randn(len(pictures), tries, len(furniture.FACTORS), generator=generator)
             noise[:, 0] = 0  # the best so far stays in the race
@@ -177,12 +177,12 @@ def card(figures: dict, pool_size: int) -> str:
             else ["–"] * 2
         )
         closer_rows.append(f"| {name} | {' | '.join(shown)} |")
-    walk, read = figures["walk"], figures["reader"]
+    walk, read = figures["walk"], figures["regressor"]
     pairs = ("chair to table", "chair to chair")
     off = {way: row["off_halfway"] for way, row in walk["chair to chair"].items() if "off_halfway" in row}
     names = list(next(iter(off.values())))
     return (
-        (Path(__file__).parent / "furniture_card.md")
+        (Path(__file__).parent / "card.md")
         .read_text()
         .format(
             pool=pool_size,
@@ -201,6 +201,6 @@ def card(figures: dict, pool_size: int) -> str:
             arms_right=read["arms right"],
             reader_names=" | ".join(furniture.FACTORS),
             reader_line="---|" * (len(furniture.FACTORS) - 1) + "---",
-            reader=" | ".join(f"{read[n]:.3f}" for n in furniture.FACTORS),
+            regressor=" | ".join(f"{read[n]:.3f}" for n in furniture.FACTORS),
         )
     )

@@ -1,9 +1,9 @@
-"""Train the furniture models that the course ships: autoencoders, a space for walks, a colour-blind code, a reader.
+"""Train the furniture models that the course ships: autoencoders, a space for walks, a colour-blind code, a regressor.
 
-    python training/train_furniture.py                          # train what is not trained yet, ship it, evaluate
-    python training/train_furniture.py --only furniture-walk    # one of them
-    python training/train_furniture.py --minutes 10             # stop after ten minutes; the same command goes on
-    python training/train_furniture.py --evaluate               # only measure the shipped weights
+    python -m training.furniture.train                          # train what is not trained yet, ship it, evaluate
+    python -m training.furniture.train --only furniture-walk    # one of them
+    python -m training.furniture.train --minutes 10             # stop after ten minutes; the same command goes on
+    python -m training.furniture.train --evaluate               # only measure the shipped weights
 
 All of them learn from rendered pictures, and are measured on other pictures, rendered from other seeds. Each minute
 leaves a checkpoint in LATENTLIB_RUNS (default ~/.cache/latentlib/runs), from which the same command goes on.
@@ -23,13 +23,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from furniture_figures import card, evaluate
-from latentlib.checkpoints import WEIGHTS, save_weights
 from latentlib.datasets import furniture
 from latentlib.device import autocast, pick_device
 from latentlib.models.autoencoder import ConvAutoencoder
-from latentlib.models.reader import Reader
+from latentlib.models.regressor import Regressor
 from latentlib.models.vae import VAE
+from latentlib.weights import WEIGHTS, save_weights
+from training.furniture.figures import card, evaluate
 
 SHAPE = ("kind", "width", "depth", "height", "leg", "back", "arms", "turn", "tilt")  # all factors but the colour
 BATCH, POOL = 64, 32768
@@ -59,7 +59,7 @@ def walk_error(model: VAE, images: Tensor, factors: Tensor) -> Tensor:
     return (wrong.square().sum() + WALK_COLOUR * colour.square().sum()) / len(images) + WALK_BETA * divergence
 
 
-def reading_error(model: Reader, images: Tensor, factors: Tensor) -> Tensor:
+def reading_error(model: Regressor, images: Tensor, factors: Tensor) -> Tensor:
     """Squared error in units of each factor's spread, so that metres and degrees count alike."""
     wanted = factors[:, [furniture.column(name) for name in model.names]]
     return ((model(images) - wanted) / model.spread).square().mean()
@@ -68,23 +68,23 @@ def reading_error(model: Reader, images: Tensor, factors: Tensor) -> Tensor:
 WALK_BETA, WALK_COLOUR = 0.05, 5.0
 
 
-def autoencoder(code_size: int, steps: int) -> Recipe:
-    settings = {"code_size": code_size, "size": 32, "width": 16}
+def autoencoder(latent_dim: int, steps: int) -> Recipe:
+    settings = {"latent_dim": latent_dim, "size": 32, "width": 16}
     return Recipe(lambda: ConvAutoencoder(**settings), settings, 32, steps, rebuild_error)
 
 
-def reader(names: tuple[str, ...], code_size: int, size: int, steps: int) -> Recipe:
-    settings = {"names": list(names), "code_size": code_size, "size": size, "width": 16}
-    return Recipe(lambda: Reader(**settings), settings, size, steps, reading_error)
+def regressor(names: tuple[str, ...], latent_dim: int, size: int, steps: int) -> Recipe:
+    settings = {"names": list(names), "latent_dim": latent_dim, "size": size, "width": 16}
+    return Recipe(lambda: Regressor(**settings), settings, size, steps, reading_error)
 
 
-MEANS = {"code_size": 32, "size": 64, "width": 16}
-WALK = {"code_size": 32, "shape": [3, 64, 64], "conv": True, "width": 16}
+MEANS = {"latent_dim": 32, "size": 64, "width": 16}
+WALK = {"latent_dim": 32, "shape": [3, 64, 64], "conv": True, "width": 16}
 RECIPES = {
     **{f"furniture-{n}": autoencoder(n, 1000) for n in (64, 32, 16, 8, 4, 2)},
     "furniture-walk": Recipe(lambda: VAE(**WALK), WALK, 64, 4000, walk_error),
-    "furniture-reader": reader(furniture.FACTORS, 128, 64, 1000),
-    "furniture-colour-blind": reader(SHAPE, 8, 32, 1000),
+    "furniture-regressor": regressor(furniture.FACTORS, 128, 64, 1000),
+    "furniture-colour-blind": regressor(SHAPE, 8, 32, 1000),
 }
 
 
@@ -94,7 +94,7 @@ def means_only(model: VAE) -> ConvAutoencoder:
     weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
     last = max(int(key.split(".")[1]) for key in weights if key.startswith("encoder."))
     for key in (f"encoder.{last}.weight", f"encoder.{last}.bias"):
-        weights[key] = weights[key][: MEANS["code_size"]]
+        weights[key] = weights[key][: MEANS["latent_dim"]]
     plain.load_state_dict(weights)
     return plain.eval()
 
@@ -154,7 +154,7 @@ def train(name: str, device: torch.device, until: float) -> nn.Module | None:
     images, factors = (table.to(device) for table in pool(recipe.size))
     torch.manual_seed(0)
     model = recipe.build().to(device).to(memory_format=torch.channels_last)
-    if isinstance(model, Reader):
+    if isinstance(model, Regressor):
         model.learn_units(factors[:, [furniture.column(n) for n in model.names]])
     steppers = [
         Muon([p for p in model.parameters() if p.ndim > 1], MUON_RATE),

@@ -1,0 +1,24 @@
+"""Plots and pictures with alt text, all in one style; whatever is shown leaves through ``show`` or ``show_images``."""
+
+from latentlib._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    rooms=("figures", "images", "live", "style"),
+    names={
+        "figures": (
+            "bars",
+            "curves",
+            "draw_codes",
+            "figure",
+            "grouped_bars",
+            "picture_scatter",
+            "scatter_3d",
+            "scatter_codes",
+            "show",
+        ),
+        "images": ("film_strip", "manifold_grid", "publish", "show_images", "to_png", "to_uint8"),
+        "live": ("LiveCurve",),
+        "style": ("LABEL_COLOURS", "PALETTE", "colour"),
+    },
+)

@@ -1,0 +1,112 @@
+"""The package's rooms: what may import what, that importing changes nothing, and that all of it is packaged."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import latentlib
+from course import ROOT
+
+PACKAGE = ROOT / "latentlib"
+# A room may import those on the lines above its own. The set-up cell's room is on no line: it may ask any of them.
+ARROWS = (
+    ("_lazy", "claims", "device"),
+    ("space", "photos", "models"),
+    ("datasets", "weights"),
+    ("metrics", "training"),
+    ("gan",),
+    ("plots",),
+    ("exercises", "widgets"),
+)
+RANK = {room: rank for rank, rooms in enumerate(ARROWS) for room in rooms}
+FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def room_of(file: Path) -> str:
+    return file.parts[0].removesuffix(".py")
+
+
+def imported(source: str) -> set[str]:
+    """The rooms of latentlib that a file imports, wherever in the file that stands."""
+    rooms = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the whole path"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        rooms |= {name.split(".")[1] for name in names if name.startswith("latentlib.")}
+    return rooms
+
+
+def wrong_arrows(file: Path, source: str) -> list[str]:
+    room = room_of(file)
+    return sorted(other for other in imported(source) - {room} if RANK[other] >= RANK[room])
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_arrows_go_one_way(file):
+    if room_of(file) not in ("__init__", "bootstrap"):
+        assert wrong_arrows(file, (PACKAGE / file).read_text(encoding="utf-8")) == []
+
+
+def test_a_wrong_arrow_is_noticed():
+    assert wrong_arrows(Path("space.py"), "def f():\n    from latentlib.gan import inversion") == ["gan"]
+    assert wrong_arrows(Path("models/vae.py"), "from latentlib import photos") == ["photos"]
+    assert wrong_arrows(Path("gan/tuning.py"), "from latentlib.gan import lbfgs\nimport latentlib.metrics") == []
+
+
+def test_the_package_imports_neither_its_training_nor_its_tools():
+    for file in FILES:
+        for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module.split(".")[0] not in ("training", "benchmarks", "tools", "tests"), file
+
+
+def test_every_room_opens_at_its_first_use():
+    there = {room_of(file) for file in FILES} - {"__init__", "_lazy"}
+    assert set(latentlib.__all__) == there == set(dir(latentlib))
+    code = (
+        "import latentlib, sys; assert 'torch' not in sys.modules; latentlib.space.lerp; latentlib.gan.inversion.invert"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    with pytest.raises(AttributeError, match="module 'latentlib' has no attribute 'rooms'; it has bootstrap, "):
+        latentlib.rooms  # noqa: B018
+
+
+def test_importing_changes_nothing_outside():
+    """Neither matplotlib's parameters, nor the environment, nor PyTorch's or NumPy's random numbers and settings."""
+    code = """
+import importlib, os, pkgutil, random
+import matplotlib, numpy, torch
+def state():
+    threads, kind = torch.get_num_threads(), torch.get_default_dtype()
+    numbers = (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+    environment = {name: value for name, value in os.environ.items() if name != "KMP_INIT_AT_FORK"}  # PyTorch's own
+    return dict(matplotlib.rcParams), environment, numbers, threads, kind
+before = state()
+import latentlib
+for module in pkgutil.walk_packages(latentlib.__path__, "latentlib."):
+    importlib.import_module(module.name)
+for name, one, other in zip(("matplotlib", "environment", "random", "threads", "kind"), before, state()):
+    assert one == other, name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+def test_every_package_and_data_file_is_in_the_wheel():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {".".join(("latentlib", *file.parent.parts)) for file in FILES}
+    assert folders == {name for name in setuptools["packages"] if name != "latentlib.shipped"}
+    for path in PACKAGE.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            package = ".".join(("latentlib", *path.relative_to(PACKAGE).parent.parts))
+            assert any(path.match(pattern) for pattern in setuptools["package-data"][package]), path

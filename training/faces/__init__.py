@@ -1,0 +1,1 @@
+"""The face generator, its encoder, the measure of identity, and what is measured on them."""

@@ -1,0 +1,1 @@
+"""The furniture autoencoders, the regressor and the colour-blind code."""
