@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -103,7 +102,7 @@ for name, one, other in zip(("matplotlib", "environment", "random", "threads", "
 
 
 def test_every_package_and_data_file_is_in_the_wheel():
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    setuptools = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {".".join(("latentlib", *file.parent.parts)) for file in FILES}
     assert folders == {name for name in setuptools["packages"] if name != "latentlib.shipped"}
     for path in PACKAGE.rglob("*"):
