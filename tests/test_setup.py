@@ -112,7 +112,7 @@ def test_the_makefile_has_the_commands_and_readme_names_them():
 
 def test_widgets_bring_their_scripts_along():
     """No address and no import: what the browser runs comes from the package, also without a network."""
-    scripts = [*(ROOT / "latentlib").glob("*.js"), *(ROOT / "latentlib").glob("*.css")]
+    scripts = [path for ending in ("js", "css") for path in (ROOT / "latentlib").rglob(f"*.{ending}")]
     assert scripts
     for path in scripts:
         assert not re.search(r"https?://(?!www\.w3\.org)|^\s*import\b|@import|\bimport\(", text(path), re.M), path.name

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from latentlib import widgets
+from latentlib.widgets import latent_map, sliders
 
 
 def decoded(png):
@@ -162,7 +163,7 @@ class TestLatentMap:
     def test_many_points_are_thinned_evenly_and_labels_go_along(self):
         codes = torch.stack([torch.arange(9000.0), torch.zeros(9000)], 1)
         many = widgets.LatentMap(codes, lambda place: torch.zeros(1, 1, 2, 2), "A line", (codes[:, 0] >= 4500).long())
-        assert len(many.classes) == widgets.MOST_POINTS
+        assert len(many.classes) == latent_map.MOST_POINTS
         right = np.frombuffer(many.points, "<u2").reshape(-1, 2)[:, 0] > 65535 / 2
         assert np.array_equal(right, np.frombuffer(many.classes, np.uint8) == 1)
         many.point(8999, 0)
@@ -184,7 +185,7 @@ class TestLatentMap:
             widgets.LatentMap(self.codes, self.decode, "")
 
     def test_asks_the_network_for_nothing(self):
-        for source in (widgets.LatentMap._esm, widgets.LatentMap._css, widgets.Caption._esm):
+        for source in (widgets.LatentMap._esm, widgets.LatentMap._css, sliders.Caption._esm):
             text = str(source)
             assert "http" not in text
             assert "import " not in text
