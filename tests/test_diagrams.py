@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from latentlib import diagrams, plots
+from latentlib.plots import diagrams
 
 
 @pytest.fixture
 def shown(monkeypatch):
     """The figures that would be published, with their alt text."""
     figures = []
-    monkeypatch.setattr(plots, "show", lambda fig, alt: figures.append((fig, alt)))
+    monkeypatch.setattr(diagrams, "show", lambda fig, alt: figures.append((fig, alt)))
     return figures
 
 
@@ -20,8 +20,8 @@ def words(fig) -> list[str]:
 
 def test_the_bottleneck_shows_the_code_when_it_is_short(shown):
     picture = torch.rand(1, 5, 5)
-    plots.bottleneck(picture, torch.tensor([1.0, -2.5, 0.0]), picture, alt="A funnel")
-    plots.bottleneck(picture, torch.zeros(64), picture, alt="A funnel")
+    diagrams.bottleneck(picture, torch.tensor([1.0, -2.5, 0.0]), picture, alt="A funnel")
+    diagrams.bottleneck(picture, torch.zeros(64), picture, alt="A funnel")
     assert "1.0\n−2.5\n0.0" in words(shown[0][0])
     assert "3 numbers" in words(shown[0][0])
     assert "5×5: 25 numbers" in words(shown[0][0])
@@ -36,7 +36,7 @@ def test_the_map_draws_what_the_decoder_makes_of_each_place(shown):
         seen.append(places)
         return torch.sigmoid(places).mean(1)[:, None, None, None].expand(-1, 1, 4, 4)
 
-    plots.decoded_map(decode, codes, torch.tensor([0, 1, 2]), (-1, -1), (2, 3), steps=4, alt="A map")
+    diagrams.decoded_map(decode, codes, torch.tensor([0, 1, 2]), (-1, -1), (2, 3), steps=4, alt="A map")
     places = seen[0]
     torch.testing.assert_close(places[0], torch.tensor([-1 + 3 / 8, 3 - 4 / 8]))  # left and top first
     torch.testing.assert_close(places[-1], torch.tensor([2 - 3 / 8, -1 + 4 / 8]))
@@ -49,17 +49,19 @@ def test_the_map_draws_what_the_decoder_makes_of_each_place(shown):
 
 
 def test_dots_carry_their_intervals(shown):
-    plots.dots({"a": {"pixels": (0.7, 0.02), "code": (0.9, 0.01)}}, xlabel="share", alt="Two dots", mark=("half", 0.5))
+    diagrams.dots(
+        {"a": {"pixels": (0.7, 0.02), "code": (0.9, 0.01)}}, xlabel="share", alt="Two dots", mark=("half", 0.5)
+    )
     fig = shown[0][0]
     assert words(fig) == ["0.70", "0.90"]
     assert len(fig.axes[0].containers) == 2
     with pytest.raises(ValueError, match="same names"):
-        plots.dots({"a": {"x": (1, 0)}, "b": {"y": (1, 0)}}, xlabel="share", alt="no")
+        diagrams.dots({"a": {"x": (1, 0)}, "b": {"y": (1, 0)}}, xlabel="share", alt="no")
 
 
 def test_signed_is_white_at_zero_and_has_one_scale():
     pictures = torch.tensor([[0.0, 2.0], [-2.0, 1.0]]).view(2, 1, 1, 2)
-    shades = plots.signed(pictures)
+    shades = diagrams.signed(pictures)
     assert shades.shape == (2, 3, 1, 2)
     assert (shades[0, :, 0, 0] == 1).all()
     red, blue = shades[0, :, 0, 1], shades[1, :, 0, 0]

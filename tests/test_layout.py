@@ -96,7 +96,7 @@ import latentlib
 for module in pkgutil.walk_packages(latentlib.__path__, "latentlib."):
     importlib.import_module(module.name)
 after = state()
-for name in {*latentlib.before_torch.SPIN, *latentlib.before_torch.FALLBACK, "KMP_INIT_AT_FORK"}:  # the last is scikit-learn's
+for name in {*latentlib.before_torch.SPIN, *latentlib.before_torch.FALLBACK, "KMP_INIT_AT_FORK"}:  # that of sklearn
     before[1].pop(name, None)
     after[1].pop(name, None)
 for name, one, other in zip(("matplotlib", "environment", "random", "threads", "kind"), before, after):

@@ -4,8 +4,9 @@ from latentlib._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    rooms=("figures", "images", "live", "style"),
+    rooms=("diagrams", "figures", "images", "live", "style"),
     names={
+        "diagrams": ("bottleneck", "decoded_map", "dots", "signed"),
         "figures": (
             "bars",
             "curves",

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlib.look import LABEL_COLOURS, PALETTE, colour
-from latentlib.pictures import checked_alt, to_uint8
+from latentlib.plots.figures import figure, show
+from latentlib.plots.images import checked_alt, to_uint8
+from latentlib.plots.style import LABEL_COLOURS, PALETTE, colour, styled
 
 
+@styled()
 def bottleneck(picture: Tensor, code: Tensor, returned: Tensor, alt: str) -> None:
     """Draw encoder, code and decoder as a funnel and its mirror, with a real picture before and after.
 
     picture, returned: (c, h, w) in [0, 1]; code: (d,), written out when it has at most six numbers
     """
-    from latentlib.plots import figure, show
-
     checked_alt(alt)
     fig, ax = figure(9.0, 3.2)
     for left, image in ((0.0, picture), (8.0, returned)):
@@ -50,6 +50,7 @@ def _box(x: float, y: float, width: float, height: float, edge: str):
     return Rectangle((x, y), width, height, fill=False, edgecolor=edge, linewidth=1.5, zorder=3)
 
 
+@styled()
 def decoded_map(
     decode: Callable[[Tensor], Tensor],
     codes: Tensor,
@@ -65,8 +66,6 @@ def decoded_map(
 
     decode: (n, 2) -> (n, c, h, w); codes: (n, 2), labels: (n,); low, high: the corners (x, y) of the part that is shown
     """
-    from latentlib.plots import figure, show
-
     checked_alt(alt)
     device = codes.device
     (x0, y0), (x1, y1) = (tuple(map(float, corner)) for corner in (low, high))
@@ -100,6 +99,7 @@ def _name(ax, place: np.ndarray, text: str, edge: str) -> None:
     ax.annotate(text, place, ha="center", va="center", fontsize=11, weight="bold", bbox=box)
 
 
+@styled()
 def dots(
     values: Mapping[str, Mapping[str, tuple[float, float]]],
     *,
@@ -112,8 +112,6 @@ def dots(
 
     mark: (name, value) of a dashed line, such as blind guessing. Every group needs the same names in the same order.
     """
-    from latentlib.plots import figure, show
-
     checked_alt(alt)
     names = list(next(iter(values.values())))
     if any(list(group) != names for group in values.values()):
@@ -146,6 +144,7 @@ def dots(
     show(fig, alt)
 
 
+@styled()
 def signed(images: Tensor) -> Tensor:
     """Pictures of numbers that may be negative as colour: white at 0, blue below, vermillion above, one scale for all.
 
