@@ -69,13 +69,8 @@ def fit(
                 for chosen in torch.randperm(len(images), generator=order).to(device).split(batch_size):
                     batch = images.index_select(0, chosen)
                     target = batch if targets is images else targets.index_select(0, chosen)
-                    with autocast(device, amp):
-                        output = model(batch)
-                    value = loss(full_precision(output), target)
-                    optimizer.zero_grad()
-                    value.backward()
-                    optimizer.step()
-                    total += value.detach() * len(chosen)  # stays on the device: reading it would make a GPU wait
+                    value = one_step(model, optimizer, batch, target, loss, amp)
+                    total += value * len(chosen)  # stays on the device: reading it would make a GPU wait
                     bar.update()
                 history.train_loss.append(total.item() / len(images))
                 if not math.isfinite(history.train_loss[-1]):
@@ -94,6 +89,24 @@ def fit(
         print(f"Stopped after {len(history.train_loss)} of {epochs} epochs; the model keeps what it has learned.")
     model.eval()
     return history
+
+
+def one_step(
+    model: nn.Module,  # moves in place; called as model(images)
+    optimizer: torch.optim.Optimizer,  # of the model's weights
+    images: torch.Tensor,  # (n, ...) what goes in
+    targets: torch.Tensor | None = None,  # (n, ...) what should come out; None: the images themselves
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] = squared_error,  # loss(output, target)
+    amp: bool = False,  # bfloat16 arithmetic where the device is faster with it
+) -> torch.Tensor:
+    """Learn from one batch; gives the loss before the step, a scalar on the device."""
+    with autocast(images.device, amp):
+        output = model(images)
+    value = loss(full_precision(output), images if targets is None else targets)
+    optimizer.zero_grad()
+    value.backward()
+    optimizer.step()
+    return value.detach()
 
 
 @torch.no_grad()

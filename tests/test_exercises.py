@@ -185,6 +185,14 @@ def test_a_key_that_nobody_knows_gets_a_sentence(capsys):
     assert "There is no exercise '98-none'" in capsys.readouterr().out
 
 
+def test_a_lesson_may_go_on_with_a_right_answer(double):
+    assert not exercises.solved("99-double")
+    exercises.check("99-double", lambda x: x + 1)
+    assert not exercises.solved("99-double")
+    exercises.check("99-double", an_index)
+    assert exercises.solved("99-double")
+
+
 def test_strict_raises(double):
     with exercises.strict():
         exercises.check("99-double", an_index)

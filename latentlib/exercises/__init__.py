@@ -37,7 +37,7 @@ that the card of the course knows all lessons; delete it to begin anew. ``LATENT
 """
 
 from latentlib.exercises.card import score
-from latentlib.exercises.checks import NotAnswered, Wrong, WrongAnswer, check, exercise, strict
+from latentlib.exercises.checks import NotAnswered, Wrong, WrongAnswer, check, exercise, solved, strict
 from latentlib.exercises.guesses import guess, reveal, yours
 from latentlib.exercises.verdicts import believe, board, settle
 
@@ -53,6 +53,7 @@ __all__ = [
     "reveal",
     "score",
     "settle",
+    "solved",
     "strict",
     "yours",
 ]

@@ -97,6 +97,14 @@ def check(key: str, answer: Any) -> None:
     return _say(f"✘ {task.title}: not yet. {text[:1].upper()}{text[1:]}", WrongAnswer)
 
 
+def solved(key: str) -> bool:
+    """Whether the exercise was answered rightly since the kernel started, so that a lesson can go on with the answer:
+
+    ``step = one_step if solved("03-loop") else training.one_step``
+    """
+    return record.solved.get(key) is True
+
+
 @contextmanager
 def strict() -> Iterator[None]:
     """Inside this block ``check`` raises NotAnswered or WrongAnswer with the sentence it would print. For tests."""
