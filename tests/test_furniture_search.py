@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentlib import checkpoints
+from latentlib import weights
 from latentlib.datasets import furniture
 from latentlib.datasets.furniture_search import improve, nearest
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def world():
     pile = furniture.load(300, seed=1, size=32)
-    return pile, checkpoints.load_furniture_reader()
+    return pile, weights.load_furniture_regressor()
 
 
 def test_real_furniture_is_found_again_and_ghosts_are_far(world):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentlib import space_maps
+from latentlib.plots import space_maps
 
 
 def test_the_map_and_the_drawings_show_the_same_places():

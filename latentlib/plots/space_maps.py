@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from latentlib.look import LABEL_COLOURS, PALETTE
-from latentlib.pictures import checked_alt, to_uint8
+from latentlib.plots.images import checked_alt, to_uint8
+from latentlib.plots.style import LABEL_COLOURS, PALETTE
 
 
 @torch.no_grad()
