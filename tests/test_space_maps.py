@@ -38,7 +38,7 @@ def test_a_map_survives_a_space_that_is_a_point():
 
 def test_the_table_marks_what_is_not_as_wanted(monkeypatch):
     shown = []
-    monkeypatch.setattr("latentlib.plots.show", lambda fig, alt: shown.append(fig))
+    monkeypatch.setattr("latentlib.plots.figures.show", lambda fig, alt: shown.append(fig))
     wanted = {"real": (0, 0.1), "blank": (1, 1)}
     space_maps.ruler_test({"pixels": {"real": 0.05, "blank": 0.0}}, wanted, alt="A table of one ruler")
     assert [text.get_text() for text in shown[0].axes[0].texts] == ["5%", "0%  ✘"]

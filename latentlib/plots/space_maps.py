@@ -61,7 +61,7 @@ def ruler_test(
     wanted: kind of picture -> least and greatest share that is right; a share beyond them is marked by a cross and
         a pale vermillion cell. Every ruler needs the same kinds of picture in the same order.
     """
-    from latentlib.plots import figure, show
+    from latentlib.plots.figures import figure, show
 
     checked_alt(alt)
     kinds = list(wanted)
