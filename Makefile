@@ -1,9 +1,9 @@
-# make lab · make test · make run · make bench · make refresh · make badges · make colab    (each sets up .venv by itself)
+# make lab, make test and what `make help` names: each sets up .venv by itself.
 # On Windows, or without make: the same commands stand in README.md.
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
-.PHONY: help setup lab test run bench refresh badges colab
+.PHONY: help setup lab test run bench refresh badges colab bundle
 
 help:
 	@echo "make lab [ARGS=\"--port=9999\"]           open the course in JupyterLab"
@@ -13,6 +13,7 @@ help:
 	@echo "make refresh [NOTEBOOK=notebooks/...] run notebooks in place, as they are committed"
 	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges and set-up cells"
 	@echo "make colab [NOTEBOOK=notebooks/...]   run notebooks as Colab does (needs Python 3.13 and 6 GB)"
+	@echo "make bundle                           the folder offline: with it make lab needs no network elsewhere"
 
 setup:
 	@$(PYTHON) tools/setup.py
@@ -37,3 +38,6 @@ badges: setup
 
 colab: setup
 	@$(VENV_PYTHON) tools/colab.py $(NOTEBOOK)
+
+bundle: setup
+	@$(VENV_PYTHON) tools/bundle.py

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import http.server
 import importlib.util
 import os
 import platform
@@ -10,18 +12,23 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import types
+import urllib.parse
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
+import bundle
 import install
 import lab
+import progress
 from course import ROOT
 from latentlib import bootstrap
 
-COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh", "colab")
+COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh", "colab", "bundle")
 THIS = platform.python_version()
 
 
@@ -188,6 +195,7 @@ def course(tmp_path, monkeypatch, make_wheel):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("LATENTLIB_TORCH_INDEX", "")
     monkeypatch.setattr(install, "NEEDED_GB", 0.01)
     return root
 
@@ -303,6 +311,237 @@ def test_every_failure_ends_in_a_sentence_and_a_status(monkeypatch, capsys, erro
     monkeypatch.setattr(install, "install", fail)
     assert install.main() == status
     assert sentence in capsys.readouterr().out
+
+
+# --- PyTorch without a GPU's libraries --------------------------------------------------------------------------------
+
+
+def small_wheel(folder: Path, name: str, version: str) -> Path:
+    """A wheel that holds one module which knows its version."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"__version__ = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file, content in (files | {f"{info}/RECORD": record}).items():
+            wheel.writestr(file, content)
+    return path
+
+
+@pytest.fixture
+def torch_server(tmp_path):
+    """The address of a package index on this machine, as PyTorch's: torch and torchvision, +cpu behind the version."""
+    for name, version in (("torch", "2.15.0+cpu"), ("torchvision", "0.29.2+cpu")):
+        wheel = small_wheel(tmp_path / "index" / name, name, version)
+        page = f'<a href="{urllib.parse.quote(wheel.name)}">{wheel.name}</a>'
+        (wheel.parent / "index.html").write_text(f"<!doctype html><html><body>{page}</body></html>")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "index")
+    handler.func.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def torch_course(course, tmp_path, monkeypatch, torch_server):
+    """A course that needs PyTorch; the ordinary "index" is a folder with builds that would bring a GPU's libraries."""
+    for name, version in (("torch", "2.15.0"), ("torchvision", "0.29.2")):
+        small_wheel(tmp_path / "wheels", name, version)
+    (course / "requirements.txt").write_text("torch>=2.4,!=2.13.0  # tensors\ntorchvision>=0.19  # MNIST\n")
+    (course / "constraints.txt").write_text(
+        f"# Tested with Python {THIS.rpartition('.')[0]}\ntorch==2.15.0\ntorchvision==0.29.2\n"
+    )
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody answers there
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("LATENTLIB_TORCH_INDEX")
+    monkeypatch.setattr(install, "CPU_INDEX", torch_server)
+    monkeypatch.setattr(install.sys, "platform", "linux")
+    return course
+
+
+def torch_versions(root: Path) -> list[str]:
+    code = "import torch, torchvision; print(torch.__version__, torchvision.__version__)"
+    command = [install.python_of(root / ".venv"), "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the choice is Linux's")
+@pytest.mark.parametrize(
+    ("gpu", "reached", "ending"),
+    [
+        (False, True, "+cpu"),
+        (True, True, ""),  # with a GPU: the ordinary build
+        (False, False, ""),  # PyTorch's index cannot be reached
+    ],
+)
+def test_without_a_gpu_pytorch_comes_from_its_own_index(torch_course, monkeypatch, capfd, gpu, reached, ending):
+    """For real, with pip: the index is served on this machine, and the ordinary one is a folder."""
+    monkeypatch.setattr(install, "has_nvidia_gpu", lambda: gpu)
+    if not reached:
+        monkeypatch.setattr(install, "CPU_INDEX", "http://127.0.0.1:9/whl/cpu")
+    monkeypatch.setattr(install, "pip_install", ordinary_from_folder(install.pip_install, monkeypatch))
+    install.install(torch_course)
+    assert torch_versions(torch_course) == [f"2.15.0{ending}", f"0.29.2{ending}"]
+    said = capfd.readouterr().out
+    assert ("that index cannot be used from here: taking the ordinary build" in said) is not reached
+    assert "Installed in " in said
+
+
+def ordinary_from_folder(pip_install, monkeypatch):
+    """A command that names no index looks into the folder, which stands for the ordinary one; others do not."""
+
+    def run(venv, root, *arguments):
+        with monkeypatch.context() as here:
+            if "--index-url" in arguments:
+                here.delenv("PIP_FIND_LINKS")
+            else:
+                here.setenv("PIP_NO_INDEX", "1")
+            pip_install(venv, root, *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("variables", "system", "gpu", "expected"),
+    [
+        ({}, "linux", False, install.CPU_INDEX),
+        ({}, "linux", True, None),
+        ({}, "darwin", False, None),
+        ({}, "win32", False, None),
+        ({"LATENTLIB_TORCH_INDEX": ""}, "linux", False, None),
+        ({"LATENTLIB_TORCH_INDEX": "file:///wheels"}, "darwin", True, "file:///wheels"),
+    ],
+)
+def test_which_index_pytorch_comes_from(monkeypatch, variables, system, gpu, expected):
+    monkeypatch.setattr(install, "has_nvidia_gpu", lambda: gpu)
+    assert install.torch_index(variables, system) == expected
+
+
+def test_room_is_asked_for_again_when_the_large_build_must_do(torch_course, monkeypatch):
+    monkeypatch.setattr(install, "has_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(install, "pip_install", refuse_network)
+    monkeypatch.setattr(install, "NEEDED_GB", 10)
+    monkeypatch.setattr(install.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=5e9))
+    with pytest.raises(install.SetupError, match=r"needs about 10 GB of disk under .*; 5\.0 GB are free"):
+        install.install_torch(torch_course, torch_course / ".venv", [])
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def test_progress_names_large_files_and_counts_the_rest(tmp_path):
+    said = []
+    with progress.Progress(tmp_path, said.append, every=60) as shown:
+        shown.follow(
+            [
+                "Collecting torch==2.15.0\n",
+                "  Downloading torch-2.15.0-cp311-cp311-manylinux_2_28_x86_64.whl (1.1 GB)\n",
+                "Collecting tqdm\n",
+                "  Downloading tqdm-4.70.1-py3-none-any.whl (78 kB)\n",
+                "Installing collected packages: tqdm, torch\n",
+            ]
+        )
+    assert said[0] == "  fetching torch, 1,100 MB ..."
+    assert re.fullmatch(r"  1,100 MB fetched in \d+ s; installing 2 packages \.\.\.", said[1])
+    assert len(said) == 2
+
+
+def test_while_pip_is_silent_the_packages_that_arrived_are_counted(tmp_path):
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    (site / "pip-26.dist-info").mkdir(parents=True)
+    said, told = [], threading.Event()
+
+    def say(text):
+        said.append(text)
+        if "1 of 2 packages installed" in text:
+            told.set()
+
+    with progress.Progress(tmp_path, say, every=0.01) as shown:
+        shown.read("Installing collected packages: tqdm, torch\n")
+        (site / "tqdm-4.dist-info").mkdir()
+        assert told.wait(30), said
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (59.6, "1 min 00 s"), (245, "4 min 05 s")])
+def test_how_long_it_took_is_readable(seconds, text):
+    assert progress.clock(seconds) == text
+
+
+# --- a classroom without a network -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundled(course, tmp_path, monkeypatch):
+    """The course with the folder that one command made, carried to another place; its first place is gone."""
+    digits = tmp_path / "data" / "MNIST" / "raw"
+    digits.mkdir(parents=True)
+    for name in bundle_files():
+        (digits / name).write_text(name)
+    monkeypatch.setenv("LATENTLIB_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("latentlib.datasets.digits.load", lambda source: None)
+    monkeypatch.setattr(bundle, "BUILD_TOOLS", ())
+    bundle.make(course)
+    elsewhere = tmp_path / "another machine"
+    course.rename(elsewhere)
+    shutil.rmtree(tmp_path / "wheels")
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "LATENTLIB_DATA"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # no network: nobody answers
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    return elsewhere
+
+
+def bundle_files():
+    from latentlib.datasets import digits
+
+    return digits.FILES
+
+
+def test_a_folder_of_wheels_sets_up_another_machine_without_a_network(bundled, capfd, monkeypatch):
+    monkeypatch.setattr(install, "pip_install", without_renewing_pip(install.pip_install))
+    install.install(bundled)
+    assert "from the folder offline ..." in capfd.readouterr().out
+    assert bundled / ".venv" in package_folder(bundled).parents
+    there = bundled / "data" / "cache" / "MNIST" / "raw"
+    assert sorted(path.name for path in there.iterdir()) == sorted(bundle_files())
+
+
+def without_renewing_pip(pip_install):
+    """The dummy folder has no wheel of pip: it is large, and the new .venv's own will do."""
+    return lambda venv, root, *arguments: None if "--upgrade" in arguments else pip_install(venv, root, *arguments)
+
+
+def test_a_folder_for_another_python_is_not_used_and_that_is_said(bundled, capfd):
+    made_for = bundled / "offline" / "made_for.json"
+    made_for.write_text(made_for.read_text().replace(THIS.rpartition(".")[0], "3.99"))
+    with pytest.raises(install.SetupError, match="cannot reach the package index"):
+        install.install(bundled)
+    assert "The folder offline was made for Python 3.99 on " in capfd.readouterr().out
+
+
+def test_a_bundle_without_mnist_or_network_says_so(course, capfd, monkeypatch):
+    def refuse(source):
+        raise RuntimeError("MNIST is not on this machine")
+
+    monkeypatch.setattr("latentlib.datasets.digits.load", refuse)
+    monkeypatch.setattr(bundle, "BUILD_TOOLS", ())
+    bundle.make(course)
+    said = capfd.readouterr().out
+    assert "MNIST is left out (MNIST is not on this machine); without it the notebooks use smaller digits." in said
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    (course / "constraints.txt").unlink()
+    monkeypatch.setattr(bundle.make, "__defaults__", (course,))
+    assert bundle.main() == 1
+    assert "bundle: There is no release of tqdm" in capfd.readouterr().out
 
 
 # --- make lab --------------------------------------------------------------------------------------------------------

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import progress
+
 ROOT = Path(__file__).resolve().parents[1]
-# PyTorch for Linux brings NVIDIA's libraries: 7 GB when installed, and pip keeps what it downloads for a while.
+# PyTorch for Linux brings NVIDIA's libraries: 7 GB when installed, and pip keeps what it downloads for a while. Without
+# them it is a guess: that build's index could not be reached where this was written.
 NEEDED_GB = 10 if sys.platform.startswith("linux") else 3
+NEEDED_GB_WITHOUT_GPU = 4
+# PyTorch's own index of builds without GPU libraries. LATENTLIB_TORCH_INDEX names another; empty: the ordinary index.
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+TORCH = ("torch", "torchvision")
+NVIDIA = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/dxg")  # the last one is Windows' GPU under WSL
+OFFLINE = "offline"  # the folder that tools/bundle.py makes, for machines without a network
 MODULES = {  # where a package is imported under another name
     "scikit-learn": "sklearn",
     "scikit-image": "skimage",
@@ -114,9 +126,65 @@ def explain(errors: str) -> str:
 
 def pip_install(venv: Path, root: Path, *arguments: str) -> None:
     command = [python_of(venv), "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2", *arguments]
-    done = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, text=True, errors="replace")
-    if done.returncode:
-        raise SetupError(explain(done.stderr))
+    status, errors = progress.run(command, root, venv, say)
+    if status:
+        raise SetupError(explain(errors))
+
+
+def torch_index(environment: Mapping[str, str] = os.environ, system: str = sys.platform) -> str | None:
+    """The index from which PyTorch alone is taken; None for the ordinary one.
+
+    The variable LATENTLIB_TORCH_INDEX decides. Without it: PyTorch's builds for the CPU on Linux without an NVIDIA GPU,
+    where the ordinary build would bring 5 GB of libraries for one. Other systems' ordinary builds bring none.
+    """
+    if "LATENTLIB_TORCH_INDEX" in environment:
+        return environment["LATENTLIB_TORCH_INDEX"].strip() or None
+    return CPU_INDEX if system.startswith("linux") and not has_nvidia_gpu() else None
+
+
+def has_nvidia_gpu() -> bool:
+    return shutil.which("nvidia-smi") is not None or any(os.path.exists(path) for path in NVIDIA)
+
+
+def torch_lines(root: Path) -> list[str]:
+    """What requirements.txt says about PyTorch, such as "torch>=2.4"."""
+    lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = [line.split("#")[0].strip() for line in lines]
+    return [line for line in found if re.split(r"[^\w.-]", line)[0] in TORCH]
+
+
+def install_torch(root: Path, venv: Path, constraints: list[str]) -> None:
+    """Take PyTorch from its own index where that is wanted and can be reached; else leave it to the ordinary index."""
+    index, lines = torch_index(), torch_lines(root)
+    if index is None or not lines:
+        return
+    say("No NVIDIA GPU here: taking PyTorch's build for the CPU ...")
+    try:
+        # Alone, without what it needs: that comes from the ordinary index. Tried once, so that nobody waits long.
+        hurry = ("--retries", "0", "--timeout", "15")
+        pip_install(venv, root, *hurry, "--no-deps", "--index-url", index, *lines, *constraints)
+    except SetupError:
+        say("  that index cannot be used from here: taking the ordinary build, with libraries for GPUs.")
+        need_room(venv.parent, NEEDED_GB)
+
+
+def offline_folder(root: Path, version: str) -> Path | None:
+    """The folder with wheels in the course's, when it was made for this Python and system; says so when it was not."""
+    folder = root / OFFLINE
+    try:
+        made_for = json.loads((folder / "made_for.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if made_for == machine(version):
+        return folder
+    there, here = (f"Python {m['python']} on {m['system']}" for m in (made_for, machine(version)))
+    say(f"The folder {OFFLINE} was made for {there}, and this is {here}: it is not used.")
+    return None
+
+
+def machine(version: str) -> dict[str, str]:
+    """What wheels must fit."""
+    return {"python": version.rpartition(".")[0], "system": f"{platform.system()} {platform.machine()}"}
 
 
 def create(venv: Path) -> None:
@@ -125,11 +193,7 @@ def create(venv: Path) -> None:
             raise SetupError(
                 f"This Python ({sys.executable}) has no {module} module; on Debian and Ubuntu: apt install python3-venv"
             )
-    free = shutil.disk_usage(venv.parent).free / 1e9
-    if free < NEEDED_GB:
-        raise SetupError(
-            f"The course needs about {NEEDED_GB} GB of disk under {venv.parent}; {free:.1f} GB are free. Make room."
-        )
+    need_room(venv.parent, min(NEEDED_GB, NEEDED_GB_WITHOUT_GPU) if torch_index() else NEEDED_GB)
     if venv.is_symlink() or venv.is_file():
         venv.unlink()
     elif venv.exists():
@@ -140,19 +204,44 @@ def create(venv: Path) -> None:
         raise SetupError(f"Python could not make {venv}: {(done.stdout + done.stderr).strip()}")
 
 
+def need_room(folder: Path, gigabytes: float) -> None:
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < gigabytes:
+        raise SetupError(
+            f"The course needs about {gigabytes} GB of disk under {folder}; {free:.1f} GB are free. Make room."
+        )
+
+
 def fill(root: Path, venv: Path, version: str) -> None:
     """Install what requirements.txt names, then mend packages that lost files."""
+    start = time.monotonic()
     constraints = ["-c", "constraints.txt"] if constraints_for(root, version) else []
     if not constraints:
         say(f"constraints.txt was not tested with Python {version}: taking the newest versions that fit the ranges.")
-    say("Installing the packages of requirements.txt (the first time: some minutes) ...")
+    bundle = offline_folder(root, version)
+    source = ["--no-index", "--find-links", str(bundle / "wheels")] if bundle else []
+    say("Installing the packages of requirements.txt" + (f" from the folder {OFFLINE} ..." if bundle else " ..."))
     # An older pip, as a new .venv has it, cannot read every release's metadata and then finds no solution.
-    pip_install(venv, root, "--quiet", "--upgrade", "pip", *constraints)
-    pip_install(venv, root, "-r", "requirements.txt", *constraints)
+    pip_install(venv, root, "--quiet", "--upgrade", "pip", *source, *constraints)
+    if bundle:
+        copy_data(bundle, root)
+    else:
+        install_torch(root, venv, constraints)
+    pip_install(venv, root, "-r", "requirements.txt", *source, *constraints)
     found = subprocess.run([python_of(venv), "-c", DAMAGED], capture_output=True, text=True)
     if damaged := found.stdout.split():
         say("Mending " + ", ".join(damaged) + " ...")
-        pip_install(venv, root, "--force-reinstall", "--no-deps", *damaged)
+        index = torch_index() if any("+" in package for package in damaged) else None  # such as torch==2.15.0+cpu
+        source += ["--extra-index-url", index] if index and not bundle else []
+        pip_install(venv, root, "--force-reinstall", "--no-deps", *source, *damaged)
+    say(f"Installed in {progress.clock(time.monotonic() - start)}.")
+
+
+def copy_data(bundle: Path, root: Path) -> None:
+    """Put MNIST where a download would have put it, unless it is there."""
+    source, target = bundle / "MNIST" / "raw", root / "data" / "cache" / "MNIST" / "raw"
+    if source.is_dir() and not target.exists():
+        shutil.copytree(source, target)
 
 
 def install(root: Path = ROOT) -> Path:
