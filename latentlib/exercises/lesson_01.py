@@ -69,7 +69,7 @@ def _(functions):
 @exercise(
     "01-triplets",
     "A ruler for alike, tested first",
-    why="A blank code that puts every picture in one place must score one half; rulers are tested before they are used.",
+    why="A blank code that puts every picture in one place must score one half; test a ruler before you use it.",
 )
 def _(alike_share):
     chance = torch.Generator().manual_seed(3)
