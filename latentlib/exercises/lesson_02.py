@@ -136,13 +136,8 @@ def _(lie):
     page = lie(codes, labels)
     if tuple(page.shape) != (300, 2):
         return f"300 codes should be placed on a page (300, 2); yours gives {tuple(page.shape)}."
-    among, before = _vote(space, page, labels), _vote(space, codes, labels)
+    among, before = space.knn_accuracy(page.float(), labels), space.knn_accuracy(codes, labels)
     if not among > 0.95:
         known = f"codes of pure noise, whose neighbours name one label in six right ({before:.2f})"
         return f"{known}, should fall into islands on your page (above 0.95); yours gives {among:.2f}."
     return None
-
-
-def _vote(space, codes: Tensor, labels: Tensor) -> float:
-    measure = getattr(space, "knn_accuracy", None) or space.neighbour_accuracy
-    return measure(codes.float(), labels)
