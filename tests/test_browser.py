@@ -40,7 +40,7 @@ def test_a_slider_changes_its_picture_by_keyboard_and_by_mouse(opened):
     assert notebook.problems() == []
 
 
-def test_the_latent_map_follows_keyboard_and_mouse(opened):
+def test_the_latent_map_and_the_pad_follow_keyboard_and_mouse(opened):
     notebook = opened("02_latent_plots")
     assert notebook.problems() == []
     chart = notebook.panel.locator(".latent-map-chart").first
@@ -63,4 +63,39 @@ def test_the_latent_map_follows_keyboard_and_mouse(opened):
     assert notebook.changed_by(image, point(0.75, 0.7)), "the mouse did not change the picture"
     assert "Map of codes" in chart.get_attribute("aria-label")
     assert image.get_attribute("alt")
+
+    # The pad, in the same notebook, which takes its time: a stroke, keys, a dragged point and a slider.
+    drawing, place, output = (
+        notebook.panel.locator(f".latent-pad-{part}").first for part in ("drawing", "map", "output")
+    )
+    slider = notebook.panel.locator(".latent-pad input[type=range]").first
+
+    def shown() -> str:
+        return output.evaluate("canvas => canvas.toDataURL()")
+
+    def changes(act) -> bool:
+        before = shown()
+        act()
+        for _ in range(50):
+            if shown() != before:
+                return True
+            notebook.page.wait_for_timeout(100)
+        return False
+
+    def stroke():
+        notebook.panel.locator(".latent-pad-clear").first.click()
+        drag(notebook.page, drawing, 60)
+
+    def toggle():
+        drawing.focus()
+        for key in ("ArrowUp", " ", "ArrowUp", " "):
+            drawing.press(key)
+
+    notebook.show(drawing)
+    assert changes(stroke), "a stroke did not change the decoder's picture"
+    assert changes(toggle), "the space key did not change the decoder's picture"
+    assert changes(lambda: drag(notebook.page, place, -50)), "dragging the point did not change the picture"
+    assert changes(lambda: place.press("Shift+ArrowUp")), "the arrow keys did not move the code"
+    assert changes(lambda: (slider.focus(), [slider.press("ArrowRight") for _ in range(20)])), "nor did the slider"
+    assert output.get_attribute("aria-label").startswith("Decoded picture, code ")
     assert notebook.problems() == []
