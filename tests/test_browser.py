@@ -65,9 +65,8 @@ def test_the_latent_map_and_the_pad_follow_keyboard_and_mouse(opened):
     assert image.get_attribute("alt")
 
     # The pad, in the same notebook, which takes its time: a stroke, keys, a dragged point and a slider.
-    drawing, place, output = (
-        notebook.panel.locator(f".latent-pad-{part}").first for part in ("drawing", "map", "output")
-    )
+    pad = {part: notebook.panel.locator(f".latent-pad-{part}").first for part in ("drawing", "map", "output")}
+    drawing, place, output = pad.values()
     slider = notebook.panel.locator(".latent-pad input[type=range]").first
 
     def shown() -> str:
