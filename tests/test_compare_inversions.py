@@ -12,6 +12,7 @@ from latentlib.datasets import lfw
 from latentlib.gan import inversion
 from latentlib.gan.inversion import METHODS, Point
 from latentlib.models.encoder import Encoder
+from latentlib.models.identity import Identity
 from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.weights import save_weights
 from training.faces import compare_inversions
@@ -30,6 +31,8 @@ def folder(tmp_path_factory):
         "faces-64-encoder": Encoder(64, 10, 16, CHANNELS),
     }
     networks["faces-64"].measure_w(500)
+    identity = Identity()
+    networks["faces-64-identity"] = identity
     folder = tmp_path_factory.mktemp("weights")
     for name, network in networks.items():
         save_weights(name, network, {"network": network.settings}, folder)
@@ -67,6 +70,7 @@ def test_every_method_gets_a_row_in_the_file_and_in_the_table(compare, folder, c
         assert row["middle"]["pictures"] == 3  # one pair in each batch of two
         assert "CPU with 1 threads" in row["machine"]
     rows = stored["methods"]
+    assert all(row["edit"]["effect_deviation"] > 0 for row in (*rows.values(), stored["generated"]))
     assert rows["w+"]["psnr"] > rows["encoder"]["psnr"]
     assert rows["p-norm"]["unusual"] <= rows["w+"]["unusual"]
     assert stored["photos"]["detail"] == pytest.approx(1)
@@ -75,7 +79,7 @@ def test_every_method_gets_a_row_in_the_file_and_in_the_table(compare, folder, c
     table = compare_inversions.table(stored)
     assert table in capsys.readouterr().out
     assert len(table.splitlines()) == 2 + len(METHODS) + 2
-    assert all(line.count("|") == 9 for line in table.splitlines())
+    assert all(line.count("|") == 11 for line in table.splitlines())
     assert f"| {rows['w+']['psnr']:.1f} dB |" in table
 
 
@@ -116,6 +120,25 @@ def test_half_way_is_half_way_between_every_two(folder):
     assert drawn.shape == (3, 3, 64, 64)
     expected = generator.draw((found.codes[:1] + found.codes[2:]) / 2)
     assert torch.allclose(drawn[1], expected[0], atol=1e-5)
+
+
+def test_a_code_of_the_generator_s_own_follows_the_edit_of_the_light(folder):
+    """By definition: what the fit says of faces on average happens to them on average."""
+    generator = compare_inversions.load_face_generator("cpu", folder)
+    step, spread = compare_inversions.light_step(generator)
+    w = generator.mapping(torch.randn(64, 12, generator=torch.Generator().manual_seed(5)))
+    identity = compare_inversions.load_face_identity("cpu", folder)
+    effects, moved = compare_inversions.edit(w[:, None].repeat(1, 10, 1), generator.draw, identity, step)
+    row = compare_inversions.edit_row(effects, moved, spread)
+    assert 0.5 < row["effect"] < 1.5
+    back = compare_inversions.edit(w[:, None].repeat(1, 10, 1), generator.draw, identity, -step)[0]
+    assert torch.allclose(back, -effects, atol=1e-5)
+
+
+def test_light_from_the_left_counts_as_more():
+    dark, left = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    left[..., :32] = 0.5
+    assert compare_inversions.light(torch.cat([dark, left, left.flip(3)])).tolist() == pytest.approx([0, 0.5, -0.5])
 
 
 def test_the_shipped_comparison_is_of_the_shipped_weights():

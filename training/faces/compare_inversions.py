@@ -4,7 +4,8 @@ python -m training.faces.compare_inversions                 a table, and data/we
 python -m training.faces.compare_inversions --part hybrid   only that method; the others stay as they were
 python -m training.faces.compare_inversions --quick         four photos, three steps; nothing is written
 
-Besides the error it asks how well a result can be edited: is the point half-way between two codes still a face?
+Besides the error it asks how well a result can be edited: is the point half-way between two codes still a face? And
+does a direction that moves the light of generated faces move the light here too, and how much else with it?
 """
 
 from __future__ import annotations
@@ -14,15 +15,24 @@ import json
 import os
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from latentlib import space
 from latentlib.datasets import lfw
 from latentlib.device import Stopwatch, describe, pick_device
 from latentlib.gan.inversion import METHODS, Inversion, invert
-from latentlib.gan.w_space import p_norm
+from latentlib.gan.w_space import p_norm, random_z
 from latentlib.metrics import detail, perceptual_distance, psnr
-from latentlib.weights import WEIGHTS, checksum, load_face_discriminator, load_face_encoder, load_face_generator
+from latentlib.weights import (
+    WEIGHTS,
+    checksum,
+    load_face_discriminator,
+    load_face_encoder,
+    load_face_generator,
+    load_face_identity,
+)
 from training.faces.measures import chosen_photos, detector_shares
 
 FILE = "inversion-comparison.json"
@@ -36,6 +46,15 @@ NAMES = {
     "hybrid": "encoder, then W+",
     "pivotal": "W, then pivotal tuning",
 }
+
+
+class Judges(NamedTuple):
+    """What rows are measured with."""
+
+    discriminator: torch.nn.Module
+    identity: torch.nn.Module
+    step: torch.Tensor  # (w_dim,) the edit of the light, from light_step
+    spread: float  # what it should do
 
 
 def pairs(count: int) -> tuple[list[int], list[int]]:
@@ -56,12 +75,49 @@ def middles(found: Inversion) -> torch.Tensor:
 def faces_in(images: torch.Tensor, discriminator, photos: torch.Tensor) -> dict:
     """Are these pictures (n, 3, 64, 64) in [0, 1] faces, and as sharp as the photos?"""
     found = detector_shares((images * 255).round().byte().cpu(), os.cpu_count() or 1)
-    answers = torch.cat([discriminator(part * 2 - 1) for part in images.split(BATCH)])
+    # One at a time: in a batch its minibatch deviation compares pictures with each other.
+    answers = torch.cat([discriminator(one[None] * 2 - 1) for one in images])
     return {
         "pictures": len(images),
         "face": found["face"],
         "detail": (detail(images).mean() / detail(photos).mean()).item(),  # 1: as the photos
         "discriminator": answers.mean().item(),
+    }
+
+
+def light(images: torch.Tensor) -> torch.Tensor:
+    """How much brighter the left half of the face is than its right half: (n, 3, 64, 64) in [0, 1] -> (n,)"""
+    grey = images.mean(1)[:, 16:48]
+    return grey[:, :, 16:32].mean((1, 2)) - grey[:, :, 32:48].mean((1, 2))
+
+
+@torch.no_grad()
+def light_step(generator, count: int = 2000) -> tuple[torch.Tensor, float]:
+    """(step (w_dim,), spread): the step in w that goes along with one standard deviation of light, and that deviation.
+
+    A linear fit over faces that the generator drew itself, so no photo has a say in it.
+    """
+    w = generator.mapping(random_z(generator, count, seed=100))
+    values = torch.cat([light(generator.draw(part)) for part in w.split(BATCH)])
+    return space.linear_direction(w, values) * values.std(), values.std().item()
+
+
+@torch.no_grad()
+def edit(codes: torch.Tensor, draw, identity, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes (n, num_ws, w_dim) pushed one step either way: by how much the light moves for a step (n,), and how far
+    the person moves by the course's identity measure (n,)."""
+    still, more, less = (torch.cat([draw(part + by * step) for part in codes.split(BATCH)]) for by in (0, 1, -1))
+    moved = (identity.distance(more, still) + identity.distance(less, still)) / 2
+    return (light(more) - light(less)) / 2, moved
+
+
+def edit_row(effects: torch.Tensor, moved: torch.Tensor, spread: float) -> dict:
+    """effect: 1 when the light moves as much as the fit says; effect_deviation: how much that differs from face to
+    face; identity_moved: mean distance of the person before and after."""
+    return {
+        "effect": (effects / spread).mean().item(),
+        "effect_deviation": (effects / spread).std().item(),
+        "identity_moved": moved.mean().item(),
     }
 
 
@@ -78,9 +134,11 @@ def measure_photos(discriminator, images: torch.Tensor) -> dict:
 
 
 @torch.no_grad()
-def judge(found: list[Inversion], generator, discriminator, images: torch.Tensor) -> dict:
-    """Errors of the results, how usual their codes are, and what lies between each two of a batch."""
+def judge(found: list[Inversion], generator, judges: Judges, images: torch.Tensor) -> dict:
+    """Errors of the results, how usual their codes are, what an edit does, and what lies between two of a batch."""
+    discriminator, identity, step, spread = judges
     drawn, codes = torch.cat([part.images for part in found]), torch.cat([part.codes for part in found])
+    edits = [edit(part.codes, part.generator.draw, identity, step) for part in found]
     both = zip(drawn.split(BATCH), images.split(BATCH), strict=True)
     return {
         "steps": found[0].steps,
@@ -89,11 +147,12 @@ def judge(found: list[Inversion], generator, discriminator, images: torch.Tensor
         "squared_error": torch.cat([part.errors for part in found]).mean().item(),
         "perceptual_distance": torch.cat([perceptual_distance(discriminator, a, b) for a, b in both]).mean().item(),
         "unusual": p_norm(generator)(codes).median().item(),  # squared length, 1 for codes of the mapping
+        "edit": edit_row(*(torch.cat(column) for column in zip(*edits, strict=True)), spread),
         "middle": faces_in(torch.cat([middles(part) for part in found]), discriminator, images),
     }
 
 
-def measure(method: str, generator, discriminator, encoder, images: torch.Tensor, steps: int | None) -> dict:
+def measure(method: str, generator, encoder, judges: Judges, images: torch.Tensor, steps: int | None) -> dict:
     """One row. images: (n, 3, 64, 64) in [0, 1]; steps: None for the method's own number."""
 
     def run(part: torch.Tensor, steps: int | None) -> Inversion:
@@ -102,23 +161,25 @@ def measure(method: str, generator, discriminator, encoder, images: torch.Tensor
     run(images[:BATCH], 1)  # wakes up threads and kernels
     with Stopwatch(images.device) as watch:
         found = [run(part, steps) for part in images.split(BATCH)]
-    return judge(found, generator, discriminator, images) | {"seconds_a_photo": watch.seconds / len(images)}
+    return judge(found, generator, judges, images) | {"seconds_a_photo": watch.seconds / len(images)}
 
 
 def table(result: dict) -> str:
     """The table that a person reads, in Markdown."""
     lines = [
         "| method | steps | PSNR | perceptual distance | seconds a photo | unusual codes (1: as usual) "
-        "| half-way: face in its place | half-way: detail |",
-        "|---|---|---|---|---|---|---|---|",
+        "| half-way: face in its place | half-way: detail | light edit: effect | light edit: person moved |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for method, row in ((method, result["methods"][method]) for method in METHODS if method in result["methods"]):
         cells = [NAMES[method], str(row["steps"]), f"{row['psnr']:.1f} dB", f"{row['perceptual_distance']:.3f}"]
         cells += [f"{row['seconds_a_photo']:.2f}", f"{row['unusual']:.{0 if row['unusual'] >= 10 else 1}f}"]
         cells += [f"{row['middle']['face']:.0%}", f"{row['middle']['detail']:.2f}"]
+        cells += [f"{row['edit']['effect']:.2f} ± {row['edit']['effect_deviation']:.2f}"]
+        cells += [f"{row['edit']['identity_moved']:.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
     for name, key in (("the photos themselves", "photos"), ("averages of two photos' pixels", "averages")):
-        cells = ["–"] * 5 + [f"{result[key]['face']:.0%}", f"{result[key]['detail']:.2f}"]
+        cells = ["–"] * 5 + [f"{result[key]['face']:.0%}", f"{result[key]['detail']:.2f}", "–", "–"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -153,9 +214,8 @@ def main(arguments: list[str] | None = None) -> dict:
     if options.photos < 2 or options.photos % BATCH == 1:
         parser.error(f"a batch of {BATCH} photos must not leave a single one: a half-way point needs two")
     device, folder = pick_device(options.device), options.folder
-    generator, discriminator, encoder = (
-        load(device, folder) for load in (load_face_generator, load_face_discriminator, load_face_encoder)
-    )
+    loaders = (load_face_generator, load_face_discriminator, load_face_encoder, load_face_identity)
+    generator, discriminator, encoder, identity = (load(device, folder) for load in loaders)
     held = lfw.load("held_out")
     places = chosen_photos(held, options.photos)
     images = held.images[places].to(device).float() / 255
@@ -164,10 +224,15 @@ def main(arguments: list[str] | None = None) -> dict:
     result["chosen"] = f"the first photo of each of the first {len(places)} held-out people"
     result["people"] = held.people[places].tolist()
     result["batch"] = BATCH
+    result["alignment"] = "FFHQ's rule on BlazeFace landmarks (latentlib.photos)"
     result |= measure_photos(discriminator, images)
+    judges = Judges(discriminator, identity, *light_step(generator))
+    own = generator.truncate(generator.mapping(random_z(generator, 64, seed=101)), 0.7)
+    own = edit(own[:, None].repeat(1, generator.num_ws, 1), generator.draw, identity, judges.step)
+    result["generated"] = {"edit": edit_row(*own, judges.spread)}  # of faces whose codes are their own
     for method in options.part or METHODS:
         print(f"measuring: {method}", flush=True)
-        row = measure(method, generator, discriminator, encoder, images, options.steps)
+        row = measure(method, generator, encoder, judges, images, options.steps)
         row |= {"machine": describe(device), "weights": weights_of(method, folder)}
         result["methods"][method] = row
         if not options.quick:
