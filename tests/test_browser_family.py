@@ -68,8 +68,8 @@ class Family:
 
 @pytest.fixture
 def opened_lesson(lab, opened):
-    """Notebook 06, run with its parameter fast."""
-    path = lab.course / "notebooks" / "06_family_blend.ipynb"
+    """Notebook 07, run with its parameter fast."""
+    path = lab.course / "notebooks" / "07_family_blend.ipynb"
     lesson = nbformat.read(path, as_version=4)
     (parameters,) = (cell for cell in lesson.cells if "parameters" in cell.metadata.get("tags", []))
     assert "fast = False" in parameters.source
@@ -99,7 +99,7 @@ def test_two_photos_a_slider_and_the_card(lab, opened_lesson):
     root.get_by_label("I agree").press("Space")
     page.wait_for_function("() => !document.querySelector('.family-view input[type=file]').disabled")
 
-    for place, parent, name in ((0, "first", "Eileen Collins"), (2, "second", "Grace Hopper")):  # 06 has them crossed
+    for place, parent, name in ((0, "first", "Eileen Collins"), (2, "second", "Grace Hopper")):  # 07 has them crossed
         photo = png(portraits.photo(name))
         assert notebook.changed_by(family.image(place), lambda: family.choose(parent, "photo.png", photo))  # noqa: B023
         family.says(rf"Your photo \d is the {parent} parent now")

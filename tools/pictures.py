@@ -23,7 +23,7 @@ def furniture_walk() -> torch.Tensor:
 
 
 def face_walk() -> torch.Tensor:
-    """(STEPS, 3, 64, 64) in [0, 1]: from Grace Hopper to Eileen Collins, between the codes that notebook 06 finds."""
+    """(STEPS, 3, 64, 64) in [0, 1]: from Grace Hopper to Eileen Collins, between the codes that notebook 07 finds."""
     generator, encoder = weights.load_face_generator(), weights.load_face_encoder()
     options = {"encoder": encoder, "steps": 120, "p_norm_weight": 0.0005}
     codes = inversion.invert(generator, portraits.load().images, "hybrid", **options).codes
