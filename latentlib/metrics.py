@@ -1,7 +1,7 @@
 """How alike are pictures, how good is a child? Every measure that the course judges by takes networks as arguments.
 
-Pictures are (n, 3, h, w) in [0, 1]. ``judge`` sets each number of children beside the same number for unrelated people;
-its identity distance is that of ``models/identity.py``, a small linear measure: it sees less than a person does.
+Pictures are (n, 3, h, w) in [0, 1]. ``kinship_table`` sets each number of children beside the same number of ghosts and
+of people who are no kin; identity distance is that of ``models/identity.py``, which sees less than a person does.
 """
 
 from __future__ import annotations
@@ -13,10 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentlib.space import lerp
-
-SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)  # positions of the dominance slider at which the balance is measured
-Mix = Callable[[Tensor, Tensor, float], Tensor]  # (a, b, b's share) -> codes of the children; space.lerp is one
 Distance = Callable[[Tensor, Tensor], Tensor]  # two batches (n, ...) -> (n,), such as identity.distance
 
 # --- pictures
@@ -36,9 +32,18 @@ def perceptual_distance(discriminator: nn.Module, a: Tensor, b: Tensor) -> Tenso
     then over layers. The formula is that of LPIPS (Zhang et al. 2018) without its learned weights.
     """
     _same_shape(a, b)
-    pairs = zip(discriminator.features(a * 2 - 1), discriminator.features(b * 2 - 1), strict=True)
-    far = [(F.normalize(x.float(), dim=1) - F.normalize(y.float(), dim=1)).square().sum(1) for x, y in pairs]
-    return torch.stack([level.flatten(1).mean(1) for level in far]).mean(0)
+    return feature_distance(perceptual_features(discriminator, a), perceptual_features(discriminator, b))
+
+
+def perceptual_features(discriminator: nn.Module, images: Tensor) -> list[Tensor]:
+    """What ``perceptual_distance`` compares: features of each layer, of length 1 at each place, (n, channels, r, r)."""
+    return [F.normalize(level.float(), dim=1) for level in discriminator.features(images * 2 - 1)]
+
+
+def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """Squared difference of two pictures' features, summed over channels, mean over places, then layers: -> (n,)."""
+    far = [(x - y).square().sum(1).flatten(1).mean(1) for x, y in zip(a, b, strict=True)]
+    return torch.stack(far).mean(0)
 
 
 def without_tone(images: Tensor) -> Tensor:
@@ -76,23 +81,15 @@ def triplet_accuracy(anchors: Tensor, alikes: Tensor, others: Tensor) -> float:
 def auc(same: torch.Tensor, different: torch.Tensor) -> float:
     """How often two photos of one person are nearer than two of different people: 1 always, 0.5 by chance.
 
-    same, different: distances of pairs, (m,) and (n,). The area under the receiver's curve, as the share of the m·n
+    same, different: distances of pairs, (m,) and (n,). The area under the ROC curve, as the share of the m·n
     comparisons that come out right; a tie counts half.
     """
+    from sklearn.metrics import roc_auc_score
+
     if not len(same) or not len(different):
         raise ValueError("the share needs pairs of both kinds, of one person and of different people")
-    order = different.sort().values
-    larger = len(order) - torch.searchsorted(order, same, right=True)
-    ties = torch.searchsorted(order, same, right=True) - torch.searchsorted(order, same)
-    return ((larger + ties / 2).double().sum() / (len(same) * len(different))).item()
-
-
-def rank_correlation(values: Tensor) -> Tensor:
-    """Spearman's correlation of each row with its order 1, 2, …: (n, k) -> (n,); 1 rises throughout, -1 falls."""
-    ranks = values.argsort(1).argsort(1).float()  # (n, k)
-    ranks = ranks - ranks.mean(1, keepdim=True)
-    order = torch.arange(values.shape[1], device=values.device) - (values.shape[1] - 1) / 2
-    return (ranks * order).sum(1) / (ranks.square().sum(1) * order.square().sum()).sqrt()
+    far = torch.cat([same, different]).detach().cpu().numpy()
+    return float(roc_auc_score([0] * len(same) + [1] * len(different), far))
 
 
 # --- whom is a child like?
@@ -121,16 +118,186 @@ def diversity(people: Tensor, distance: Distance) -> float:
     return distance(people[one], people[other]).mean().item()
 
 
-# --- children of many couples, beside controls
+# --- is it the child of these two, and is it one face? Small functions, each for one number of one kind of children
+
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the second parent, at which children are looked at
+HALF = SHARES.index(0.5)
+GHOST = "ghost"  # the average of the parents' pixels
+PASSES = 0.95  # of the child's number: a ghost that reaches so much passes the test as well
+CLOSE = 0.9  # of the ghost's likeness: a child that reaches so much is close to it
+Film = Callable[[float], Tensor]  # the second parent's share -> pictures of the children of n couples (n, 3, r, r)
 
 
-class Measure(NamedTuple):
-    """One number of children, and the same number where there is no kinship."""
+class Kin(NamedTuple):
+    """What the judges see in one kind of children of n couples, and in the parents."""
 
-    children: float
-    control: float
-    means: str  # what is counted
-    control_means: str  # what stands in the children's place
+    children: Tensor  # (len(SHARES), n, k) identity codes of length 1
+    first: Tensor  # (n, k) those of the first parents
+    second: Tensor  # (n, k)
+    pictures: Tensor  # (n, 3, r, r) in [0, 1], the children at a half
+    photos: Tensor  # (2 n, 3, r, r), what was mixed: all first parents, then all second ones
+    answers: Tensor  # (n,) the discriminator's about each child at a half, asked one picture at a time
+    photo_answers: Tensor  # (2 n,) and about each photo
+    marks: Tensor  # (n,) of a judge that knows ghosts, about each child at a half: above 0 one face, below 0 two
+
+    @property
+    def child(self) -> Tensor:
+        """(n, k) of the children at a half."""
+        return self.children[HALF]
+
+
+def lies_between(kin: Kin) -> float:
+    """The share of couples whose child is nearer to both parents than they are to each other."""
+    return between(kin.child, kin.first, kin.second, _cosine).float().mean().item()
+
+
+def parents_found(kin: Kin) -> float:
+    """The share of children to whom, of all couples, their own is the nearest."""
+    return (to_couples(kin).argmin(1).cpu() == torch.arange(len(kin.first))).float().mean().item()
+
+
+def own_couple_nearer(kin: Kin) -> float:
+    """How often a child is nearer to its own couple than to another couple: AUC, 0.5 by chance."""
+    far = to_couples(kin)
+    own = torch.eye(len(far), dtype=torch.bool, device=far.device)
+    return auc(far[own], far[~own])
+
+
+def follows_share(kin: Kin) -> float:
+    """The rank correlation (Spearman) of a child's likeness with the second parent's share, mean over the couples."""
+    from scipy.stats import spearmanr
+
+    likeness = torch.stack([balance(child, kin.first, kin.second, _cosine) for child in kin.children], 1)  # (n, shares)
+    found = [spearmanr(SHARES, row).statistic if row.unique().numel() > 1 else 0.0 for row in likeness.cpu()]
+    return float(sum(found) / len(found))
+
+
+def as_various(kin: Kin) -> float:
+    """How much children of different couples differ, by identity, as a share of how much their parents do."""
+    return diversity(kin.child, _cosine) / diversity(kin.first, _cosine)
+
+
+def as_various_in_grey(kin: Kin) -> float:
+    """The same by pixels, after tone and contrast were divided out: one child in three tints gives 0."""
+    children, parents = without_tone(kin.pictures), without_tone(kin.photos[: len(kin.first)])
+    return diversity(children, _rms) / diversity(parents, _rms)
+
+
+def detail_kept(kin: Kin) -> float:
+    """How much neighbouring pixels differ, as a share of the photos'."""
+    first, second = detail(kin.photos).unflatten(0, (2, -1))
+    return (detail(kin.pictures) / ((first + second) / 2)).mean().item()
+
+
+def one_face(kin: Kin) -> float:
+    """The share of children that a judge who knows ghosts takes for one face."""
+    return (kin.marks > 0).float().mean().item()
+
+
+def like_a_photo(kin: Kin) -> float:
+    """How often the discriminator gives a child a better mark than a photo: 0.5 as a photo does, 0 never."""
+    return auc(-kin.answers, -kin.photo_answers)
+
+
+LIKENESS: dict[str, Callable[[Kin], float]] = {
+    "between its parents": lies_between,
+    "own parents nearest": parents_found,
+    "nearer to own than to other couples": own_couple_nearer,
+    "follows the share": follows_share,
+    "as various as people": as_various,
+    "as various in grey": as_various_in_grey,
+}
+ONE_FACE: dict[str, Callable[[Kin], float]] = {"detail, beside the photos'": detail_kept, "one face": one_face}
+OTHER: dict[str, Callable[[Kin], float]] = {"like a photo, to the discriminator": like_a_photo}  # it never met a ghost
+
+
+def controls(
+    first: Tensor,  # (n, 3, r, r) the pictures that are mixed
+    second: Tensor,
+    child: Film,
+    mean_face: Tensor,  # (3, r, r)
+    strangers: Tensor,  # (m, 3, r, r), people none of whom is a parent
+    identity: nn.Module,
+) -> dict[str, Film]:
+    """What stands beside every child: ghost, somebody else's child, mean face, nearest of the strangers."""
+    with torch.no_grad():
+        far = [1 - _embedded(identity, side) @ _embedded(identity, strangers).T for side in (first, second)]  # (n, m)
+    nearest = strangers[(far[0] + far[1]).argmin(1)]
+    return {
+        GHOST: lambda share: first.lerp(second, share),
+        "another couple's child": lambda share: child(share).roll(1, 0),
+        "the mean face": lambda share: mean_face.expand_as(first),
+        "the nearest stranger": lambda share: nearest,
+    }
+
+
+@torch.no_grad()
+def look(
+    film: Film,
+    first: Tensor,  # (n, 3, r, r) the pictures that were mixed
+    second: Tensor,
+    identity: nn.Module,  # has embed(pictures (n, 3, r, r) in [0, 1]) -> (n, k) of length 1
+    discriminator: nn.Module,  # pictures in [-1, 1] -> (n,), high for a photo
+    ghost_judge: Callable[[Tensor], Tensor],  # pictures in [0, 1] -> (n,), above 0 for one face; from teach_ghosts
+    others: tuple[Tensor, Tensor] | None = None,  # another picture of each parent, to whom likeness is then measured
+) -> Kin:
+    """Let the judges look at one kind of children."""
+    if first.shape != second.shape or first.dim() != 4 or len(first) < 4:
+        raise ValueError(
+            f"first and second must be pictures (n, 3, r, r) of 4 couples or more, got {tuple(first.shape)} and "
+            f"{tuple(second.shape)}"
+        )
+    pictures = [film(share) for share in SHARES]
+    photos = torch.cat([first, second])
+    # One at a time: in a batch a discriminator also looks at how much the pictures differ.
+    answers = [torch.cat([discriminator(x[None] * 2 - 1) for x in asked]) for asked in (pictures[HALF], photos)]
+    parents = [_embedded(identity, side) for side in (others or (first, second))]
+    children = torch.stack([_embedded(identity, some) for some in pictures])
+    return Kin(children, *parents, pictures[HALF], photos, *answers, ghost_judge(pictures[HALF]))
+
+
+@torch.no_grad()
+def teach_ghosts(discriminator: nn.Module, pictures: Tensor, seed: int = 0) -> Callable[[Tensor], Tensor]:
+    """A judge of one face or two: pictures (n, 3, r, r) in [0, 1] -> (n,), above 0 for one face, below 0 for a ghost.
+
+    pictures: (m, 3, r, r), faces, 100 or more. A logistic regression on the discriminator's coarsest features learns to
+    tell them from averages of two of them. It knows nothing else: what it says of noise means nothing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    def features(images: Tensor) -> Tensor:
+        return torch.cat([discriminator.features(x * 2 - 1)[-1].float().flatten(1) for x in images.split(64)])
+
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed)).to(pictures.device)
+    ghosts = (pictures[order] + pictures[order.roll(1)]) / 2
+    seen = torch.cat([features(pictures), features(ghosts)])
+    mean, spread = seen.mean(0), seen.std(0) + 1e-6
+    fit = LogisticRegression(C=0.01, max_iter=300)
+    fit.fit(((seen - mean) / spread).cpu().numpy(), [1] * len(pictures) + [0] * len(ghosts))
+    weight, bias = torch.from_numpy(fit.coef_[0]).to(mean), float(fit.intercept_[0])
+    return torch.no_grad()(lambda images: (features(images) - mean) / spread @ weight + bias)
+
+
+def kinship_table(seen: dict[str, Kin]) -> dict[str, dict[str, float]]:
+    """Every measure for every kind of children: measure -> kind -> number, more is better."""
+    return {name: {kind: of(kin) for kind, kin in seen.items()} for name, of in (LIKENESS | ONE_FACE | OTHER).items()}
+
+
+def struck(row: dict[str, float], child: str) -> bool:
+    """Is this row of the table no proof, because the ghost passes it as well as the child, or nearly?"""
+    return row[GHOST] >= PASSES * row[child]
+
+
+def verdict(table: dict[str, dict[str, float]], child: str) -> dict[str, bool]:
+    """A child must beat the ghost at being one face, and come close to it in likeness."""
+    beats = {f"more than a ghost: {name}": not struck(table[name], child) for name in ONE_FACE}
+    likeness = table["own parents nearest"]
+    return beats | {"likeness close to the ghost's": likeness[child] >= CLOSE * likeness[GHOST]}
+
+
+def to_couples(kin: Kin) -> Tensor:
+    """Identity distance of each child to each couple, to both parents together: (n, n)."""
+    return 2 - kin.child @ kin.first.T - kin.child @ kin.second.T
 
 
 def draw_couples(generator, count: int = 48, seed: int = 0, truncation: float = 0.7) -> Tensor:
@@ -141,104 +308,8 @@ def draw_couples(generator, count: int = 48, seed: int = 0, truncation: float = 
     return w[:, None].repeat(1, generator.num_ws, 1).unflatten(0, (count, 2))
 
 
-@torch.no_grad()
-def judge(
-    generator,  # has draw(codes) -> pictures (n, 3, r, r) in [0, 1]
-    identity,  # has embed(pictures (n, 3, r, r) in [0, 1]) -> (n, k) of length 1
-    discriminator,  # pictures in [-1, 1] -> (n,), high for a photo
-    couples: Tensor,  # (n, 2, num_ws, w_dim), n at least 4, from draw_couples
-    mix: Mix = lerp,  # how a child is made, such as blending.average or blending.draw_sibling(0)
-    has_face: Callable[[Tensor], Tensor] | None = None,  # pictures (n, 3, r, r) in [0, 1] -> (n,) bool, a detector
-    siblings: Callable[[Tensor, Tensor, int], Tensor] | None = None,  # blending.siblings: a, b, count -> (n, count, …)
-) -> dict[str, Measure]:
-    """What a way of mixing does, measured over couples; each measure has its control.
-
-    "itself", "between", "nearer", "parents found": is the child its parents' child?
-    "off balance", "slider", "rises", "swap", "mirror": does the slider say whose?
-    "diversity", "diversity without tone", with ``siblings`` also "siblings": do couples have different children?
-    "discriminator", "detail" and, with ``has_face``, "face": is it a better face than the average of the two pictures?
-    """
-    if couples.dim() != 4 or couples.shape[1] != 2 or len(couples) < 4:
-        raise ValueError(f"couples must be (n, 2, num_ws, w_dim) with n at least 4, got {tuple(couples.shape)}")
-
-    def draw(codes):
-        return torch.cat([generator.draw(part) for part in codes.split(32)])
-
-    codes_a, codes_b = couples.unbind(1)
-    pictures_a, pictures_b = draw(codes_a), draw(codes_b)
-    pictures = {share: draw(mix(codes_a, codes_b, share)) for share in SHARES}
-    a, b, stranger = identity.embed(pictures_a), identity.embed(pictures_b), identity.embed(pictures_a.roll(1, 0))
-    children = {share: identity.embed(drawn) for share, drawn in pictures.items()}  # each (n, k), of length 1
-    child, other = children[0.5], children[0.5].roll(2, 0)
-    another, early = "a child of another couple", SHARES[1]
-    measures = {}
-
-    # Is the child its parents' child?
-    alone = draw(mix(codes_a, codes_a, 0.5))
-    means = "difference of the child that a person has with himself or herself from that person (RMS, 0 to 1)"
-    rests = (_rms(alone, pictures_a), _rms(pictures[0.5], pictures_a))
-    measures["itself"] = Measure(*rests, means, "a child with somebody else")
-    means = "share of couples whose child is nearer to both parents than they are to each other"
-    measures["between"] = Measure(*(_share(between(x, a, b, _cosine)) for x in (child, other)), means, another)
-    means = "share of couples whose child is nearer to each parent than a stranger is"
-    nearer = [(_cosine(x, a) < _cosine(stranger, a)) & (_cosine(x, b) < _cosine(stranger, b)) for x in (child, other)]
-    measures["nearer"] = Measure(*map(_share, nearer), means, another)
-    means = "share of children to whom, of all couples, their parents are the nearest"
-    guess = (1 - child @ a.T + 1 - child @ b.T).argmin(1)  # (n,)
-    found = _share(guess == torch.arange(len(a), device=guess.device))
-    measures["parents found"] = Measure(found, 1 / len(a), means, "guessing")
-
-    # Does the slider say whose?
-    means = "mean distance of the balance from a half, with the slider at a half"
-    off = [(balance(x, a, b, _cosine) - 0.5).abs().mean().item() for x in (child, other)]
-    measures["off balance"] = Measure(*off, means, another)
-    tables = [
-        torch.stack([balance(x.roll(by, 0), a, b, _cosine) for x in children.values()], 1) for by in (0, 2)
-    ]  # (n, positions of the slider), of own children and of another couple's
-    means = f"rank correlation of balance and slider at {', '.join(map(str, SHARES))}"
-    measures["slider"] = Measure(*(rank_correlation(table).mean().item() for table in tables), means, another)
-    means = "share of couples whose balance rises at each of these steps"
-    measures["rises"] = Measure(*(_share(table.diff(dim=1).gt(0).all(1)) for table in tables), means, another)
-    pictures_swapped = draw(mix(codes_b, codes_a, early))
-    swapped = identity.embed(pictures_swapped)
-    means = f"share of couples whose child, slider at {early}, is more like a, and with the parents swapped like b"
-    turns = [
-        (table[:, 1] < 0.5) & (balance(swapped.roll(by, 0), a, b, _cosine) > 0.5)
-        for by, table in zip((0, 2), tables, strict=True)
-    ]
-    measures["swap"] = Measure(*map(_share, turns), means, another)
-    mirrored = draw(mix(codes_b, codes_a, 1 - early))
-    means = "difference of the child when parents and slider are swapped together (RMS, 0 to 1)"
-    rests = (_rms(x, pictures[early]) for x in (mirrored, pictures_swapped))
-    measures["mirror"] = Measure(*rests, means, "only the parents are swapped")
-
-    # Do different couples have different children?
-    means = "mean identity distance of the children of different couples"
-    measures["diversity"] = Measure(diversity(child, _cosine), diversity(a, _cosine), means, "people drawn at random")
-    means = "mean distance of these children in grey, each at the same mean and contrast (RMS)"
-    spread = [diversity(without_tone(x), _rms_each) for x in (pictures[0.5], pictures_a)]
-    measures["diversity without tone"] = Measure(*spread, means, "people drawn at random")
-    if siblings is not None:
-        means = "mean identity distance of four siblings"
-        four = identity.embed(draw(siblings(codes_a, codes_b, 4).flatten(0, 1))).unflatten(0, (-1, 4))
-        within = sum(diversity(brood, _cosine) for brood in four) / len(four)
-        measures["siblings"] = Measure(within, diversity(four[:, 0], _cosine), means, "children of different couples")
-
-    # Is the child a better face than the average of the two pictures?
-    ghost = (pictures_a + pictures_b) / 2
-    answers = [discriminator(x * 2 - 1) for x in (pictures[0.5], pictures_a, ghost)]
-    means = "share of couples whose child the discriminator takes for a photo rather than the average of the pictures"
-    better = [_share(answer > answers[2]) for answer in answers[:2]]
-    measures["discriminator"] = Measure(*better, means, "a person drawn at random against that average")
-    means = "difference of neighbouring pixels, as a share of the parents'"
-    parents = (detail(pictures_a) + detail(pictures_b)) / 2
-    shares = [(detail(x) / parents).mean().item() for x in (pictures[0.5], ghost)]
-    measures["detail"] = Measure(*shares, means, "averages of the parents' pictures")
-    if has_face is not None:
-        means = "share of children in whose picture the detector finds a face"
-        shares = [has_face(x).float().mean().item() for x in (pictures[0.5], ghost)]
-        measures["face"] = Measure(*shares, means, "averages of the parents' pictures")
-    return measures
+def _embedded(identity: nn.Module, pictures: Tensor) -> Tensor:
+    return torch.cat([identity.embed(part) for part in pictures.split(64)])
 
 
 def _cosine(one: Tensor, other: Tensor) -> Tensor:
@@ -246,16 +317,8 @@ def _cosine(one: Tensor, other: Tensor) -> Tensor:
     return 1 - (one * other).sum(-1)
 
 
-def _rms_each(one: Tensor, other: Tensor) -> Tensor:
+def _rms(one: Tensor, other: Tensor) -> Tensor:
     return (one - other).flatten(1).square().mean(1).sqrt()
-
-
-def _rms(one: Tensor, other: Tensor) -> float:
-    return _rms_each(one, other).mean().item()
-
-
-def _share(answers: Tensor) -> float:
-    return answers.float().mean().item()
 
 
 def _same_shape(a: Tensor, b: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from latentlib import weights
 from latentlib.gan import inversion
 from latentlib.gan.inversion import METHODS, invert
-from latentlib.gan.lbfgs import Evaluation, adam, batched_lbfgs
+from latentlib.gan.lbfgs import Evaluation, batched_lbfgs
 from latentlib.gan.w_space import p_norm, preconditioner
 from latentlib.metrics import perceptual_distance, psnr
 from latentlib.models.stylegan import Discriminator, Generator
@@ -159,21 +159,6 @@ def test_hybrid_without_an_encoder_starts_at_the_mean_face_and_says_so(run, imag
     assert run(images, "hybrid", steps=3, encoder=None).steps == 3
 
 
-def test_pivotal_tunes_a_copy_and_leaves_the_generator_untouched(run, generator):
-    noise = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))
-    before = copy.deepcopy(generator.state_dict())
-    found = run(noise, "pivotal", steps=40)
-    assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
-    assert found.generator is not generator
-    assert not any(p.requires_grad for p in found.generator.parameters())
-    assert torch.equal(found.codes, run(noise, "w", steps=20).codes)
-    untuned = (generator.draw(found.codes) - noise).square().mean((1, 2, 3))
-    assert (found.errors < 0.8 * untuned).all()
-    assert torch.allclose(found.generator.draw(found.codes), found.images, atol=1e-4)
-    storages = {p.untyped_storage().data_ptr() for p in found.generator.parameters()}
-    assert len(storages) == len(list(found.generator.parameters()))
-
-
 def test_a_generator_that_was_learning_goes_on_learning(generator, images):
     learner = copy.deepcopy(generator).requires_grad_(True)
     learner.mapping.requires_grad_(False)
@@ -270,32 +255,8 @@ def test_it_walks_as_the_textbook_s_two_loops_do():
     assert torch.allclose(points[-1] - points[-2], -q, rtol=1e-3, atol=1e-5)
 
 
-def test_adam_keeps_its_best_and_ends_when_it_is_near_enough():
-    def evaluate(point):
-        loss = point.square().sum(1)
-        return Evaluation(loss, 2 * point, loss, point[:, :, None, None])
-
-    start = torch.tensor([[0.3, -0.2, 0.1]])
-    expected = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([expected], lr=0.05)
-    states = []
-    for state in adam(evaluate, start, 0.05, tolerance=1e-4):
-        assert torch.equal(state.pictures[..., 0, 0], state.point)
-        states.append(state)
-        if state.done:
-            break
-        if len(states) <= 3:  # at first every step is the best so far
-            assert torch.allclose(state.point, expected, atol=1e-6)
-        optimizer.zero_grad()
-        expected.square().sum().backward()
-        optimizer.step()
-    errors = [state.error.item() for state in states]
-    assert errors == sorted(errors, reverse=True)
-    assert errors[-1] <= 1e-4 < errors[-2]
-
-
 def test_the_same_seed_gives_the_same_codes(run, images):
-    for method in ("z", "w+", "p-norm", "pivotal"):
+    for method in ("z", "w+", "p-norm"):
         first = run(images, method, steps=8, seed=3)
         torch.rand(17)  # what is drawn elsewhere must not matter
         assert torch.equal(first.codes, run(images, method, steps=8, seed=3).codes)
@@ -350,13 +311,12 @@ def stop_at(look: int, monkeypatch):
 
         return start
 
-    for name in ("batched_lbfgs", "adam"):
-        monkeypatch.setattr(inversion, name, interrupted(getattr(inversion, name)))
+    monkeypatch.setattr(inversion, "batched_lbfgs", interrupted(inversion.batched_lbfgs))
 
 
-@pytest.mark.parametrize("method", ["z", "w+", "p-norm", "hybrid", "pivotal"])
+@pytest.mark.parametrize("method", ["z", "w+", "p-norm", "hybrid"])
 def test_an_interrupt_gives_the_best_so_far(method, run, generator, images, monkeypatch, capsys):
-    expected = run(images, "w" if method == "pivotal" else method, steps=11)
+    expected = run(images, method, steps=11)
     stop_at(13, monkeypatch)  # the start is the first look, so 11 steps are done
     found = run(images, method, steps=30, snapshots=2)
     assert found.interrupted
@@ -367,16 +327,6 @@ def test_an_interrupt_gives_the_best_so_far(method, run, generator, images, monk
     assert found.generator is generator
     assert capsys.readouterr().out == "Stopped after 11 of 30 steps; each picture keeps its best code so far.\n"
     assert all(p.is_contiguous() for p in generator.parameters())
-
-
-def test_an_interrupted_tuning_gives_the_copy_as_far_as_it_is(run, generator, images, monkeypatch):
-    stop_at(20, monkeypatch)  # 10 steps in w and its start, then the copy's start and 7 of its steps
-    noise = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))
-    found = run(noise, "pivotal", steps=20)
-    assert found.interrupted
-    assert found.steps == 17
-    assert found.generator is not generator
-    assert torch.allclose(found.generator.draw(found.codes), found.images, atol=1e-4)
 
 
 def test_an_interrupt_before_anything_was_drawn_is_passed_on(run, images, monkeypatch):
@@ -473,7 +423,7 @@ def test_wrong_images_get_one_sentence(change, sentence, run, images):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"method": "magic"}, r"method must be one of z, w, w\+, p-norm, encoder, hybrid, pivotal; got 'magic'"),
+        ({"method": "magic"}, r"method must be one of z, w, w\+, p-norm, encoder, hybrid; got 'magic'"),
         ({"method": "encoder", "encoder": None}, r"needs encoder=, for example weights.load_face_encoder\(\)"),
         ({"perceptual_weight": 0.1}, "perceptual_weight needs discriminator="),
         ({"steps": 0}, "steps must be a whole number from 1 up, got 0"),

@@ -2,4 +2,4 @@
 
 from latentlib._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(__name__, rooms=("blending", "inversion", "lbfgs", "w_space"))
+__getattr__, __dir__, __all__ = attach(__name__, rooms=("blending", "inversion", "lbfgs", "tuning", "w_space"))

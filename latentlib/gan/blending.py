@@ -8,7 +8,6 @@ not a prediction of a real child.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from statistics import NormalDist
 
 import torch
@@ -17,7 +16,6 @@ from torch import Tensor
 from latentlib.space import lerp
 
 SOFTNESS = 0.5  # of a sibling's layers: 0 takes each layer whole from one parent, large values the same mix for all
-Mix = Callable[[Tensor, Tensor, float], Tensor]  # (a, b, b's share) -> codes of the children; average is one
 
 
 # --- children
@@ -89,11 +87,6 @@ def blend(
     if sibling is None:
         return average(a, b, shares)
     return siblings(a, b, 1, sibling, (shares + share) / 2).squeeze(-3)
-
-
-def draw_sibling(seed: int = 0) -> Mix:
-    """The first sibling of a seed as a way to mix, for ``metrics.judge``."""
-    return lambda a, b, share: siblings(a, b, 1, seed, share).squeeze(-3)
 
 
 def per_layer(w: Tensor, num_ws: int) -> Tensor:

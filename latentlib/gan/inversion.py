@@ -2,16 +2,15 @@
 
     start (the mean face, or an encoder's guess) ─> draw ─> compare ─> gradient to the code ─> step ─> draw ─> …
 
-All methods share one loop. They differ in what is searched: z, one w, one w for each layer (W+),
-or after that the generator's weights (pivotal tuning). Pictures here are (n, 3, r, r) in [0, 1].
+All methods share one loop. They differ in what is searched: z, one w, or one w for each layer (W+). The generator stays
+as it is; ``tuning`` goes on from the codes and changes a copy of it. Pictures here are (n, 3, r, r) in [0, 1].
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,17 +20,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentlib.device import synchronize
-from latentlib.gan.lbfgs import Evaluation, State, adam, batched_lbfgs
+from latentlib.gan.lbfgs import Evaluation, State, batched_lbfgs
 from latentlib.gan.w_space import p_norm, preconditioner, random_z
-from latentlib.metrics import perceptual_distance
+from latentlib.metrics import feature_distance, perceptual_features
 from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.training import progress as progress_bar
 
-METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid", "pivotal")
-STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 120, "pivotal": 200}
+METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid")
+STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 120}
 STARTS = 64  # random faces of which the most similar one is the start in z, which has no mean face
 LEARNING_RATE = 0.1  # how far the first step moves the numbers of a code; later ones follow from the curvature
-TUNING_RATE = 3e-3  # learning rate of Adam on the generator's weights, which have unit variance
 PERCEPTUAL_WEIGHT = 0.02
 P_NORM_WEIGHT = 1e-3  # with it the codes of photos are about as usual as those of the mapping
 
@@ -52,7 +50,7 @@ class Inversion:
     images: Tensor  # (n, 3, r, r) in [0, 1], what the codes draw
     errors: Tensor  # (n,) mean squared error of the pixels
     method: str
-    generator: nn.Module  # the one that draws the images: a tuned copy for "pivotal", else the one given
+    generator: nn.Module  # the one that was given, which draws the images from the codes
     history: list[Point]  # one for each step, the start included
     snapshots: Tensor  # (k, n, 3, r, r) in [0, 1], evenly spaced over the steps, the first and the last included
     snapshot_steps: list[int]  # the k steps at which they were taken
@@ -63,7 +61,7 @@ class Inversion:
 
 
 def invert(
-    generator: Generator,  # is left as it is, also by "pivotal"
+    generator: Generator,  # is left as it is
     images: Tensor,  # (n, 3, r, r) in [0, 1], r the generator's resolution; on any device
     method: str = "hybrid",  # one of METHODS
     *,
@@ -82,88 +80,36 @@ def invert(
 
     "z": the mapping's input. "w": one w for all layers. "w+": one for each layer; closer to the picture, further from
     the space. "p-norm": w+ that is kept among usual codes (Zhu et al. 2020, arXiv 2012.09036). "encoder": one look, no
-    search. "hybrid": a short search in w+ from the encoder's answer. "pivotal": a search in w, then a copy of the
-    generator is tuned until it draws the images from those codes (Roich et al. 2021, arXiv 2106.05744).
+    search. "hybrid": a short search in w+ from the encoder's answer. (Pivotal tuning is in ``tuning``.)
 
     Each picture is searched for on its own and its best code is kept, so that its result does not depend on the others
-    of the batch; only "pivotal" tunes one copy for all. An interrupt (the stop button, Ctrl-C) gives the best so far.
+    of the batch. An interrupt (the stop button, Ctrl-C) gives the best so far.
     Raises ValueError with one sentence for images, numbers or a method that cannot be used.
     """
     steps = _steps(method, steps, encoder)
-    _check(generator, images, encoder, discriminator, method, perceptual_weight)
+    check_images(generator, images)
+    _check_networks(encoder, discriminator, method, perceptual_weight)
     _check_numbers(learning_rate, p_norm_weight, perceptual_weight, tolerance, snapshots)
     if perceptual_weight is None:
-        perceptual_weight = PERCEPTUAL_WEIGHT if discriminator is not None else 0.0
+        perceptual_weight = PERCEPTUAL_WEIGHT
     if p_norm_weight is None:
         p_norm_weight = P_NORM_WEIGHT if method == "p-norm" else 0.0
+    first_step = LEARNING_RATE if learning_rate is None else learning_rate
     device = generator.w_mean.device
     images = images.detach().to(device, torch.float32)
-    first_step = LEARNING_RATE if learning_rate is None else learning_rate
-    n, num_ws, w_dim = len(images), generator.num_ws, generator.w_dim
-
-    # Where a picture is black or white, what is drawn may be even darker or brighter: it is cut off there anyway.
-    darkest, brightest = images.where(images > 0, -torch.inf), images.where(images < 1, torch.inf)
-
-    def compare(network: nn.Module, w_plus: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the codes draw: (n,) to be made small, (n,) squared error, (n, 3, r, r) pictures."""
-        drawn = network.synthesis(w_plus, noise=None) / 2 + 0.5
-        loss = (drawn - drawn.clamp(darkest, brightest)).square().flatten(1).mean(1)
-        if perceptual_weight:
-            loss = loss + perceptual_weight * perceptual_distance(discriminator, drawn, images)
-        drawn = drawn.detach().clamp(0, 1)
-        return loss, (drawn - images).square().flatten(1).mean(1), drawn
-
-    def of_codes(point: Tensor) -> Evaluation:  # (n, numbers in a code)
-        point = point.detach().requires_grad_()
-        w_plus = unfold(point)
-        loss, error, drawn = compare(generator, w_plus)
-        if p_norm_weight:
-            loss = loss + p_norm_weight * unusual(w_plus)
-        (gradient,) = torch.autograd.grad(loss.sum(), point)
-        return Evaluation(loss.detach(), gradient, error, drawn)
-
-    def unfold(point: Tensor) -> Tensor:
-        """The codes (n, num_ws, w_dim) of what is searched: (n, z_dim), or how far w is from its start, along axes."""
-        if method == "z":
-            return generator.mapping(point)[:, None].expand(-1, num_ws, -1)
-        moved = torch.einsum("nla,lab->nlb", point.unflatten(1, (-1, w_dim)), axes)  # (n, 1 or num_ws, w_dim)
-        return (start + moved).expand(n, num_ws, w_dim)
-
     recorder = _Recorder(steps, keep_pictures=snapshots > 0)
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
     with _held(generator, discriminator), bar as recorder.bar:
-        if p_norm_weight:
-            unusual = p_norm(generator, seed)
+        error = PictureError(images, discriminator, perceptual_weight)
+        unusual = p_norm(generator, seed) if p_norm_weight else None
         start = _start(generator, images, method, encoder, seed)
-        if method == "z":
-            here = start
-        else:
-            here = torch.zeros_like(start).flatten(1)
-            # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
-            plain = torch.eye(w_dim, device=device).expand(start.shape[1], -1, -1)
-            axes = plain if p_norm_weight else preconditioner(generator, same_w=start.shape[1] == 1)
-        walk = batched_lbfgs(of_codes, here, first_step, tolerance=tolerance)
-        code = recorder.search(walk, here, steps // 2 if method == "pivotal" else steps)
+        # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
+        space = _ZSpace(generator, start) if method == "z" else _WSpace(generator, start, plain=unusual is not None)
+        evaluate = _Evaluate(generator, images, space, error, unusual, p_norm_weight)
+        walk = batched_lbfgs(evaluate, space.start, first_step, tolerance=tolerance)
+        point = recorder.search(walk, space.start, steps)
         with torch.no_grad():
-            codes = unfold(code).contiguous()
-        if method == "pivotal" and not recorder.interrupted:
-            generator = tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format)
-            weights = list(tuned.synthesis.requires_grad_(True).parameters())
-
-            def of_weights(point: Tensor) -> Evaluation:  # (1, numbers in all weights)
-                nn.utils.vector_to_parameters(point[0], weights)
-                loss, error, drawn = compare(tuned, codes)
-                slopes = torch.autograd.grad(loss.sum(), weights, allow_unused=True)  # noise maps are not in use
-                flat = [torch.zeros_like(p) if s is None else s for p, s in zip(weights, slopes, strict=True)]
-                return Evaluation(loss.detach().sum()[None], torch.cat([s.flatten() for s in flat])[None], error, drawn)
-
-            start = nn.utils.parameters_to_vector(weights).detach()[None]
-            walk = adam(of_weights, start, TUNING_RATE, tolerance)
-            point = recorder.search(walk, start, steps - steps // 2)
-            nn.utils.vector_to_parameters(point[0], weights)
-            for weight in weights:
-                weight.data = weight.data.clone()  # each its own memory again
-            tuned.requires_grad_(False)
+            codes = space.codes(point).contiguous()
     synchronize(device)
     places = torch.linspace(0, max(len(recorder.way) - 1, 0), snapshots).round().long().tolist()
     way = [recorder.way[place].float() for place in places[:-1]] + [recorder.pictures][:snapshots]
@@ -179,8 +125,89 @@ def invert(
         seconds=time.perf_counter() - recorder.began,
         steps=recorder.steps,
         interrupted=recorder.interrupted,
-        z=F.normalize(code, dim=1) * math.sqrt(generator.z_dim) if method == "z" else None,
+        z=F.normalize(point, dim=1) * math.sqrt(generator.z_dim) if method == "z" else None,
     )
+
+
+# ------------------------------------------------------------------------------------------------- what is made small
+
+
+class PictureError:
+    """How far drawn pictures are from the wanted ones: squared error, plus a weighted perceptual distance.
+
+    images: (n, 3, r, r) in [0, 1], the wanted ones; discriminator: None leaves the perceptual distance out
+    Called with drawn pictures (n, 3, r, r), which may leave [0, 1], it gives (n,) with gradients.
+    """
+
+    def __init__(self, images: Tensor, discriminator: nn.Module | None, perceptual_weight: float):
+        # Where a picture is black or white, what is drawn may be even darker or brighter: it is cut off there anyway.
+        self.darkest, self.brightest = images.where(images > 0, -torch.inf), images.where(images < 1, torch.inf)
+        self.discriminator, self.weight = discriminator, perceptual_weight
+        with torch.no_grad():
+            self.features = perceptual_features(discriminator, images) if discriminator and perceptual_weight else None
+
+    def __call__(self, drawn: Tensor) -> Tensor:
+        error = (drawn - drawn.clamp(self.darkest, self.brightest)).square().flatten(1).mean(1)
+        if self.features is None:
+            return error
+        seen = perceptual_features(self.discriminator, drawn)
+        return error + self.weight * feature_distance(seen, self.features)
+
+
+@dataclass
+class _Evaluate:
+    """What the search asks at each of its points: (n, numbers) -> loss, its gradient, squared errors, pictures."""
+
+    generator: Generator
+    images: Tensor  # (n, 3, r, r) in [0, 1]
+    space: _ZSpace | _WSpace
+    error: PictureError
+    unusual: Callable[[Tensor], Tensor] | None  # codes -> (n,), joins the loss with its weight
+    p_norm_weight: float
+
+    def __call__(self, point: Tensor) -> Evaluation:
+        point = point.detach().requires_grad_()
+        codes = self.space.codes(point)
+        drawn = self.generator.synthesis(codes, noise=None) / 2 + 0.5
+        loss = self.error(drawn)
+        if self.unusual is not None:
+            loss = loss + self.p_norm_weight * self.unusual(codes)
+        (gradient,) = torch.autograd.grad(loss.sum(), point)
+        drawn = drawn.detach().clamp(0, 1)
+        return Evaluation(loss.detach(), gradient, (drawn - self.images).square().flatten(1).mean(1), drawn)
+
+
+# -------------------------------------------------------------------------------------------------- what is searched
+
+
+class _ZSpace:
+    """Points are z, (n, z_dim)."""
+
+    def __init__(self, generator: Generator, start: Tensor):
+        self.generator, self.start = generator, start
+
+    def codes(self, point: Tensor) -> Tensor:
+        """(n, z_dim) -> (n, num_ws, w_dim)"""
+        return self.generator.mapping(point)[:, None].expand(-1, self.generator.num_ws, -1)
+
+
+class _WSpace:
+    """Points say how far w, or the w of each layer, lies from where it began: (n, w_dim) or (n, num_ws · w_dim).
+
+    centre: (n, 1, w_dim) for one w, (n, num_ws, w_dim) for W+; plain: along the numbers of w, not along better axes
+    """
+
+    def __init__(self, generator: Generator, centre: Tensor, plain: bool):
+        self.generator, self.centre = generator, centre
+        self.start = torch.zeros_like(centre).flatten(1)
+        self.axes = None if plain else preconditioner(generator, same_w=centre.shape[1] == 1)  # (…, w_dim, w_dim)
+
+    def codes(self, point: Tensor) -> Tensor:
+        """(n, w_dim) or (n, num_ws · w_dim) -> (n, num_ws, w_dim)"""
+        moved = point.view(self.centre.shape)
+        if self.axes is not None:
+            moved = torch.einsum("nla,lab->nlb", moved, self.axes)
+        return (self.centre + moved).expand(-1, self.generator.num_ws, -1)
 
 
 # -------------------------------------------------------------------------------------------- the way, written down
@@ -200,10 +227,10 @@ class _Recorder:
 
     def search(self, walk: Iterator[State], start: Tensor, steps: int) -> Tensor:
         """The best points after that many steps, or fewer when nothing is left to do or someone pressed stop."""
-        point, before = start, self.steps
+        point = start
         try:
             for taken, state in enumerate(walk):
-                point, self.pictures, self.errors, self.steps = state.point, state.pictures, state.error, before + taken
+                point, self.pictures, self.errors, self.steps = state.point, state.pictures, state.error, taken
                 self.history.append(Point(self.steps, time.perf_counter() - self.began, state.error.mean().item()))
                 if self.keep_pictures:
                     self.way.append(state.pictures.half())
@@ -231,7 +258,7 @@ def _start(generator: Generator, images: Tensor, method: str, encoder: nn.Module
         drawn = torch.cat([generator.draw(generator.mapping(part)) for part in z.split(8)])
         far = torch.stack([(drawn - image).square().flatten(1).mean(1) for image in images])  # (n, STARTS)
         return z[far.argmin(1)]
-    if method in ("w", "pivotal"):
+    if method == "w":
         return generator.w_mean.repeat(n, 1, 1)
     if encoder is None or method not in ("encoder", "hybrid"):
         return generator.w_mean.repeat(n, num_ws, 1)
@@ -273,7 +300,8 @@ def _steps(method: str, steps: int | None, encoder: nn.Module | None) -> int:
     return STEPS[method] if steps is None else steps
 
 
-def _check(generator, images, encoder, discriminator, method: str, perceptual_weight: float | None) -> None:
+def check_images(generator: nn.Module, images: Tensor) -> None:
+    """Raises ValueError, with one sentence, for images that are not (n, 3, r, r) numbers in [0, 1]."""
     size = generator.resolution
     if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1:] != (3, size, size) or not len(images):
         got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -286,6 +314,9 @@ def _check(generator, images, encoder, discriminator, method: str, perceptual_we
     low, high = images.min().item(), images.max().item()
     if low < -1e-3 or high > 1 + 1e-3:
         raise ValueError(f"images must lie in [0, 1], got {low:.3g} to {high:.3g}; from [-1, 1] use images / 2 + 0.5")
+
+
+def _check_networks(encoder, discriminator, method: str, perceptual_weight: float | None) -> None:
     if method == "encoder" and encoder is None:
         raise ValueError('method "encoder" needs encoder=, for example weights.load_face_encoder()')
     if perceptual_weight and discriminator is None:

@@ -1,6 +1,4 @@
-"""Ways downhill that tell after each step where they stand: L-BFGS for codes, Adam for a network's weights.
-
-With ``batched_lbfgs`` many small problems are solved at once: every row of a tensor walks by L-BFGS, each on its own.
+"""L-BFGS for many small problems at once: every row of a tensor walks downhill by itself, and tells where it stands.
 
 For searches in which one evaluation is dear and exact, as when a picture is drawn from a code: there the remembered
 curvature saves most of the steps that Adam would take.
@@ -8,7 +6,6 @@ curvature saves most of the steps that Adam would take.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -20,20 +17,20 @@ MEMORY = 100  # steps remembered, each two vectors as long as a row
 
 
 class Evaluation(NamedTuple):
-    """What one drawing tells about each row of points; a row is one picture's code, or the weights for all pictures."""
+    """What one drawing tells about each row of points; a row is one picture's code."""
 
     loss: Tensor  # (rows,) what is made small
     gradient: Tensor  # (rows, numbers)
-    error: Tensor  # (n,) squared error of each picture
-    pictures: Tensor  # (n, 3, r, r) in [0, 1]
+    error: Tensor  # (rows,) squared error of the picture
+    pictures: Tensor  # (rows, 3, r, r) in [0, 1]
 
 
 class State(NamedTuple):
     """Where the search stands: in each row the best point so far."""
 
     point: Tensor  # (rows, numbers)
-    error: Tensor  # (n,)
-    pictures: Tensor  # (n, 3, r, r)
+    error: Tensor  # (rows,)
+    pictures: Tensor  # (rows, 3, r, r)
     done: bool  # no row can or need get better
 
 
@@ -42,7 +39,7 @@ def batched_lbfgs(
     point: Tensor,  # (rows, numbers) where to start
     first_step: float,  # root mean square of the first step's numbers
     memory: int = MEMORY,  # steps remembered
-    tolerance: float | None = None,  # a row whose pictures all have an error this small stays where it is
+    tolerance: float | None = None,  # a row whose picture has an error this small stays where it is
 ) -> Iterator[State]:
     """L-BFGS (Nocedal 1980) on every row by itself: after the start and after each step, where it stands.
 
@@ -54,13 +51,12 @@ def batched_lbfgs(
     if not torch.isfinite(now.loss).all():
         raise ValueError("the generator draws values that are no numbers; are its weights whole?")
     rows, numbers = point.shape
-    of_row = torch.arange(rows, device=point.device).repeat_interleave(len(now.error) // rows)  # of each picture
     curve = _Curvature(point, memory, scale=first_step * math.sqrt(numbers) / (now.gradient.norm(dim=1) + 1e-20))
     share = torch.ones(rows, device=point.device)  # of the full step that is tried next
     while True:
         still = share > 1e-4
         if tolerance is not None:
-            still &= now.error.view(rows, -1).amax(1) > tolerance
+            still &= now.error > tolerance
         yield State(point, now.error, now.pictures, not still.any().item())
         step = (curve.direction(now.gradient) * share[:, None]).where(still[:, None], 0.0)
         tried = evaluate(point + step)
@@ -68,38 +64,12 @@ def batched_lbfgs(
         curve.remember(step, tried.gradient - now.gradient, better)
         share = torch.where(better, 1.0, torch.where(still, share * 0.3, share))
         point = torch.where(better[:, None], point + step, point)
-        row, picture = better[:, None], better[of_row]
         now = Evaluation(
             tried.loss.where(better, now.loss),
-            tried.gradient.where(row, now.gradient),
-            tried.error.where(picture, now.error),
-            tried.pictures.where(picture[:, None, None, None], now.pictures),
+            tried.gradient.where(better[:, None], now.gradient),
+            tried.error.where(better, now.error),
+            tried.pictures.where(better[:, None, None, None], now.pictures),
         )
-
-
-def adam(
-    evaluate: Callable[[Tensor], Evaluation],
-    point: Tensor,  # (rows, numbers) where to start
-    learning_rate: float,  # about how far a step moves a number
-    tolerance: float | None = None,  # the walk is done when every picture has an error this small
-) -> Iterator[State]:
-    """Adam (Kingma and Ba 2015) with the answers of ``batched_lbfgs``: after the start and each step the best so far.
-
-    For a network's weights: they are so many, and curve so unlike a parabola, that remembering steps does not pay.
-    """
-    mean, square = torch.zeros_like(point), torch.zeros_like(point)
-    best = None
-    for step in itertools.count(1):
-        now = evaluate(point)
-        if best is None and not torch.isfinite(now.loss).all():
-            raise ValueError("the generator draws values that are no numbers; are its weights whole?")
-        if best is None or now.loss.sum() < best[0]:
-            best = now.loss.sum(), point, now.error, now.pictures
-        yield State(*best[1:], tolerance is not None and (best[2] <= tolerance).all().item())
-        mean = mean.lerp(now.gradient, 0.1)
-        square = square.lerp(now.gradient.square(), 0.001)
-        change = (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
-        point = point - learning_rate * change
 
 
 class _Curvature:

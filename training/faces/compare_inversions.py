@@ -22,7 +22,9 @@ import torch
 from latentlib import space
 from latentlib.datasets import lfw
 from latentlib.device import Stopwatch, describe, pick_device
-from latentlib.gan.inversion import METHODS, Inversion, invert
+from latentlib.gan import inversion
+from latentlib.gan.inversion import Inversion, invert
+from latentlib.gan.tuning import Tuning, pivotal
 from latentlib.gan.w_space import p_norm, random_z
 from latentlib.metrics import detail, perceptual_distance, psnr
 from latentlib.weights import (
@@ -36,7 +38,9 @@ from latentlib.weights import (
 from training.faces.measures import chosen_photos, detector_shares
 
 FILE = "inversion-comparison.json"
-BATCH = 8  # photos at a time; "pivotal" tunes one copy of the generator for each batch
+STEPS = inversion.STEPS | {"pivotal": 200}  # half of them search in w, half tune
+METHODS = tuple(STEPS)
+BATCH = 8  # photos at a time; one copy of the generator is tuned for each batch
 NAMES = {
     "z": "Z",
     "w": "W",
@@ -64,7 +68,7 @@ def pairs(count: int) -> tuple[list[int], list[int]]:
 
 
 @torch.no_grad()
-def middles(found: Inversion) -> torch.Tensor:
+def middles(found: Inversion | Tuning) -> torch.Tensor:
     """What the generator draws half-way between the codes of each two of a batch: (pairs, 3, r, r) in [0, 1]."""
     first, second = pairs(len(found.codes))
     codes = (found.codes[first] + found.codes[second]) / 2
@@ -134,7 +138,7 @@ def measure_photos(discriminator, images: torch.Tensor) -> dict:
 
 
 @torch.no_grad()
-def judge(found: list[Inversion], generator, judges: Judges, images: torch.Tensor) -> dict:
+def judge(found: list[Inversion | Tuning], generator, judges: Judges, images: torch.Tensor) -> dict:
     """Errors of the results, how usual their codes are, what an edit does, and what lies between two of a batch."""
     discriminator, identity, step, spread = judges
     drawn, codes = torch.cat([part.images for part in found]), torch.cat([part.codes for part in found])
@@ -155,10 +159,13 @@ def judge(found: list[Inversion], generator, judges: Judges, images: torch.Tenso
 def measure(method: str, generator, encoder, judges: Judges, images: torch.Tensor, steps: int | None) -> dict:
     """One row. images: (n, 3, 64, 64) in [0, 1]; steps: None for the method's own number."""
 
-    def run(part: torch.Tensor, steps: int | None) -> Inversion:
+    def run(part: torch.Tensor, steps: int) -> Inversion | Tuning:
+        if method == "pivotal":
+            return pivotal(generator, part, steps=steps, progress=False)
         return invert(generator, part, method, steps=steps, encoder=encoder, progress=False)
 
-    run(images[:BATCH], 1)  # wakes up threads and kernels
+    steps = STEPS[method] if steps is None else steps
+    run(images[:BATCH], 2)  # wakes up threads and kernels
     with Stopwatch(images.device) as watch:
         found = [run(part, steps) for part in images.split(BATCH)]
     return judge(found, generator, judges, images) | {"seconds_a_photo": watch.seconds / len(images)}
