@@ -16,28 +16,28 @@ help:
 	@echo "make bundle                           the folder offline: with it make lab needs no network elsewhere"
 
 setup:
-	@$(PYTHON) tools/setup.py
+	@$(PYTHON) -m tools.setup
 
 lab: setup
-	@$(VENV_PYTHON) tools/lab.py $(ARGS)
+	@$(VENV_PYTHON) -m tools.lab $(ARGS)
 
 test: setup
-	@$(VENV_PYTHON) tools/check.py
+	@$(VENV_PYTHON) -m tools.check
 
 run: setup
-	@$(VENV_PYTHON) tools/run_course.py $(PARAMS)
+	@$(VENV_PYTHON) -m tools.run_course $(PARAMS)
 
 bench: setup
-	@$(VENV_PYTHON) benchmarks/run.py $(NAMES)
+	@$(VENV_PYTHON) -m benchmarks.run $(NAMES)
 
 refresh: setup
-	@$(VENV_PYTHON) tools/refresh.py $(NOTEBOOK)
+	@$(VENV_PYTHON) -m tools.refresh $(NOTEBOOK)
 
 badges: setup
-	@$(VENV_PYTHON) tools/badges.py $(if $(SLUG),SLUG=$(SLUG)) $(if $(REVISION),REVISION=$(REVISION))
+	@$(VENV_PYTHON) -m tools.badges $(if $(SLUG),SLUG=$(SLUG)) $(if $(REVISION),REVISION=$(REVISION))
 
 colab: setup
-	@$(VENV_PYTHON) tools/colab.py $(NOTEBOOK)
+	@$(VENV_PYTHON) -m tools.colab $(NOTEBOOK)
 
 bundle: setup
-	@$(VENV_PYTHON) tools/bundle.py
+	@$(VENV_PYTHON) -m tools.bundle

@@ -21,7 +21,7 @@ def pytest_runtest_teardown(item, nextitem):
     budget = item.config.getoption("--peak-memory-mb")
     if kernel is None or budget is None or (nextitem is not None and nextitem.parent is item.parent):
         return (yield)
-    from memory import held_mb  # tools/memory.py
+    from tools.memory import held_mb
 
     peak = held_mb(kernel.km.provisioner.pid)
     item.user_properties.append(("peak memory", f"{os.path.basename(str(item.path))}: {peak:.0f} MB"))

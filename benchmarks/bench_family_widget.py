@@ -9,7 +9,6 @@ In a row the ratio is peer / value, so that more is better. The median of 20 pre
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,8 +56,7 @@ WATCH = """find => { window.pressed = null; window.taken = null; const before = 
 def run() -> list[Row]:
     """Milliseconds of the kernel for one child, and from a key press to the changed picture."""
     rows = [_row("the kernel's share of one move", *_kernel())]
-    sys.path.append(str(ROOT / "tools"))
-    import chromium
+    from tools import chromium
 
     if chromium.find() is None:
         print("no Chromium on this machine: the key presses were not measured")
@@ -104,7 +102,7 @@ def _interleaved(*moves: Callable[[float], None]) -> list[float]:
 
 
 def _browser() -> list[float]:
-    from jupyter_page import Notebook, chromium_browser, serve
+    from tools.jupyter_page import Notebook, chromium_browser, serve
 
     cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, OURS, PEER)]
     document = nbformat.v4.new_notebook(cells=cells)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.rows import Row
+from benchmarks.rows import LeftOut, Row
 from latentlib.datasets import cache_folder, data_folder, digits
 from latentlib.device import Stopwatch, autocast, pick_device
 from latentlib.models.autoencoder import Autoencoder
@@ -76,9 +76,12 @@ def fixed_batch(device: torch.device, images: torch.Tensor, fast: bool) -> None:
 
 
 def run(rounds: int = ROUNDS) -> list[Row]:
-    """Seconds of an epoch, and test losses after it; raises RuntimeError with a sentence where there is no MNIST."""
+    """Seconds of an epoch, and test losses after it; raises LeftOut where there is no MNIST."""
     device = pick_device()
-    data = digits.load("mnist", device)
+    try:
+        data = digits.load("mnist", device)
+    except (RuntimeError, FileNotFoundError) as error:
+        raise LeftOut(str(error)) from error
     arms: dict[str, Callable[[], Autoencoder | None]] = {
         "loop": lambda: plain_loop(device),
         "fit": lambda: resident(device, data),

@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
         print(f"bench: there is no {', '.join(unknown)}; there are {', '.join(names())}")
         return 2
     sys.path.insert(0, str(FOLDER.parent))
+    from benchmarks.rows import LeftOut
     from latentlib import device
 
     print(device.describe(device.pick_device()))
@@ -39,6 +40,8 @@ def main(arguments: list[str]) -> int:
         try:
             for row in importlib.import_module(f"{FOLDER.name}.bench_{name}").run():
                 print(line(row), flush=True)
+        except LeftOut as reason:
+            print(f"{name} is left out: {reason}", flush=True)
         except Exception as error:  # the other figures are still worth having
             failed.append(name)
             print(f"{name} failed: {type(error).__name__}: {error}", flush=True)

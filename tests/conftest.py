@@ -51,8 +51,8 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="module")
 def lab():
     """A JupyterLab of our own: its address, its token, and the folder of the course's copy that it serves."""
-    import chromium
-    from jupyter_page import serve
+    from tools import chromium
+    from tools.jupyter_page import serve
 
     assert chromium.find(), "this run requires the browser tests, and no Chromium is on this machine"
     with serve() as started:
@@ -61,7 +61,7 @@ def lab():
 
 @pytest.fixture(scope="module")
 def browser():
-    from jupyter_page import chromium_browser
+    from tools.jupyter_page import chromium_browser
 
     with chromium_browser() as started:
         yield started
@@ -70,8 +70,8 @@ def browser():
 @pytest.fixture
 def opened(lab, browser, request):
     """A function that opens a notebook and runs it; a screenshot goes to build/browser when the test fails."""
-    from course import ROOT
-    from jupyter_page import Notebook
+    from tools.course import ROOT
+    from tools.jupyter_page import Notebook
 
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     yield lambda name: Notebook(page, lab, name)

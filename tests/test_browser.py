@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import chromium
+from tools import chromium
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None and not chromium.required(),

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import chromium
-from jupyter_page import PIXELS
 from latentlib.datasets import portraits
 from latentlib.widgets.family_card import CARD_SENTENCE
+from tools import chromium
+from tools.jupyter_page import PIXELS
 
 pytestmark = pytest.mark.skipif(
     chromium.find() is None and not chromium.required(),

@@ -1,4 +1,4 @@
-"""The imitated Colab: what counts as a failure. `python tools/colab.py` builds the environment itself and runs it."""
+"""The imitated Colab: what counts as a failure. `python -m tools.colab` builds the environment itself and runs it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import clone
-import colab
-import pythons
-from badges import setup_cell
-from course import ROOT, setting
+from tools import clone, colab, pythons
+from tools.badges import setup_cell
+from tools.course import ROOT, setting
 
 v4 = nbformat.v4
 THIS = Path(sys.executable)
@@ -159,7 +157,7 @@ def test_ci_runs_the_optional_parts_before_minute_60_and_names_what_it_left_out(
     for name, text in {
         "bin/chromium": "",
         "bin/make": f"exit {test}",
-        ".venv/bin/python": f'echo "$2" >> asked; [ -z "$2" ] && exit {notebooks}; exit 0',
+        ".venv/bin/python": f'echo "$3" >> asked; [ -z "$3" ] && exit {notebooks}; exit 0',
         ".ci/run": (ROOT / ".ci" / "run").read_text(encoding="utf-8").partition("\n")[2],
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)

@@ -10,12 +10,12 @@ import nbformat
 import pytest
 import torch
 
-import solutions
-from course import ROOT, lessons
 from latentlib import exercises
 from latentlib.claims import ClaimError
 from latentlib.exercises import checks, record, verdicts
 from latentlib.exercises.card import LESSONS
+from tools import solutions
+from tools.course import ROOT, lessons
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import clone
-from badges import setup_cell
-from course import ROOT, setting
 from latentlib import bootstrap
+from tools import clone
+from tools.badges import setup_cell
+from tools.course import ROOT, setting
 
 REVISION = setting("revision")
 FOLDER = setting("slug").split("/")[-1]

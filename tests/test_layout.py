@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import latentlib
-from course import ROOT
+from tools.course import ROOT
 
 PACKAGE = ROOT / "latentlib"
 # A room may import those on the lines above its own. The set-up cell's room is on no line: it may ask any of them.

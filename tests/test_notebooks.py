@@ -9,10 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import badges
-import refresh
-import rules
-from course import ROOT, lessons, setting, solutions
+from tools import badges, refresh, rules
+from tools.course import ROOT, lessons, setting, solutions
 
 FIRST_FIVE = ["00_start_here", "01_compression", "02_latent_plots", "03_autoencoders", "04_interpolation"]
 ALL = [*lessons(), *solutions()]

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from course import ROOT
 from latentlib import photos, weights
 from latentlib.datasets import portraits
 from latentlib.gan.inversion import Inversion, invert
 from latentlib.widgets.eye_picker import EyePicker
+from tools.course import ROOT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

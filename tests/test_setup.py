@@ -1,4 +1,4 @@
-"""The files that say what to install agree, and tools/setup.py makes, keeps and mends a .venv."""
+"""The files that say what to install agree, and tools.setup makes, keeps and mends a .venv."""
 
 from __future__ import annotations
 
@@ -21,12 +21,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-import bundle
-import install
-import lab
-import progress
-from course import ROOT
 from latentlib import bootstrap
+from tools import bundle, install, lab, progress
+from tools.course import ROOT
 
 COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh", "colab", "bundle")
 THIS = platform.python_version()
@@ -112,7 +109,7 @@ def test_the_makefile_has_the_commands_and_readme_names_them():
         assert re.search(rf"^{command}: setup$", makefile, re.M)
     assert "make lab" in readme
     assert "make test" in readme
-    tools = set(re.findall(r"tools[/\\](\w+)\.py", makefile + readme))
+    tools = set(re.findall(r"-m tools\.(\w+)", makefile + readme))
     assert {"setup", "lab", "check"} <= tools
     assert [tool for tool in tools if not (ROOT / "tools" / f"{tool}.py").is_file()] == []
 
@@ -162,17 +159,17 @@ def test_an_old_python_hands_over_to_a_newer_one(monkeypatch, capsys):
     monkeypatch.setattr(front.sys, "version_info", (3, 8, 18, "final", 0))
     monkeypatch.setattr(front, "NAMES", ["surely-no-python", sys.executable])
     calls = []
-    monkeypatch.setattr(front.subprocess, "call", lambda command: calls.append(command) or 0)
+    monkeypatch.setattr(front.subprocess, "call", lambda command, cwd: calls.append((command, cwd)) or 0)
     with pytest.raises(SystemExit) as stop:
         front.main()
     assert stop.value.code == 0
-    assert calls[0][:2] == [sys.executable, str(ROOT / "tools" / "setup.py")]
+    assert calls == [([sys.executable, "-m", "tools.setup", *sys.argv[1:]], str(ROOT))]
     assert "taking" in capsys.readouterr().out
 
 
 def test_the_first_half_is_written_for_old_pythons():
     """No Python 2.7 may be here to try it, so look for what one cannot read."""
-    source = text("tools/setup.py")
+    source = text("tools/setup.py") + text("tools/__init__.py")
     assert not re.search(r"\bf[\"']|:=|-> |import annotations|\bmatch\b|print ", source)
     assert source.isascii()
 

@@ -14,12 +14,8 @@ import nbformat
 import psutil
 import pytest
 
-import check
-import chromium
-import gallery
-import memory
-import run_course
-from course import ROOT
+from tools import check, chromium, gallery, memory, run_course
+from tools.course import ROOT
 
 v4 = nbformat.v4
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -40,7 +36,7 @@ def write_notebook(folder: Path, name: str, *cells: str) -> Path:
 def nbval(*paths: Path, budget: int) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c"]
     command += [str(ROOT / "pyproject.toml"), "-p", "conftest", "--nbval", "--nbval-current-env"]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tools'}"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command += [f"--peak-memory-mb={budget}", *map(str, paths)]
     return subprocess.run(command, cwd=paths[0].parent, env=environment, capture_output=True, text=True)
 
@@ -273,6 +269,9 @@ def bench(tmp_path, monkeypatch):
     row = "types.SimpleNamespace(name='pictures a second', value=1200.0, peer=400.0, ratio=3.0)"
     (tmp_path / "bench_madeup.py").write_text(f"import types\ndef run():\n    return [{row}]\n")
     (tmp_path / "bench_zfails.py").write_text("def run():\n    raise OSError('no room')\n")
+    (tmp_path / "bench_left.py").write_text(
+        "from benchmarks.rows import LeftOut\ndef run():\n    raise LeftOut('there is no MNIST here')\n"
+    )
     monkeypatch.setattr(runner, "FOLDER", tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     return runner
@@ -285,8 +284,48 @@ def test_bench_prints_one_table_and_fails_when_one_fails(bench, capsys):
     assert re.search(r"^pictures a second +1,200 +400 +3\.00$", said, re.M)
     assert "zfails failed: OSError: no room" in said
     assert bench.main(["madeup"]) == 0
+    assert bench.main(["left"]) == 0
+    assert "left is left out: there is no MNIST here" in capsys.readouterr().out
     assert bench.main(["other"]) == 2
-    assert "there is no other; there are madeup, zfails" in capsys.readouterr().out
+    assert "there is no other; there are left, madeup, zfails" in capsys.readouterr().out
+
+
+def test_without_mnist_the_epoch_is_left_out(monkeypatch, tmp_path):
+    from benchmarks import bench_fit, rows
+
+    monkeypatch.delenv("LATENTLIB_DATA", raising=False)
+    monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path))
+    monkeypatch.setenv("LATENTLIB_OFFLINE", "1")
+    with pytest.raises(rows.LeftOut, match="MNIST is not on this machine"):
+        bench_fit.run()
+
+
+def test_the_threads_are_compared_alone_in_pairs_and_beside_a_busy_process(monkeypatch):
+    """Without work: which arms take turns, and what each ratio says."""
+    from benchmarks import bench_threads
+
+    ours = {"alone": 11.0, "pair": 22.0, "busy": 16.5}
+    default = {"alone": 10.0, "pair": 100.0, "busy": 80.0}
+
+    def pretend(code, slow, copies=1, busy=False):
+        return (default if slow else ours)["pair" if copies == 2 else "busy" if busy else "alone"]
+
+    monkeypatch.setattr(bench_threads, "seconds", pretend)
+    rows = bench_threads.run("01_compression", rounds=3)
+    assert [row.value for row in rows] == list(ours.values())
+    assert [row.peer for row in rows] == list(default.values())
+    assert [row.ratio for row in rows] == pytest.approx([1.1, 2.0, 1.5])
+
+
+def test_the_processes_of_the_threads_get_the_settings(monkeypatch):
+    from benchmarks import bench_threads
+
+    code = "import os, latentlib; assert os.environ['GOMP_SPINCOUNT'] == '{}'"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert bench_threads.seconds(code.format(1000), default=False, copies=2, busy=True) > 0
+    assert bench_threads.seconds(code.format(300000), default=True) > 0
+    with pytest.raises(RuntimeError, match="the job failed"):
+        bench_threads.seconds(code.format(7), default=False)
 
 
 def test_every_benchmark_has_a_run_and_a_docstring():

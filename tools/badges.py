@@ -1,6 +1,6 @@
 """Write the launch badges and the set-up cell into the README and every notebook, from the slug in pyproject.toml.
 
-    python tools/badges.py [SLUG=owner/name] [REVISION=main]
+    python -m tools.badges [SLUG=owner/name] [REVISION=main]
 
 With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag.
 In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from course import REVISION, ROOT, SLUG, lessons, setting, solutions
+from tools.course import REVISION, ROOT, SLUG, lessons, setting, solutions
 
 MARKED = re.compile(r"<!-- badges ?(?P<name>[\w./-]*) -->.*?<!-- /badges -->", re.S)
 

@@ -1,4 +1,4 @@
-"""A folder from which the course is set up without a network: `python tools/bundle.py [PYTHON]`, with .venv's Python.
+"""A folder from which the course is set up without a network: `python -m tools.bundle [PYTHON]`, with .venv's Python.
 
 Fills the folder `offline` in the course's own: wheels of everything for this system and this version of Python, and
 MNIST. Copy the whole course, that folder included, to a stick; on another machine of the same kind `make lab` then
@@ -13,9 +13,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import progress
-from course import ROOT
-from install import OFFLINE, SetupError, constraints_for, explain, machine, say, torch_index, torch_lines
+from tools import progress
+from tools.course import ROOT
+from tools.install import OFFLINE, SetupError, constraints_for, explain, machine, say, torch_index, torch_lines
 
 BUILD_TOOLS = ("pip", "setuptools>=77")  # the first renews a new .venv's own, the second builds latentlib
 

@@ -1,4 +1,4 @@
-"""Everything that `make test` checks: `python tools/check.py`, or only some files: `python tools/check.py PATH ...`.
+"""Everything that `make test` checks: `python -m tools.check`, or only some files: `python -m tools.check PATH ...`.
 
 Style, unit tests with coverage, and every notebook cell by cell under nbval: with MNIST when LATENTLIB_DATA names a
 folder that has it, and once more without any data or network on the digits that scikit-learn brings along.
@@ -15,9 +15,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import chromium
-from course import ROOT, lessons, solutions
-from memory import BUDGET_MB
+from tools import chromium
+from tools.course import ROOT, lessons, solutions
+from tools.memory import BUDGET_MB
 
 LEAST_COVERAGE = 90  # per cent of latentlib's lines
 CELL_TIMEOUT = 300  # seconds

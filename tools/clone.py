@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from course import ROOT, setting
+from tools.course import ROOT, setting
 
 WHO = ("-c", "user.name=course", "-c", "user.email=course@example.invalid", "-c", "core.autocrlf=false")
 

@@ -1,8 +1,8 @@
 """Colab, imitated on this machine: Python 3.13 and the versions of constraints-colab.txt, in build/colab.
 
-    python tools/colab.py [NOTEBOOK ...]      each notebook alone in an empty folder, fetched by its own set-up cell
-    python tools/colab.py --tests [TEST ...]  the unit tests, the widgets' Python side among them, with these versions
-    python tools/colab.py --remove            delete the environment (6 GB), which is kept until then
+    python -m tools.colab [NOTEBOOK ...]      each notebook alone in an empty folder, fetched by its own set-up cell
+    python -m tools.colab --tests [TEST ...]  the unit tests, the widgets' Python side among them, with these versions
+    python -m tools.colab --remove            delete the environment (6 GB), which is kept until then
 
 What is imitated: Python, packages, the module google.colab, and that the course comes from a git server. What is not:
 Colab's page and its JavaScript, its GPU, its network. Exit status 77: left out here, with a sentence that says why.
@@ -23,13 +23,12 @@ from pathlib import Path
 
 import nbformat
 
-import clone
-import pythons
-from badges import tagged
-from course import ROOT, lessons, setting
-from install import python_of
-from memory import BUDGET_MB
-from run_course import PROBE, QUESTION, Result, table, tidy
+from tools import clone, pythons
+from tools.badges import tagged
+from tools.course import ROOT, lessons, setting
+from tools.install import python_of
+from tools.memory import BUDGET_MB
+from tools.run_course import PROBE, QUESTION, Result, table, tidy
 
 VERSION = "3.13"
 VERSIONS = ROOT / "constraints-colab.txt"

@@ -11,7 +11,7 @@ from pathlib import Path
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from course import ROOT
+from tools.course import ROOT
 
 THUMBNAIL = 640  # pixels wide, twice what is shown, for sharp screens
 

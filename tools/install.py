@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import progress
+from tools import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 # PyTorch for Linux brings NVIDIA's libraries: 7 GB when installed, and pip keeps what it downloads for a while. Without

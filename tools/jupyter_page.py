@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import chromium
-from course import ROOT
+from tools import chromium
+from tools.course import ROOT
 
 PATIENCE = 60_000  # milliseconds for one change; the machine may be busy with other tests
 RUN_ALL = 400_000

@@ -1,4 +1,4 @@
-"""Open JupyterLab on the first notebook: `python tools/lab.py` with .venv's Python. Arguments go to JupyterLab."""
+"""Open JupyterLab on the first notebook: `python -m tools.lab` with .venv's Python. Arguments go to JupyterLab."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from course import ROOT
+from tools.course import ROOT
 
 FIRST = "notebooks/00_start_here.ipynb"
 

@@ -1,13 +1,13 @@
-"""Draw the picture at the top of the README: `python tools/pictures.py` (after one of its models was trained anew)."""
+"""Draw the picture at the top of the README: `python -m tools.pictures` (after one of its models was trained anew)."""
 
 from __future__ import annotations
 
 import torch
 
-from course import ROOT
 from latentlib import plots, space, weights
 from latentlib.datasets import furniture, portraits
 from latentlib.gan import inversion
+from tools.course import ROOT
 
 STEPS = 9
 

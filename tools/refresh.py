@@ -1,4 +1,4 @@
-"""Run notebooks and store them as they are committed: `python tools/refresh.py [NOTEBOOK ...]` (all without a name).
+"""Run notebooks and store them as they are committed: `python -m tools.refresh [NOTEBOOK ...]` (all without a name).
 
 Sets the badges, the set-up cell and (when missing) the parameters cell; runs the notebook from top to bottom;
 drops what differs from run to run (timings, widget states, kernel versions); says which rules it still breaks.
@@ -19,9 +19,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
-from badges import apply
-from course import ROOT, lessons, setting, solutions
-from rules import METADATA, problems
+from tools.badges import apply
+from tools.course import ROOT, lessons, setting, solutions
+from tools.rules import METADATA, problems
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import nbformat
 
-from badges import MARKED, badges, setup_cell, template
-from course import ROOT, setting
+from tools.badges import MARKED, badges, setup_cell, template
+from tools.course import ROOT, setting
 
 LONGEST_CELL = 25  # lines
 BIGGEST = 1.5e6  # bytes

@@ -1,4 +1,4 @@
-"""Run the whole course: `python tools/run_course.py [NOTEBOOK ...] [NAME=VALUE ...]`, or make run PARAMS="fast=True".
+"""Run the whole course: `python -m tools.run_course [NOTEBOOK ...] [NAME=VALUE ...]`, or make run PARAMS="fast=True".
 
 Writes the executed notebooks, a page for each and a gallery (build/index.html), and prints seconds and peak memory
 beside the budget. A notebook that fails names the cell and the error; the others still run; the exit status is then 1.
@@ -19,10 +19,10 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-import gallery
-from badges import tagged
-from course import NOTEBOOKS, ROOT, lessons
-from memory import BUDGET_MB, KernelWatch
+from tools import gallery
+from tools.badges import tagged
+from tools.course import NOTEBOOKS, ROOT, lessons
+from tools.memory import BUDGET_MB, KernelWatch
 
 BUILD = ROOT / "build"
 BUDGET_SECONDS = 60
@@ -31,8 +31,8 @@ QUESTION = f"""
 import sys
 try:
     if sys.platform.startswith("linux"):  # ru_maxrss would count the process that started the kernel, too
-        sys.path.append({str(Path(__file__).parent)!r})
-        from memory import peak_of
+        sys.path.append({str(ROOT)!r})
+        from tools.memory import peak_of
         print(peak_of(open("/proc/self/status").read()))
     else:
         from resource import RUSAGE_SELF, getrusage

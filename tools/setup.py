@@ -1,5 +1,5 @@
 # ruff: noqa: UP031, RUF005 (this file must run on old Pythons)
-"""Make .venv with everything the course needs: `python tools/setup.py` (make does this by itself).
+"""Make .venv with everything the course needs: `python -m tools.setup` (make does this by itself).
 
 This first half only looks for a Python that is new enough, so it is written for old Pythons too;
 the work is in install.py beside it.
@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 OLDEST = (3, 10)
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NAMES = ["python3.12", "python3.13", "python3.11", "python3.10"]
 
 
@@ -39,8 +40,8 @@ def main():
             sys.exit("The course needs Python 3.10 or newer, and %s. Install one, or name it: make PYTHON=..." % this)
         sys.stdout.write("The course needs Python 3.10 or newer, and %s: taking %s instead.\n" % (this, newer))
         sys.stdout.flush()
-        sys.exit(subprocess.call([newer, os.path.abspath(__file__)] + sys.argv[1:]))
-    import install
+        sys.exit(subprocess.call([newer, "-m", "tools.setup"] + sys.argv[1:], cwd=ROOT))
+    from tools import install
 
     sys.exit(install.main())
 

@@ -1,4 +1,4 @@
-"""Exercises and solutions from one source: `python tools/solutions.py [NN ...]` (all lessons without a number).
+"""Exercises and solutions from one source: `python -m tools.solutions [NN ...]` (all lessons without a number).
 
 The source is `notebooks/solutions/NN_name.py`: imports first, then a part for each exercise, which begins with
 `# %% KEY` and ends with `check("KEY", answer)`. A line that the learner shall write ends with `#:` and what stands
@@ -6,7 +6,7 @@ there before: `return a * (1 - t) + b * t  #: return ...`. A line with nothing a
 
 The command writes the exercise into the lesson's cell that is tagged `exercise` and holds `check("KEY"`, the folded
 solution between `<!-- solution KEY -->` and `<!-- /solution -->` of the lesson, and the notebook of solutions. What it
-has changed must then be run: `python tools/refresh.py NOTEBOOK`.
+has changed must then be run: `python -m tools.refresh NOTEBOOK`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import nbformat
 
-from badges import apply
-from course import ROOT, lessons, setting
+from tools.badges import apply
+from tools.course import ROOT, lessons, setting
 
 PART = re.compile(r"^# %% (\S+)\n", re.M)
 BLANK = re.compile(r"[ ]*#:[ ]?(.*)$")
@@ -99,11 +99,11 @@ def problems(lesson: Path, root: Path = ROOT) -> list[str]:
     before = [cell.source for cell in stored.cells]
     found = fill(stored, exercises)
     if [cell.source for cell in stored.cells] != before:
-        found.append(f"{lesson.name} is not what tools/solutions.py makes of {source(lesson).name}")
+        found.append(f"{lesson.name} is not what tools.solutions makes of {source(lesson).name}")
     path = source(lesson).with_suffix(".ipynb")
     made = [cell.source for cell in answers(lesson, head, exercises, root).cells]
     if not path.is_file() or [cell.source for cell in nbformat.read(path, as_version=4).cells] != made:
-        found.append(f"solutions/{path.name} is not what tools/solutions.py makes of {source(lesson).name}")
+        found.append(f"solutions/{path.name} is not what tools.solutions makes of {source(lesson).name}")
     return found
 
 
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> int:
             lacks, changed = write(lesson)
             missing += lacks
             for path in changed:
-                print(f"{path.relative_to(ROOT)}: changed; run it with tools/refresh.py")
+                print(f"{path.relative_to(ROOT)}: changed; run it with python -m tools.refresh")
     for sentence in missing:
         print(sentence)
     return 1 if missing else 0

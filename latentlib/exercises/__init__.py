@@ -24,7 +24,7 @@ An exercise is a function with blanks, and the last line of its cell is a check 
     check("01-compress", compress)
 
 What "01-compress" asks of an answer stands in ``lesson_01.py`` (see ``exercise`` below). The solution stands in
-``notebooks/solutions/01_compression.py``, from which ``python tools/solutions.py`` makes the cell above, the folded
+``notebooks/solutions/01_compression.py``, from which ``python -m tools.solutions`` makes the cell above, the folded
 solution and the notebook of solutions; docs/contributing.md says how.
 
 Nothing here stops a notebook: a learner who answers nothing, or anything, gets a sentence. Only ``settle`` raises, as
