@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from tools import badges, refresh, rules
+from tools import badges, clone, refresh, rules
 from tools.course import ROOT, lessons, setting, solutions
 
 FIRST_FIVE = ["00_start_here", "01_compression", "02_latent_plots", "03_autoencoders", "04_interpolation"]
@@ -222,6 +223,31 @@ def test_badges_are_written_everywhere_by_one_command(small_course, capsys):
     assert "2 file(s) changed" in capsys.readouterr().out
     assert badges.main([]) == 0
     assert "0 file(s) changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("remote", "slug", "offered"),
+    [
+        ("https://github.com/ada/latent.git", "OWNER/course", "ada/latent"),
+        ("git@github.com:ada/la.tent", "OWNER/course", "ada/la.tent"),
+        ("https://github.com/ada/latent", "bob/course", None),  # set already
+        ("https://example.invalid/ada/latent", "OWNER/course", None),  # not GitHub
+        (None, "OWNER/course", None),
+    ],
+)
+def test_a_placeholder_is_refused_when_git_knows_better(small_course, monkeypatch, capsys, remote, slug, offered):
+    clone.git("init", "--quiet", cwd=small_course)
+    if remote:
+        clone.git("remote", "add", "origin", remote, cwd=small_course)
+    badges.store("slug", slug)
+    readme = (small_course / "README.md").read_text()
+    ask = functools.partial(badges.placeholder_beside_a_remote, small_course)
+    monkeypatch.setattr(badges, "placeholder_beside_a_remote", ask)
+    assert ask() == offered
+    assert badges.main([]) == (2 if offered else 0)
+    said = capsys.readouterr().out
+    assert (f"set it with: make badges SLUG={offered}" in said) is bool(offered)
+    assert ((small_course / "README.md").read_text() == readme) is bool(offered)
 
 
 @pytest.mark.parametrize("argument", ["SLUG=latent", "SLUG=a/b/c", "REVISION=" + "a" * 40, "NAME=x", "SLUG=a/b c"])

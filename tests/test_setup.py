@@ -25,7 +25,7 @@ from latentlib import bootstrap
 from tools import bundle, install, lab, progress
 from tools.course import ROOT
 
-COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh", "colab", "bundle")
+COMMANDS = ("lab", "test", "run", "bench", "badges", "refresh", "colab", "bundle", "matrix")
 THIS = platform.python_version()
 
 

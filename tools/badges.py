@@ -2,7 +2,8 @@
 
     python -m tools.badges [SLUG=owner/name] [REVISION=main]
 
-With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag.
+With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. While the owner is
+a placeholder and git's remote names one on GitHub, nothing is written; the command that sets it is printed.
 In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
 <!-- badges 01_compression --> ... <!-- /badges --> for one notebook.
 """
@@ -10,6 +11,7 @@ In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in 
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import nbformat
 
 from tools.course import REVISION, ROOT, SLUG, lessons, setting, solutions
 
+PLACEHOLDER = "OWNER"
+GITHUB = re.compile(r"github\.com[:/](?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?$")  # over https or ssh
 MARKED = re.compile(r"<!-- badges ?(?P<name>[\w./-]*) -->.*?<!-- /badges -->", re.S)
 
 
@@ -101,6 +105,19 @@ def write_all(root: Path = ROOT) -> list[Path]:
     return changed
 
 
+def placeholder_beside_a_remote(root: Path = ROOT) -> str | None:
+    """The owner/name of git's remote on GitHub while the slug's owner is still the placeholder; else None."""
+    if not setting("slug", root).startswith(f"{PLACEHOLDER}/"):
+        return None
+    command = ["git", "remote", "get-url", "origin"]
+    try:
+        asked = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    except OSError:  # no git here
+        return None
+    match = GITHUB.search(asked.stdout.strip()) if asked.returncode == 0 else None
+    return match and f"{match['owner']}/{match['name']}"
+
+
 def main(arguments: list[str]) -> int:
     for argument in arguments:
         name, _, value = argument.partition("=")
@@ -111,6 +128,12 @@ def main(arguments: list[str]) -> int:
             )
             return 2
         store(name.lower(), value)
+    if suggestion := placeholder_beside_a_remote():
+        print(
+            f"badges: the slug is {setting('slug')}, a placeholder, and git's remote is {suggestion}. "
+            f"Nothing was changed; set it with: make badges SLUG={suggestion}"
+        )
+        return 2
     changed = write_all()
     print(f"badges for {setting('slug')} at {setting('revision')}: {len(changed)} file(s) changed")
     for path in changed:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from tools.badges import apply
 from tools.course import ROOT, lessons, setting, solutions
 from tools.rules import METADATA, problems
+from tools.run_course import QUIET
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -64,6 +65,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> float:
             notebook,
             timeout=600,
             kernel_name="python3",
+            extra_arguments=QUIET,
             record_timing=False,
             resources={"metadata": {"path": str(folder)}},
             on_cell_executed=lambda **_: bar.update(),

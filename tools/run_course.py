@@ -26,6 +26,8 @@ from tools.memory import BUDGET_MB, KernelWatch
 
 BUILD = ROOT / "build"
 BUDGET_SECONDS = 60
+# Newer kernels warn that they talk over TCP without encryption: on one machine, and nothing that a learner can change.
+QUIET = ["--IPKernelApp.log_level=ERROR"]
 PROBE = "peak-memory"  # tag of a last cell that asks the kernel itself and is taken out again
 QUESTION = f"""
 import sys
@@ -97,6 +99,7 @@ def run(path: Path, parameters: dict[str, object], build: Path) -> Result:
                 cwd=str(path.parent),
                 kernel_name="python3",
                 language="python",
+                extra_arguments=QUIET,
                 progress_bar={"desc": path.stem, "leave": False},
             )
         except PapermillExecutionError as error:
