@@ -22,10 +22,10 @@ PRESSES = 20
 SETUP = """import sys
 sys.path.insert(0, "..")
 import torch
-from latentlib.weights import load_face_generator
+from latentlib import weights
 from latentlib.widgets.family import FamilyView
 
-generator = load_face_generator()
+generator = weights.load("faces-64")
 codes = generator.mapping(torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1)))
 codes = codes[:, None].repeat(1, generator.num_ws, 1)
 people = {f"person {k}": (generator.draw(codes[k : k + 1])[0], codes[k]) for k in range(2)}

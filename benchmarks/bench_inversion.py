@@ -17,10 +17,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.rows import Row
+from latentlib import weights
 from latentlib.datasets import portraits
 from latentlib.device import autocast, pick_device, synchronize
 from latentlib.gan.inversion import Point, invert
-from latentlib.weights import WeightsError, load_face_encoder, load_face_generator
+from latentlib.weights import WeightsError
 
 PROJECTOR_STEPS = 1000
 CURVES = Path(__file__).resolve().parents[1] / "build" / "inversion-curves.png"
@@ -58,9 +59,9 @@ def projector(generator, images: torch.Tensor, steps: int = PROJECTOR_STEPS) -> 
 def run(steps: int | None = None, projector_steps: int = PROJECTOR_STEPS, curves: Path | None = CURVES) -> list[Row]:
     """Seconds a face and squared errors, for one photo and for eight; steps: None for the method's own number."""
     device = pick_device()
-    generator = load_face_generator(device)
+    generator = weights.load("faces-64", device)
     try:
-        encoder = load_face_encoder(device)
+        encoder = weights.load("faces-64-encoder", device)
     except WeightsError:
         encoder = None  # the search then starts at the mean face
     one = portraits.load().images[:1].to(device)

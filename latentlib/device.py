@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 
-def pick_device(name: str = "auto") -> torch.device:
+def pick_device(name: str | torch.device = "auto") -> torch.device:
     """The device to compute on: CUDA when there is one, else Apple's MPS, else the CPU.
 
     name: "auto", or a device that must be used: "cpu", "cuda", "cuda:1", "mps".
@@ -42,6 +42,11 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def _device(device: torch.device | str) -> torch.device:
+    """A device that some other part has chosen already, and so without the questions of pick_device; or "auto"."""
+    return pick_device() if device == "auto" else torch.device(device)
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices), so that a run can be repeated on the same machine."""
     import numpy as np
@@ -58,7 +63,7 @@ def autocast(device: torch.device | str, enabled: bool = True) -> contextlib.Abs
     bfloat16 instructions (without them it takes twice as long as float32). Apple's MPS and older hardware stay in
     float32: so does Colab's T4, of capability 7.5, on which PyTorch only emulates bfloat16.
     """
-    device = torch.device(device)
+    device = _device(device)
     fast = (device.type == "cuda" and _gpu_has_bfloat16(device)) or (device.type == "cpu" and _cpu_has_bfloat16())
     if not (enabled and fast):
         return contextlib.nullcontext()
@@ -77,10 +82,10 @@ def _cpu_has_bfloat16() -> bool:
 
 def synchronize(device: torch.device | str) -> None:
     """Wait until the device has finished what it was given; a GPU works on after Python has gone on."""
-    kind = torch.device(device).type
-    if kind == "cuda":
+    device = _device(device)
+    if device.type == "cuda":
         torch.cuda.synchronize(device)
-    elif kind == "mps":
+    elif device.type == "mps":
         torch.mps.synchronize()
 
 
@@ -88,7 +93,7 @@ class Stopwatch:
     """``with Stopwatch(device) as watch: ...`` then ``watch.seconds``: wall-clock time, device work included."""
 
     def __init__(self, device: torch.device | str = "cpu"):
-        self.device = torch.device(device)
+        self.device = _device(device)
         self.seconds = 0.0
 
     def __enter__(self) -> Stopwatch:
@@ -119,7 +124,7 @@ def peak_memory_mb() -> float | None:
 
 def describe(device: torch.device | str) -> str:
     """One line about the machine: Python, PyTorch, and the device with its name."""
-    device = torch.device(device)
+    device = _device(device)
     name = {"cuda": "NVIDIA GPU", "mps": "Apple GPU"}.get(device.type, f"CPU with {torch.get_num_threads()} threads")
     if device.type == "cuda":
         name = f"{torch.cuda.get_device_name(device)}"

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from latentlib import weights
+
 MOST_BYTES = 60 * 10**6  # of a file
 MOST_PIXELS = 50 * 10**6  # a phone's 48 megapixels, and a little more
 WORKING_SIDE = 1600  # pixels: larger files are made smaller when they are read; a face is aligned in far smaller ones
@@ -220,10 +222,7 @@ def find_landmarks(source) -> tuple[Face, str]:
 
 @lru_cache(maxsize=1)
 def _detector():
-    from latentlib.models.landmarks import BlazeFace
-    from latentlib.weights import build, load_weights
-
-    return build(BlazeFace(), load_weights("face-landmarks")[0], "face-landmarks", "cpu")
+    return weights.load("face-landmarks", "cpu")
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from latentlib.device import autocast
+from latentlib.device import autocast, pick_device
 
 
 @dataclass
@@ -42,7 +42,7 @@ def fit(
     validation: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None = None,  # images, or (images, targets)
     on_epoch: Callable[[int, History, nn.Module], None] | None = None,  # gets the number of finished epochs first
     seed: int = 0,  # of the order of the pictures and of what the model draws; same seed and device, same curve
-    device: torch.device | str | None = None,  # where to compute; None: where the images lie
+    device: torch.device | str | None = None,  # where to compute; None: where the model is, or the images are
     amp: bool = True,  # bfloat16 arithmetic where the device is faster with it, as latentlib.device.autocast says
 ) -> History:
     """Train a model with Adam, and tell how it went.
@@ -51,7 +51,7 @@ def fit(
     training and not the program: the model keeps what it learned, and ``History.interrupted`` says so.
     Raises ValueError when images and targets do not belong together, FloatingPointError when the loss is not a number.
     """
-    device = torch.device(device) if device is not None else images.device
+    device = where(model, images) if device is None else pick_device(device)
     loss = loss or squared_error
     model.to(device)
     images, targets = pair(images, targets, device)
@@ -121,6 +121,12 @@ def evaluate(
     model.eval()
     batches = zip(images.split(batch_size), targets.split(batch_size), strict=True)
     return sum(float(loss(full_precision(model(x)), y)) * len(x) for x, y in batches) / len(images)
+
+
+def where(model: nn.Module, images: torch.Tensor) -> torch.device:
+    """The device of the model's weights, or of the images when only these are on a faster one than the CPU."""
+    held = next((weight.device for weight in model.parameters()), images.device)
+    return images.device if held.type == "cpu" else held
 
 
 def pair(images: torch.Tensor, targets: torch.Tensor | None, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,17 +7,19 @@ ones are in ``data/weights``, each described in its README. Each file carries th
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
-from latentlib.models.regressor import Regressor
-from latentlib.models.vae import VAE
+from latentlib.device import pick_device
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
+_CLONE = Path(__file__).resolve().parents[1]
+# In a clone beside the package; in a wheel inside it, where pyproject.toml puts the same folder.
+WEIGHTS = _CLONE / "data" / "weights" if (_CLONE / "pyproject.toml").is_file() else _CLONE / "latentlib" / "shipped"
 CHECKSUMS = "checksums.json"
 MADE_BY = "latentlib"
 
@@ -26,7 +28,76 @@ class WeightsError(ValueError):
     """A weights file is missing, truncated, altered or foreign; the message says which, and what to do."""
 
 
-# ----------------------------------------------------------------------------------------- any network's weights
+class Shipped(NamedTuple):
+    """What a name of ``load`` stands for."""
+
+    network: str  # the class, as module.Class of latentlib.models
+    gives: str  # what one does with it: shapes and ranges
+
+
+_AUTOENCODER = "encode: pictures (n, 1, 28, 28) in [0, 1] -> (n, {0}); decode goes back. Trained on MNIST"
+_FURNITURE = "encode: furniture (n, 3, 32, 32) in [0, 1] -> (n, {0}); decode goes back"
+SHIPPED = {
+    "faces-64": Shipped(
+        "stylegan.Generator", "generator(z (n, 256)) -> faces (n, 3, 64, 64), about [-1, 1]; draw(w) -> faces in [0, 1]"
+    ),
+    "faces-64-discriminator": Shipped(
+        "stylegan.Discriminator", "faces (n, 3, 64, 64) in [-1, 1] -> (n,), high for a photo; features compare pictures"
+    ),
+    "faces-64-encoder": Shipped(
+        "encoder.Encoder", "aligned faces (n, 3, 64, 64) in [-1, 1] -> w_plus (n, 10, 256) for faces-64"
+    ),
+    "faces-64-identity": Shipped(
+        "identity.Identity",
+        "embed: aligned faces (n, 3, 64, 64) in [0, 1] -> (n, 50); distance(a, b) -> (n,) in [0, 2]",
+    ),
+    "face-landmarks": Shipped(
+        "landmarks.BlazeFace", "the face detector of latentlib.photos, made by Google (Apache-2.0)"
+    ),
+    **{f"digits-{n}": Shipped("autoencoder.Autoencoder", _AUTOENCODER.format(n)) for n in (2, 3, 10, 30)},
+    "digits-vae-2": Shipped("vae.VAE", "encode: pictures (n, 1, 28, 28) in [0, 1] -> (n, 2), means and log variances"),
+    **{f"furniture-{n}": Shipped("autoencoder.ConvAutoencoder", _FURNITURE.format(n)) for n in (2, 4, 8, 16, 32, 64)},
+    "furniture-walk": Shipped(
+        "autoencoder.ConvAutoencoder",
+        "encode: furniture (n, 3, 64, 64) in [0, 1] -> (n, 32), near a standard normal distribution; decode goes back",
+    ),
+    "furniture-regressor": Shipped(
+        "regressor.Regressor", "furniture (n, 3, 64, 64) in [0, 1] -> (n, 12), columns as furniture.FACTORS"
+    ),
+    "furniture-colour-blind": Shipped(
+        "regressor.Regressor", "encode: furniture (n, 3, 32, 32) in [0, 1] -> (n, 8); it never had to name a colour"
+    ),
+}
+
+
+def load(
+    name: str,  # one of SHIPPED, such as "faces-64"; data/weights/README.md describes each
+    device: str | torch.device = "auto",
+    folder: str | Path = WEIGHTS,
+) -> torch.nn.Module:
+    """A shipped network, ready to use: on the device, in evaluation mode, with no gradients for its weights.
+
+    Needs no network and under a second. Raises WeightsError with one sentence when there is no such name, or its file
+    is missing, truncated, altered or of another network.
+    """
+    if name not in SHIPPED:
+        raise WeightsError(f"there are no weights called {name!r}; there are: {', '.join(SHIPPED)}")
+    state, settings = read_weights(name, folder)
+    module, _, kind = SHIPPED[name].network.partition(".")
+    make = getattr(importlib.import_module(f"latentlib.models.{module}"), kind)
+    arguments = dict(settings["network"])
+    if "channels" in arguments and isinstance(arguments["channels"], dict):  # JSON turned the resolutions into text
+        arguments["channels"] = {int(resolution): count for resolution, count in arguments["channels"].items()}
+    network = make(**arguments)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{name} holds the weights of another network: {error}") from error
+    # Convolutions are faster when the channels of a place lie side by side in memory.
+    return network.to(pick_device(device), memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+# ------------------------------------------------------------------------------------------------- files of weights
 
 
 def save_weights(
@@ -59,7 +130,7 @@ def save_weights(
     return path
 
 
-def load_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, torch.Tensor], dict]:
+def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, torch.Tensor], dict]:
     """(state_dict in float32, settings) of a weights file.
 
     Raises WeightsError with one sentence when the file is missing, truncated, altered, or not this project's.
@@ -103,16 +174,6 @@ def checksum(name: str, folder: str | Path = WEIGHTS) -> str:
     return listed["sha256"]
 
 
-def build(network: torch.nn.Module, state: dict[str, torch.Tensor], name: str, device) -> torch.nn.Module:
-    """Put loaded weights into a network: on the device, in evaluation mode, with no gradients for its weights."""
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{name} holds the weights of another network: {error}") from error
-    # Convolutions are faster when the channels of a place lie side by side in memory.
-    return network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-
-
 def _checksums(folder: Path) -> dict:
     try:
         return json.loads((folder / CHECKSUMS).read_text())
@@ -130,120 +191,3 @@ def _replace(path: Path, content: bytes) -> None:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-# -------------------------------------------------------------------------------------------- the shipped networks
-
-
-def load_face_generator(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
-    """The course's generator of 64 × 64 faces, with the mean and covariance of its w; offline, in under a second."""
-    from latentlib.models.stylegan import Generator
-
-    state, settings = load_weights("faces-64", folder)
-    return build(Generator(**_network(settings)), state, "faces-64", device)
-
-
-def load_face_discriminator(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
-    """The generator's discriminator; its features are the course's perceptual measure."""
-    from latentlib.models.stylegan import Discriminator
-
-    state, settings = load_weights("faces-64-discriminator", folder)
-    return build(Discriminator(**_network(settings)), state, "faces-64-discriminator", device)
-
-
-def load_face_encoder(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
-    """The encoder of aligned 64 × 64 faces: pictures in [-1, 1] -> w_plus for the shipped generator."""
-    from latentlib.models.encoder import Encoder
-
-    state, settings = load_weights("faces-64-encoder", folder)
-    return build(Encoder(**_network(settings)), state, "faces-64-encoder", device)
-
-
-def load_face_identity(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS):
-    """The course's measure of whom a face looks like: identity.embed(images) and identity.distance(a, b)."""
-    from latentlib.models.identity import Identity
-
-    state, settings = load_weights("faces-64-identity", folder)
-    return build(Identity(**settings["network"]), state, "faces-64-identity", device)
-
-
-def _network(settings: dict) -> dict:
-    """Arguments of a style-based network; JSON has turned the resolutions into text."""
-    network = dict(settings["network"])
-    network["channels"] = {int(resolution): count for resolution, count in network["channels"].items()}
-    return network
-
-
-def save_digit_autoencoder(model: Autoencoder, folder: str | Path = WEIGHTS) -> Path:
-    """Ship a digit autoencoder that was trained on MNIST as digits-<code size>.safetensors."""
-    *hidden, _ = [layer.out_features for layer in model.encoder if isinstance(layer, torch.nn.Linear)]
-    settings = {"network": {"latent_dim": model.latent_dim, "hidden": hidden}, "trained_on": "MNIST"}
-    return save_weights(f"digits-{model.latent_dim}", model, settings, folder)
-
-
-def load_digit_autoencoder(
-    latent_dim: int,  # 2, 3, 10 or 30
-    device: str | torch.device = "cpu",
-    folder: str | Path = WEIGHTS,
-) -> Autoencoder:
-    """The autoencoder that training/digits/train.py trained on MNIST with this many numbers.
-
-    Raises WeightsError with one sentence when there is none of that size, or its file is not whole.
-    """
-    found = (path.stem.removeprefix("digits-") for path in Path(folder).glob("digits-*.safetensors"))
-    sizes = sorted(int(size) for size in found if size.isdigit())
-    if latent_dim not in sizes:
-        there = ", ".join(map(str, sizes)) or "none"
-        raise WeightsError(f"there is no digit autoencoder with {latent_dim} numbers; there are: {there}")
-    state, settings = load_weights(f"digits-{latent_dim}", folder)
-    return build(Autoencoder(**settings["network"]), state, f"digits-{latent_dim}", device)
-
-
-def save_digit_vae(model: VAE, folder: str | Path = WEIGHTS) -> Path:
-    """Ship a VAE of digits that was trained on MNIST as digits-vae-<code size>.safetensors."""
-    *hidden, _ = [layer.out_features for layer in model.encoder if isinstance(layer, torch.nn.Linear)]
-    settings = {"network": {"latent_dim": model.latent_dim, "hidden": hidden}, "trained_on": "MNIST"}
-    return save_weights(f"digits-vae-{model.latent_dim}", model, settings, folder)
-
-
-def load_digit_vae(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> VAE:
-    """The VAE of digits with 2 numbers that training/digits/train.py trained on MNIST for long: a map of all digits."""
-    state, settings = load_weights("digits-vae-2", folder)
-    return build(VAE(**settings["network"]), state, "digits-vae-2", device)
-
-
-def load_furniture_autoencoder(
-    latent_dim: int,  # 2, 4, 8, 16, 32 or 64
-    device: str | torch.device = "cpu",
-    folder: str | Path = WEIGHTS,
-) -> ConvAutoencoder:
-    """The autoencoder of 32×32 furniture with this many numbers; pictures: furniture.render(factors, size=32).
-
-    Raises WeightsError with one sentence when there is none of that size, or its file is not whole.
-    """
-    found = (path.stem.removeprefix("furniture-") for path in Path(folder).glob("furniture-*.safetensors"))
-    sizes = sorted(int(size) for size in found if size.isdigit())
-    if latent_dim not in sizes:
-        there = ", ".join(map(str, sizes)) or "none"
-        raise WeightsError(f"there is no furniture autoencoder with {latent_dim} numbers; there are: {there}")
-    state, settings = load_weights(f"furniture-{latent_dim}", folder)
-    return build(ConvAutoencoder(**settings["network"]), state, f"furniture-{latent_dim}", device)
-
-
-def load_furniture_walk(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> ConvAutoencoder:
-    """The autoencoder of 64×64 furniture with 32 numbers for walks. It learned as a VAE and encodes to its means, so
-    that codes of furniture are spread like a standard normal distribution."""
-    state, settings = load_weights("furniture-walk", folder)
-    return build(ConvAutoencoder(**settings["network"]), state, "furniture-walk", device)
-
-
-def load_furniture_regressor(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Regressor:
-    """Reads factors off 64×64 pictures: regressor(images) -> (n, 12), columns as in furniture.FACTORS."""
-    state, settings = load_weights("furniture-regressor", folder)
-    return build(Regressor(**settings["network"]), state, "furniture-regressor", device)
-
-
-def load_colour_blind(device: str | torch.device = "cpu", folder: str | Path = WEIGHTS) -> Regressor:
-    """A network for 32×32 furniture that had to name shapes and never a colour; encode gives its 8 numbers."""
-    state, settings = load_weights("furniture-colour-blind", folder)
-    return build(Regressor(**settings["network"]), state, "furniture-colour-blind", device)

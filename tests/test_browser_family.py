@@ -22,10 +22,10 @@ pytestmark = pytest.mark.skipif(
 CELL = """import sys
 sys.path.insert(0, "..")
 import torch
-from latentlib.weights import load_face_generator
+from latentlib import weights
 from latentlib.widgets.family import FamilyView
 
-generator = load_face_generator()
+generator = weights.load("faces-64")
 codes = generator.mapping(torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1)))
 people = {f"generated person {k + 1}": (generator.draw(code[None])[0], code) for k, code in enumerate(codes)}
 FamilyView(generator, people, search=lambda picture: codes[0].lerp(codes[1], 2 * picture.mean()))"""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks import bench_inversion
+from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.gan import inversion
 from latentlib.gan.inversion import Point
@@ -117,7 +118,7 @@ def test_quick_writes_nothing_and_one_photo_alone_is_refused(compare, folder, ca
 
 
 def test_half_way_is_half_way_between_every_two(folder):
-    generator = compare_inversions.load_face_generator("cpu", folder)
+    generator = weights.load("faces-64", "cpu", folder)
     images = generator.draw(generator.mapping(torch.randn(3, 12, generator=torch.Generator().manual_seed(4))))
     found = inversion.invert(generator, images, "w", steps=3, progress=False)
     drawn = compare_inversions.middles(found)
@@ -162,7 +163,7 @@ def test_the_shipped_comparison_is_of_the_shipped_weights():
 
 
 def test_the_projector_s_schedule_gets_nearer(folder):
-    generator = compare_inversions.load_face_generator("cpu", folder)
+    generator = weights.load("faces-64", "cpu", folder)
     images = generator.draw(generator.mapping(torch.randn(2, 12, generator=torch.Generator().manual_seed(4))))
     history = bench_inversion.projector(generator, images, steps=40)
     assert [point.step for point in history] == list(range(41))
@@ -183,12 +184,8 @@ def test_rows_compare_at_the_end_and_at_the_peer_s_last_error():
 
 def test_the_benchmark_draws_its_curves(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(bench_inversion, "pick_device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(
-        bench_inversion, "load_face_generator", lambda device: compare_inversions.load_face_generator(device, folder)
-    )
-    monkeypatch.setattr(
-        bench_inversion, "load_face_encoder", lambda device: compare_inversions.load_face_encoder(device, folder)
-    )
+    load = weights.load
+    monkeypatch.setattr(weights, "load", lambda name, device: load(name, device, folder))
     rows = bench_inversion.run(steps=3, projector_steps=4, curves=tmp_path / "new" / "curves.png")
     assert [row.name.split(",")[0] for row in rows] == ["one photo"] * 3 + ["8 photos"] * 3
     assert (tmp_path / "new" / "curves.png").stat().st_size > 5000

@@ -222,6 +222,20 @@ def test_a_damaged_cache_is_replaced(world, tmp_path, damage):
     assert file.read_bytes() == small_idx(file.name)
 
 
+@pytest.mark.parametrize("network", ["forbidden by the learner", "of no use", "good"])
+def test_what_others_put_into_the_cache_stays(world, monkeypatch, tmp_path, network):
+    """LATENTLIB_CACHE may name a torchvision folder that holds the packed files alone."""
+    world("good" if network == "good" else "forbidden")
+    if network == "forbidden by the learner":
+        monkeypatch.setenv("LATENTLIB_OFFLINE", "1")
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in COUNTS:
+        (raw / f"{name}.gz").write_bytes(b"packed")
+    assert digits.load().name == ("MNIST" if network == "good" else "scikit-learn digits")
+    assert {name: (raw / f"{name}.gz").read_bytes() for name in COUNTS} == dict.fromkeys(COUNTS, b"packed")
+
+
 def test_offline_asks_nobody(world, server, monkeypatch, tmp_path, capsys):
     world("good")
     monkeypatch.setenv("LATENTLIB_OFFLINE", "1")

@@ -44,7 +44,7 @@ def test_the_course_s_size_fits_into_its_file(tmp_path):
     settings = {"network": encoder.settings}
     path = weights.save_weights("faces-64-encoder", encoder, settings, tmp_path, keep_float32=("w_mean",))
     assert path.stat().st_size <= 6e6
-    loaded = weights.load_face_encoder(folder=tmp_path)
+    loaded = weights.load("faces-64-encoder", folder=tmp_path)
     image = torch.rand(2, 3, 64, 64) * 2 - 1
     assert loaded(image).shape == (2, 10, 256)
     assert not loaded.training

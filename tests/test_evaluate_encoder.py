@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from latentlib.weights import load_weights
+from latentlib.weights import read_weights
 from tiny_encoder import TINY, networks, photos, tiny
 from training.faces import evaluate_encoder
 
@@ -54,7 +54,7 @@ def test_evaluation_of_an_encoder_that_knows_and_one_that_does_not():
 
 def test_what_is_stored_belongs_to_what_is_shipped():
     stored = json.loads((evaluate_encoder.WEIGHTS / "faces-64-encoder.json").read_text())
-    settings = load_weights("faces-64-encoder")[1]
+    settings = read_weights("faces-64-encoder")[1]
     assert stored["made"]["images_seen"] == settings["images_seen"]
     assert stored["trained_on_this_generator"] == (settings["generator"] == stored["generator"])
     card = (evaluate_encoder.WEIGHTS / "README.md").read_text(encoding="utf-8")

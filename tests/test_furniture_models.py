@@ -8,7 +8,6 @@ import torch
 from latentlib import weights
 from latentlib.datasets import furniture
 from latentlib.models.regressor import Regressor
-from latentlib.weights import WeightsError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -40,19 +39,14 @@ def test_reader_learns_units_and_reads_in_them():
 
 @pytest.mark.parametrize("latent_dim", [2, 4, 8, 16, 32, 64])
 def test_autoencoders_rebuild_unseen_furniture_better_than_the_mean_picture(latent_dim, unseen_small):
-    model, images = weights.load_furniture_autoencoder(latent_dim), unseen_small.images
+    model, images = weights.load(f"furniture-{latent_dim}"), unseen_small.images
     assert model.encode(images).shape == (200, latent_dim)
     error = (model(images) - images).square().flatten(1).sum(1).mean()
     assert error < 0.6 * (images.mean(0) - images).square().flatten(1).sum(1).mean()
 
 
-def test_a_size_that_is_not_shipped_gets_one_sentence():
-    with pytest.raises(WeightsError, match=r"no furniture autoencoder with 5 numbers; there are: 2, 4, 8"):
-        weights.load_furniture_autoencoder(5)
-
-
 def test_the_walk_model_rebuilds_unseen_furniture(unseen):
-    model, images = weights.load_furniture_walk(), unseen.images
+    model, images = weights.load("furniture-walk"), unseen.images
     codes = model.encode(images)
     assert codes.shape == (200, model.latent_dim)
     assert (codes.std(0) < 1.5).all()  # spread like a standard normal distribution, or not used
@@ -62,7 +56,7 @@ def test_the_walk_model_rebuilds_unseen_furniture(unseen):
 
 
 def test_the_reader_reads_unseen_furniture(unseen):
-    read = weights.load_furniture_regressor()(unseen.images)
+    read = weights.load("furniture-regressor")(unseen.images)
     assert read.shape == unseen.factors.shape
     assert ((read[:, 0] > 0.5) == (unseen.factors[:, 0] > 0.5)).float().mean() > 0.97
     for name in ("width", "height", "turn", "red", "green", "blue"):
@@ -72,7 +66,7 @@ def test_the_reader_reads_unseen_furniture(unseen):
 
 
 def test_the_colour_blind_code_has_eight_numbers_and_knows_the_kind(unseen_small):
-    model = weights.load_colour_blind()
+    model = weights.load("furniture-colour-blind")
     assert model.encode(unseen_small.images).shape == (200, 8)
     assert not {"red", "green", "blue"} & set(model.names)
     read = model(unseen_small.images)[:, model.names.index("kind")]
@@ -83,6 +77,6 @@ def test_the_figures_are_those_of_the_shipped_models():
     figures = json.loads((weights.WEIGHTS / "furniture-evaluation.json").read_text())
     images, _ = furniture.load(500, seed=101, size=32)
     for latent_dim in (2, 64):
-        model = weights.load_furniture_autoencoder(latent_dim)
+        model = weights.load(f"furniture-{latent_dim}")
         error = (model(images) - images).square().flatten(1).sum(1).mean().item()
         assert error == pytest.approx(figures["closer"][f"autoencoder, {latent_dim} numbers"]["squared_error"], rel=0.1)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def world():
     pile = furniture.load(300, seed=1, size=32)
-    return pile, weights.load_furniture_regressor()
+    return pile, weights.load("furniture-regressor")
 
 
 def test_real_furniture_is_found_again_and_ghosts_are_far(world):

@@ -7,10 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from latentlib import weights
 from latentlib.datasets import cache_folder, lfw
 from latentlib.metrics import auc, draw_couples
 from latentlib.models.identity import Identity, blur
-from latentlib.weights import WEIGHTS, load_face_generator, load_face_identity
+from latentlib.weights import WEIGHTS
 from training.faces import train_identity
 
 
@@ -168,7 +169,7 @@ def test_range_holds_the_measure_and_narrows_with_more_people(one_thread):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return load_face_identity()
+    return weights.load("faces-64-identity")
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +188,7 @@ def test_shipped_file_is_small_and_beats_pixels(stored):
 
 @torch.no_grad()
 def test_a_face_changed_a_little_is_nearer_than_another_face(shipped):
-    generator = load_face_generator()
+    generator = weights.load("faces-64")
     codes = draw_couples(generator, 16, seed=5)
     a, b = generator.draw(codes[:, 0]), generator.draw(codes[:, 1])
     for changed in (

@@ -424,7 +424,7 @@ def test_wrong_images_get_one_sentence(change, sentence, run, images):
     ("options", "sentence"),
     [
         ({"method": "magic"}, r"method must be one of z, w, w\+, p-norm, encoder, hybrid; got 'magic'"),
-        ({"method": "encoder", "encoder": None}, r"needs encoder=, for example weights.load_face_encoder\(\)"),
+        ({"method": "encoder", "encoder": None}, r"needs encoder=, for example weights.load\(.faces-64-encoder.\)"),
         ({"perceptual_weight": 0.1}, "perceptual_weight needs discriminator="),
         ({"steps": 0}, "steps must be a whole number from 1 up, got 0"),
         ({"steps": 2.5}, "steps must be a whole number"),
@@ -463,7 +463,7 @@ def test_a_broken_generator_is_reported(generator, images):
 
 
 def test_the_shipped_generator_finds_its_own_faces_again():
-    generator = weights.load_face_generator()
+    generator = weights.load("faces-64")
     w = generator.mapping(torch.randn(4, generator.z_dim, generator=torch.Generator().manual_seed(11)))
     images = generator.draw(w)
     found = invert(generator, images, "w", steps=120, progress=False)

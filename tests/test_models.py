@@ -9,16 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from latentlib import weights
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.vae import VAE, elbo_parts, negative_elbo
-from latentlib.weights import (
-    WEIGHTS,
-    WeightsError,
-    load_digit_autoencoder,
-    load_digit_vae,
-    save_digit_autoencoder,
-    save_digit_vae,
-)
+from latentlib.weights import WEIGHTS, WeightsError, save_weights
 
 MODELS = [
     (lambda: Autoencoder(3), (1, 28, 28)),
@@ -132,35 +126,31 @@ def test_a_pixel_that_is_certain_and_wrong_costs_its_logit():
 
 def test_a_digit_autoencoder_survives_the_disk(tmp_path):
     torch.manual_seed(0)
-    model, images = Autoencoder(5, hidden=(24, 12)), torch.rand(4, 1, 28, 28)
-    save_digit_autoencoder(model, tmp_path)
-    loaded = load_digit_autoencoder(5, folder=tmp_path)
+    network, images = {"latent_dim": 10, "hidden": (24, 12)}, torch.rand(4, 1, 28, 28)
+    model = Autoencoder(**network)
+    save_weights("digits-10", model, {"network": network}, tmp_path)
+    loaded = weights.load("digits-10", folder=tmp_path)
     assert not loaded.training
     assert torch.allclose(loaded(images), model(images), atol=1e-3)
-    with pytest.raises(WeightsError, match="no digit autoencoder with 4 numbers; there are: 5"):
-        load_digit_autoencoder(4, folder=tmp_path)
-    path = tmp_path / "digits-5.safetensors"
+    path = tmp_path / "digits-10.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"digits-5\.safetensors was altered"):
-        load_digit_autoencoder(5, folder=tmp_path)
+    with pytest.raises(WeightsError, match=r"digits-10\.safetensors was altered"):
+        weights.load("digits-10", folder=tmp_path)
 
 
-def test_a_digit_vae_survives_the_disk_beside_autoencoders(tmp_path):
+def test_a_digit_vae_survives_the_disk(tmp_path):
     torch.manual_seed(0)
-    model, codes = VAE(2, hidden=(24, 12)), torch.randn(4, 2)
-    save_digit_vae(model, tmp_path)
-    save_digit_autoencoder(Autoencoder(5, hidden=(24,)), tmp_path)
-    assert torch.allclose(load_digit_vae(folder=tmp_path).decode(codes), model.decode(codes), atol=1e-3)
-    assert load_digit_autoencoder(5, folder=tmp_path).latent_dim == 5
-    with pytest.raises(WeightsError, match="no digit autoencoder with 2 numbers; there are: 5"):
-        load_digit_autoencoder(2, folder=tmp_path)
+    network, codes = {"latent_dim": 2, "hidden": (24, 12)}, torch.randn(4, 2)
+    model = VAE(**network)
+    save_weights("digits-vae-2", model, {"network": network}, tmp_path)
+    assert torch.allclose(weights.load("digits-vae-2", folder=tmp_path).decode(codes), model.decode(codes), atol=1e-3)
 
 
 def test_the_shipped_vae_costs_what_the_report_says():
     report = json.loads((WEIGHTS / "digits-evaluation.json").read_text(encoding="utf-8"))
-    vae, said = load_digit_vae(), report["vae"]
+    vae, said = weights.load("digits-vae-2"), report["vae"]
     assert vae.latent_dim == said["numbers"] == 2
     assert said["squared_error"] < 1.05 * report["rows"][0]["autoencoder"]
     if not os.environ.get("LATENTLIB_DATA"):
@@ -184,7 +174,7 @@ def test_the_shipped_digit_autoencoders_reach_what_the_report_says():
     card = (WEIGHTS / "digits.md").read_text(encoding="utf-8")
     for size, row in rows.items():
         assert f"| {size} | {row['autoencoder']:.3f} | {row['pca']:.3f} |" in card
-        assert load_digit_autoencoder(size).latent_dim == size
+        assert weights.load(f"digits-{size}").latent_dim == size
     if not os.environ.get("LATENTLIB_DATA"):
         pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the errors were read and not measured again")
     from latentlib.datasets import digits
@@ -192,6 +182,6 @@ def test_the_shipped_digit_autoencoders_reach_what_the_report_says():
 
     test_images = digits.load("mnist").test_images
     for size, row in rows.items():
-        assert evaluate(load_digit_autoencoder(size), test_images, test_images) == pytest.approx(
+        assert evaluate(weights.load(f"digits-{size}"), test_images, test_images) == pytest.approx(
             row["autoencoder"], abs=2e-3
         )

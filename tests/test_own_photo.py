@@ -35,7 +35,7 @@ def section():
     assert "my_photo" in cells[first + 1]
     quick = lambda *a, **k: invert(*a, **k, steps=2, progress=False)  # noqa: E731
     names = {"photos": photos, "invert": quick, "plots": Shown(), "torch": torch}
-    names |= {"generator": weights.load_face_generator(), "encoder": weights.load_face_encoder()}
+    names |= {"generator": weights.load("faces-64"), "encoder": weights.load("faces-64-encoder")}
 
     def run(photo=None) -> None:
         if photo is not None:

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from latentlib import photos
+from latentlib import photos, weights
 from latentlib.datasets import portraits
-from latentlib.weights import load_face_generator
 
 
 def test_both_portraits_are_there_and_aligned():
@@ -40,7 +39,7 @@ def test_another_name_gets_a_sentence():
 
 
 def test_the_generator_draws_in_the_course_s_range():
-    generator = load_face_generator()
+    generator = weights.load("faces-64")
     plain = generator.draw(generator.w_mean[None])
     assert plain.shape == (1, 3, 64, 64)
     assert plain.min() >= 0

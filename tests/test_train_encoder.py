@@ -10,7 +10,7 @@ import torch
 
 import processes
 from latentlib.models.stylegan import Generator
-from latentlib.weights import checksum, load_face_encoder, load_weights
+from latentlib.weights import checksum, load, read_weights
 from tiny_encoder import CHANNELS, TINY, networks, photos, shipped, tiny, weights
 from training.faces import encoder_trainer, train_encoder
 from training.runs import Stop, read_checkpoint
@@ -56,11 +56,11 @@ def test_export_and_warm_start(tmp_path):
         trainer.step()
     path = train_encoder.export(trainer.state(), tmp_path)
     assert path.name == "faces-64-encoder.safetensors"
-    encoder = load_face_encoder(folder=tmp_path)
+    encoder = load("faces-64-encoder", folder=tmp_path)
     image = torch.rand(4, 3, 16, 16) * 2 - 1
     assert torch.allclose(encoder(image), trainer.ema(image), atol=0.02)
     assert torch.equal(encoder.w_mean, trainer.generator.w_mean)  # kept whole
-    settings = load_weights("faces-64-encoder", tmp_path)[1]
+    settings = read_weights("faces-64-encoder", tmp_path)[1]
     assert settings["recipe"] == json.loads(json.dumps(trainer.recipe))
     assert (settings["generator"], settings["images_seen"], settings["since"]) == ("first", 32, 32)
     assert settings["trained_on"] == "samples and LFW"
@@ -129,7 +129,7 @@ def test_killed_at_any_moment_it_goes_on_and_notices_a_new_generator(tmp_path, m
 
     monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path / "runs"))
     train_encoder.main(["--device", "cpu", "--export", str(tmp_path / "out")])
-    assert load_weights("faces-64-encoder", tmp_path / "out")[1]["images_seen"] == kept + 24
+    assert read_weights("faces-64-encoder", tmp_path / "out")[1]["images_seen"] == kept + 24
 
 
 def test_two_processes_learn_as_one(tmp_path):

@@ -242,9 +242,10 @@ def test_export_and_warm_start(tmp_path):
     for _ in range(4):
         trainer.step()
     train_faces.export(trainer.state(), tmp_path)
-    from latentlib.weights import load_face_generator, load_weights
+    from latentlib import weights
+    from latentlib.weights import read_weights
 
-    generator = load_face_generator(folder=tmp_path)
+    generator = weights.load("faces-64", folder=tmp_path)
     z = torch.randn(4, 8)
     assert torch.allclose(
         generator(z, noise=None), trainer.ema(z @ train_faces.random_turn(8).T, noise=None), atol=0.02
@@ -255,7 +256,7 @@ def test_export_and_warm_start(tmp_path):
     assert torch.cosine_similarity(z, generator.mapping.fc0.weight).mean().abs() < 0.5
     assert generator.w_covariance.diagonal().min() > 0
     assert (tmp_path / "faces-64-samples.png").stat().st_size > 1000
-    settings = load_weights("faces-64", tmp_path)[1]
+    settings = read_weights("faces-64", tmp_path)[1]
     assert settings["images_seen"] == 32
     assert settings["recipe"]["r1"] == TINY["r1"]
     assert train_faces.shipped_recipe(tmp_path) == trainer.recipe

@@ -9,7 +9,7 @@ from torch import nn
 
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.vae import VAE, negative_elbo
-from latentlib.training import History, evaluate, fit, squared_error
+from latentlib.training import History, evaluate, fit, squared_error, where
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -177,3 +177,30 @@ def test_it_learns_on_a_gpu_and_repeats_itself():
     first = curve()
     assert first[-1] < 0.9 * first[0]
     assert first == curve()
+
+
+def test_a_model_on_a_gpu_learns_there_though_the_images_lie_on_the_cpu():
+    """ "meta" stands for a GPU: it has devices and no numbers."""
+    cpu, gpu = torch.device("cpu"), torch.device("meta")
+    for model, images, place in ((cpu, cpu, cpu), (gpu, cpu, gpu), (cpu, gpu, gpu), (gpu, gpu, gpu)):
+        assert where(torch.nn.Linear(2, 2, device=model), torch.zeros(1, 2, device=images)) == place
+    assert where(torch.nn.Flatten(), torch.zeros(1, 2, device=gpu)) == gpu  # a model without weights
+
+
+def test_every_function_with_a_device_takes_auto():
+    from latentlib import plots
+    from latentlib.datasets import digits, furniture, glyphs, portraits
+    from latentlib.device import Stopwatch, describe, pick_device, synchronize
+
+    assert where(torch.nn.Flatten(), glyphs.load(3, device="auto").images) == pick_device()
+    pieces = furniture.load(2, size=8, device="auto")
+    assert {pieces.images.device, *(part.device for part in furniture.triples(2, device="auto"))} == {pick_device()}
+    assert digits.load("bundled", "auto").train_images.device == pick_device()
+    assert portraits.load(16, "auto").images.device == pick_device()
+    plots.manifold_grid(lambda codes: codes[:, :1, None, None].sigmoid(), "A lattice", steps=2, device="auto")
+    with Stopwatch("auto"):
+        synchronize("auto")
+    assert pick_device().type in describe("auto")
+    model, images = Autoencoder(2, (1, 4, 4), (4,)), torch.rand(4, 1, 4, 4)
+    assert fit(model, images, epochs=1, device="auto").train_loss
+    assert next(model.parameters()).device == pick_device()

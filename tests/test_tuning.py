@@ -223,9 +223,9 @@ def test_a_broken_generator_is_reported(generator, codes, couple):
 
 
 def test_the_two_portraits_are_drawn_far_closer_at_usual_codes():
-    generator = weights.load_face_generator()
+    generator = weights.load("faces-64")
     photos = portraits.load().images
-    found = pivots(generator, photos, weights.load_face_encoder(), steps=20, progress=False)
+    found = pivots(generator, photos, weights.load("faces-64-encoder"), steps=20, progress=False)
     tuned = tune(generator, found.codes, photos, steps=25, progress=False)
     assert p_norm(generator)(found.codes).max() < 1.5
     assert (psnr(tuned.images, photos) > psnr(found.images, photos) + 1).all()

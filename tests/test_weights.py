@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from latentlib import weights
+from latentlib.device import pick_device
 from latentlib.models.stylegan import Discriminator, Generator
-from latentlib.weights import WeightsError, load_weights, save_weights
+from latentlib.weights import WeightsError, read_weights, save_weights
 
 CHANNELS = {4: 8, 8: 4}
 
@@ -22,7 +23,7 @@ def folder(tmp_path):
 
 
 def test_round_trip(folder):
-    state, settings = load_weights("net", folder)
+    state, settings = read_weights("net", folder)
     assert settings == {"size": 8, "name": "é"}
     assert state["a"].dtype == torch.float32
     assert state["a"].shape == (50, 40)
@@ -36,7 +37,7 @@ def test_round_trip(folder):
 def test_half_precision_can_be_refused_for_a_tensor(tmp_path):
     tiny = torch.full((3,), 1e-9)
     save_weights("net", {"spread": tiny, "other": tiny}, {}, tmp_path, keep_float32=("spread",))
-    state, _ = load_weights("net", tmp_path)
+    state, _ = read_weights("net", tmp_path)
     assert torch.equal(state["spread"], tiny)
     assert (state["other"] == 0).all()
     with pytest.raises(WeightsError, match="keep_float32"):
@@ -48,14 +49,14 @@ def test_half_precision_can_be_refused_for_a_tensor(tmp_path):
 
 def test_missing(folder):
     with pytest.raises(WeightsError, match="missing; get it again"):
-        load_weights("other", folder)
+        read_weights("other", folder)
 
 
 def test_truncated(folder):
     path = folder / "net.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="truncated"):
-        load_weights("net", folder)
+        read_weights("net", folder)
 
 
 def test_altered(folder):
@@ -64,10 +65,10 @@ def test_altered(folder):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(WeightsError, match="altered"):
-        load_weights("net", folder)
+        read_weights("net", folder)
     path.write_bytes(bytes(content) + b"more")
     with pytest.raises(WeightsError, match="altered"):
-        load_weights("net", folder)
+        read_weights("net", folder)
 
 
 def list_as_known(path):
@@ -83,10 +84,10 @@ def test_foreign(tmp_path):
     path = tmp_path / "net.safetensors"
     save_file({"a": torch.zeros(2)}, str(path))
     with pytest.raises(WeightsError, match="does not list it"):
-        load_weights("net", tmp_path)
+        read_weights("net", tmp_path)
     list_as_known(path)
     with pytest.raises(WeightsError, match="not weights of latentlib"):
-        load_weights("net", tmp_path)
+        read_weights("net", tmp_path)
 
 
 class Bomb:
@@ -99,13 +100,13 @@ def test_a_pickle_is_never_executed(tmp_path):
     path.write_bytes(pickle.dumps(Bomb()))
     list_as_known(path)
     with pytest.raises(WeightsError, match="not in the safetensors format"):
-        load_weights("net", tmp_path)
+        read_weights("net", tmp_path)
 
 
 def test_damaged_checksums(folder):
     (folder / "checksums.json").write_text("{")
     with pytest.raises(WeightsError, match="damaged"):
-        load_weights("net", folder)
+        read_weights("net", folder)
 
 
 def test_face_networks_round_trip(tmp_path):
@@ -115,18 +116,38 @@ def test_face_networks_round_trip(tmp_path):
     statistics = ("w_mean", "w_covariance")
     save_weights("faces-64", generator, {"network": generator.settings}, tmp_path, statistics)
     save_weights("faces-64-discriminator", discriminator, {"network": discriminator.settings}, tmp_path)
-    loaded = weights.load_face_generator(folder=tmp_path)
+    loaded = weights.load("faces-64", folder=tmp_path)
     assert torch.equal(loaded.w_mean, generator.w_mean)
     z = torch.randn(2, 6)
     assert torch.allclose(loaded(z, noise=None), generator(z, noise=None), atol=0.02)
     assert not loaded.training
     assert not any(p.requires_grad for p in loaded.parameters())
     image = torch.randn(4, 3, 8, 8)
-    judged = weights.load_face_discriminator(folder=tmp_path)(image)
+    judged = weights.load("faces-64-discriminator", folder=tmp_path)(image)
     assert torch.allclose(judged, discriminator(image), atol=0.02)
     save_weights("faces-64", discriminator, {"network": generator.settings}, tmp_path)
     with pytest.raises(WeightsError, match="another network"):
-        weights.load_face_generator(folder=tmp_path)
+        weights.load("faces-64", folder=tmp_path)
+
+
+def test_a_name_that_is_not_shipped_gets_the_list():
+    with pytest.raises(WeightsError, match="no weights called 'faces'; there are: faces-64, faces-64-discriminator, "):
+        weights.load("faces")
+
+
+@pytest.mark.parametrize("name", weights.SHIPPED)
+def test_everything_in_the_registry_loads_and_is_described(name):
+    network = weights.load(name)
+    assert type(network).__name__ == weights.SHIPPED[name].network.split(".")[1]
+    assert not network.training
+    assert {tensor.device for tensor in network.state_dict().values()} == {pick_device()}  # "auto"
+    cards = "".join(path.read_text(encoding="utf-8") for path in weights.WEIGHTS.glob("*.md"))
+    world, _, rest = name.partition("-")
+    assert name in cards or f"-{rest}" in cards.split(world, 1)[1]
+
+
+def test_the_registry_names_every_file():
+    assert {path.stem for path in weights.WEIGHTS.glob("*.safetensors")} == set(weights.SHIPPED)
 
 
 def test_shipped_faces_load_without_a_network(monkeypatch):
@@ -136,8 +157,8 @@ def test_shipped_faces_load_without_a_network(monkeypatch):
         raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", no_network)
-    generator = weights.load_face_generator()
-    discriminator = weights.load_face_discriminator()
+    generator = weights.load("faces-64")
+    discriminator = weights.load("faces-64-discriminator")
     picture = generator(torch.randn(4, generator.z_dim), truncation=0.7, noise="fixed")
     assert picture.shape == (4, 3, 64, 64)
     assert picture.abs().mean() < 1
@@ -154,7 +175,7 @@ def test_every_shipped_file_is_listed_described_and_small():
     files = sorted(path.name for path in weights.WEIGHTS.glob("*.safetensors"))
     assert files == sorted(listed)
     for name in files:
-        load_weights(name.removesuffix(".safetensors"))
+        read_weights(name.removesuffix(".safetensors"))
         card = weights.WEIGHTS / f"{name.split('-')[0]}.md"  # a family's own card, which the README must link
         assert name in readme or (card.exists() and f"({card.name})" in readme), f"{name} has no model card"
         assert listed[name]["bytes"] < 12e6

@@ -14,7 +14,7 @@ STEPS = 9
 
 def furniture_walk() -> torch.Tensor:
     """(STEPS, 3, 64, 64) in [0, 1]: from an armchair to a table in equal steps between their codes."""
-    model = weights.load_furniture_walk()
+    model = weights.load("furniture-walk")
     ends = furniture.load(200, seed=7)
     arms, kind = (ends.factors[:, furniture.column(name)] for name in ("arms", "kind"))
     chair, table = ends.images[arms == 1][:1], ends.images[kind == 1][:1]
@@ -24,7 +24,7 @@ def furniture_walk() -> torch.Tensor:
 
 def face_walk() -> torch.Tensor:
     """(STEPS, 3, 64, 64) in [0, 1]: from Grace Hopper to Eileen Collins, between the codes that notebook 07 finds."""
-    generator, encoder = weights.load_face_generator(), weights.load_face_encoder()
+    generator, encoder = weights.load("faces-64"), weights.load("faces-64-encoder")
     options = {"encoder": encoder, "steps": 120, "p_norm_weight": 0.0005}
     codes = inversion.invert(generator, portraits.load().images, "hybrid", **options).codes
     return generator.draw(space.path(codes, STEPS))

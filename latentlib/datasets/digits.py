@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import shutil
+import os
 import socket
 import struct
 import tempfile
@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from latentlib.datasets import cache_folder, data_folder, offline
+from latentlib.device import pick_device
 
 TIMEOUT = 20.0  # seconds without a byte after which a mirror is given up
 IMAGES, LABELS = 2051, 2049  # the magic numbers at the start of MNIST's idx files
@@ -47,6 +48,7 @@ def load(source: str = "auto", device: torch.device | str = "cpu") -> Digits:
     """
     if source not in ("auto", "mnist", "bundled"):
         raise ValueError(f'source must be "auto", "mnist" or "bundled", got {source!r}')
+    device = pick_device(device)
     if source == "bundled":
         return load_bundled(device)
     try:
@@ -58,7 +60,7 @@ def load(source: str = "auto", device: torch.device | str = "cpu") -> Digits:
         return load_bundled(device)
 
 
-def load_mnist(device: torch.device | str) -> Digits:
+def load_mnist(device: torch.device) -> Digits:
     problems = []
     given, cached = data_folder(), cache_folder() / "MNIST" / "raw"
     if given and (given / "MNIST" / "raw").is_dir():
@@ -69,8 +71,8 @@ def load_mnist(device: torch.device | str) -> Digits:
     if cached.is_dir():
         try:
             return read_mnist(cached, device)
-        except (OSError, ValueError):  # ours, and of no use: make room for a whole one
-            shutil.rmtree(cached, ignore_errors=True)
+        except (OSError, ValueError):  # of no use; a whole copy takes its place once it is here, and not before
+            pass
     if offline():
         problems.append("MNIST is not on this machine and LATENTLIB_OFFLINE forbids downloading it")
     else:
@@ -82,7 +84,7 @@ def load_mnist(device: torch.device | str) -> Digits:
     raise RuntimeError(", and ".join(problems))
 
 
-def read_mnist(folder: Path, device: torch.device | str) -> Digits:
+def read_mnist(folder: Path, device: torch.device) -> Digits:
     """Read the four unpacked idx files; ValueError when one of them is not whole, OSError when one is missing."""
     tensors = []
     for name, (magic, count) in FILES.items():  # one after the other, to spare memory
@@ -111,7 +113,7 @@ def download(folder: Path) -> None:
     """Fetch MNIST into ``folder``, whole or not at all.
 
     Each file comes from the first of torchvision's mirrors that delivers it with the right checksum, into a temporary
-    folder beside the cache; only when all four are there and readable does the folder get its name.
+    folder beside the cache; only when all four are there and readable do they take their places.
     Raises RuntimeError with one sentence when a file cannot be had from any mirror, OSError when the disk refuses.
     """
     from torchvision.datasets import MNIST
@@ -133,11 +135,15 @@ def download(folder: Path) -> None:
                 raise RuntimeError(f"{name}: " + "; ".join(refusals))
         for name, (magic, count) in FILES.items():
             read_idx(whole / name, magic, count)
-        try:
-            whole.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was quicker, and its copy is as good
-                raise
+        if not folder.is_dir():
+            try:
+                whole.rename(folder)
+                return
+            except OSError:
+                if not folder.is_dir():  # else another process was quicker
+                    raise
+        for name in FILES:  # what else lies in the folder is not ours
+            os.replace(whole / name, folder / name)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlib.datasets import raycast
+from latentlib.device import pick_device
 
 FACTORS = ("kind", "width", "depth", "height", "leg", "back", "arms", "turn", "tilt", "red", "green", "blue")
 
@@ -75,7 +76,7 @@ def sample_factors(n: int, seed: int = 0, kind: int | None = None, device: torch
     factors[:, column("arms")] = ((which == 0) & (random[:, column("arms")] < 0.5)).float()
     shift = (random[:, column("red") :] - 0.5) * 0.3
     factors[:, column("red") :] = (torch.tensor(list(PAINTS.values()))[paint] + shift).clamp(*_COLOUR["red"])
-    return factors.to(device)
+    return factors.to(pick_device(device))
 
 
 def triples(n: int, seed: int = 0, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
@@ -83,6 +84,7 @@ def triples(n: int, seed: int = 0, device: torch.device | str = "cpu") -> tuple[
 
     The colours of the two chairs are at least 0.4 apart (distance of red, green, blue).
     """
+    device = pick_device(device)
     anchors, tables = (sample_factors(n, 3 * seed + kind, kind, device) for kind in (0, 1))
     choice = sample_factors(16 * n, 3 * seed + 2, 0, device).reshape(n, 16, len(FACTORS))
     apart = (choice[:, :, column("red") :] - anchors[:, None, column("red") :]).norm(dim=2)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from latentlib.device import pick_device
+
 _DRAWN = """
 .##.. ..#.. .##.. ###.. #.#.. ####. .##.. ####. .##.. .###.
 #..#. .##.. #..#. ...#. #.#.. #.... #.... ...#. #..#. #..#.
@@ -34,7 +36,7 @@ def load(n: int = 4000, seed: int = 0, device: torch.device | str = "cpu") -> Gl
     """
     if n < 0:
         raise ValueError(f"n must be 0 or more glyphs, got {n}")
-    generator = torch.Generator().manual_seed(seed)
+    device, generator = pick_device(device), torch.Generator().manual_seed(seed)
     labels = torch.arange(n)[torch.randperm(n, generator=generator)] % 10
     images = _shifted()[torch.randint(3, (n,), generator=generator), labels]
     flips = (torch.rand(n, generator=generator)[:, None] < torch.tensor([0.7, 0.3])).sum(1)  # 0, 1 or 2

@@ -12,6 +12,7 @@ import torch
 
 from latentlib import photos
 from latentlib.datasets import cache_folder, data_folder, offline
+from latentlib.device import pick_device
 
 CACHE_NAME = "lfw-aligned-64-v2.npz"
 ALWAYS_TRAINED = 50  # a person with more photos than this stays in training
@@ -55,6 +56,7 @@ def load(split: str = "train", device: str | torch.device = "cpu") -> Faces:
     keep = torch.from_numpy(stored["kinds"] == 0)
     if split != "all":
         keep &= torch.isin(people, held_out_people(people)) == (split == "held_out")
+    device = pick_device(device)
     return Faces(torch.from_numpy(stored["images"])[keep].to(device), people[keep].to(device))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from latentlib import photos
+from latentlib.device import pick_device
 
 NAMES = ("Grace Hopper", "Eileen Collins")
 CREDITS = {
@@ -41,7 +42,9 @@ def photo(name: str) -> np.ndarray:
 
 def load(size: int = 64, device: str | torch.device = "cpu") -> Portraits:
     """Both portraits, aligned by photos.align."""
-    return Portraits(NAMES, torch.stack([photos.align(photo(name), size=size) for name in NAMES]).to(device))
+    return Portraits(
+        NAMES, torch.stack([photos.align(photo(name), size=size) for name in NAMES]).to(pick_device(device))
+    )
 
 
 def credit(name: str) -> str:

@@ -68,10 +68,10 @@ def far(one: nn.Module, other: nn.Module) -> bool:
     why="It sees what the other two let through, and it does so whatever the ink: tested first, it may now judge.",
 )
 def _(ruler):
+    from latentlib import weights
     from latentlib.datasets.digits import load_bundled
-    from latentlib.weights import load_digit_autoencoder
 
-    machine, digits = load_digit_autoencoder(30), load_bundled("cpu")
+    machine, digits = weights.load("digits-30"), load_bundled("cpu")
     real, seen = digits.test_images, digits.train_images[::5]
     chance = torch.Generator().manual_seed(5)
     with torch.no_grad():

@@ -318,7 +318,7 @@ def check_images(generator: nn.Module, images: Tensor) -> None:
 
 def _check_networks(encoder, discriminator, method: str, perceptual_weight: float | None) -> None:
     if method == "encoder" and encoder is None:
-        raise ValueError('method "encoder" needs encoder=, for example weights.load_face_encoder()')
+        raise ValueError('method "encoder" needs encoder=, for example weights.load("faces-64-encoder")')
     if perceptual_weight and discriminator is None:
         raise ValueError("perceptual_weight needs discriminator=, whose features are compared")
 

@@ -17,6 +17,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from latentlib.device import pick_device
+
 PAGE_WIDTH = 900  # pixels: what a laptop shows without scrolling
 SMALL = 48  # pixels: narrower pictures are shown by their pixels
 LARGE = 50_000  # bytes: a stored picture beyond this gets a palette
@@ -142,6 +144,7 @@ def manifold_grid(
 
     decode: (n, 2) codes -> (n, c, h, w) pictures
     """
+    device = pick_device(device)
     across = torch.linspace(*x, steps, device=device)
     up = torch.linspace(*y, steps, device=device).flip(0)
     codes = torch.stack(

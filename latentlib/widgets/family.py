@@ -58,7 +58,7 @@ class Panel(anywidget.AnyWidget):
 class FamilyView(ipywidgets.VBox):
     """Two parents, their child, and what can be done with their codes.
 
-    generator: draws the child; encoder: where the search for an uploaded face starts, load_face_encoder()
+    generator: draws the child; encoder: where the search for an uploaded face starts, weights.load("faces-64-encoder")
     people: name -> (picture (3, h, w) in [0, 1], code (num_ws, w_dim) or (w_dim,)), at least one
     search: an aligned picture (3, r, r) in [0, 1] -> its code (num_ws, w_dim); None takes inversion.invert,
         hybrid with an encoder and else in w+

@@ -21,13 +21,12 @@ from typing import NamedTuple
 
 import torch
 
+from latentlib import weights
 from latentlib.datasets import digits
 from latentlib.device import autocast, pick_device
 from latentlib.models.autoencoder import Autoencoder
 from latentlib.models.vae import VAE, elbo_parts, negative_elbo
 from latentlib.training import full_precision, squared_error
-
-WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 
 class Recipe(NamedTuple):
@@ -160,13 +159,11 @@ def pca_errors(data: digits.Digits, sizes: list[int]) -> dict[int, float]:
 @torch.no_grad()
 def evaluate(data: digits.Digits, device: torch.device) -> None:
     """Measure the shipped weights as they are loaded, and write what a notebook may quote."""
-    from latentlib.weights import load_digit_autoencoder, load_digit_vae
-
-    shipped = [name for name in RECIPES if (WEIGHTS / f"{name}.safetensors").is_file()]
+    shipped = [name for name in RECIPES if (weights.WEIGHTS / f"{name}.safetensors").is_file()]
     sizes = sorted(RECIPES[name].latent_dim for name in shipped if not RECIPES[name].vae)
     pca, rows = pca_errors(data, sizes), []
     for size in sizes:
-        error = test_loss(load_digit_autoencoder(size, device), data.test_images)
+        error = test_loss(weights.load(f"digits-{size}", device), data.test_images)
         rows.append({"numbers": size, "autoencoder": round(error, 3), "pca": round(pca[size], 3)})
         print(f"{size:3d} numbers: autoencoder {error:7.3f}, PCA {pca[size]:7.3f}")
     report = {
@@ -176,8 +173,8 @@ def evaluate(data: digits.Digits, device: torch.device) -> None:
         "rows": rows,
     }
     if "digits-vae-2" in shipped:
-        report["vae"] = evaluate_vae(load_digit_vae(device), data.test_images)
-    (WEIGHTS / "digits-evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        report["vae"] = evaluate_vae(weights.load("digits-vae-2", device), data.test_images)
+    (weights.WEIGHTS / "digits-evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 @torch.no_grad()
@@ -206,10 +203,10 @@ def main() -> None:
     device = pick_device(arguments.device)
     data = digits.load("mnist", device)
     if not arguments.evaluate:
-        from latentlib.weights import save_digit_autoencoder, save_digit_vae
-
         for name in arguments.names or RECIPES:
-            (save_digit_vae if RECIPES[name].vae else save_digit_autoencoder)(train(name, data, device))
+            model = train(name, data, device)
+            network = {"latent_dim": RECIPES[name].latent_dim, "hidden": RECIPES[name].hidden}
+            weights.save_weights(name, model, {"network": network, "trained_on": "MNIST"})
     evaluate(data, device)
 
 

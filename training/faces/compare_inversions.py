@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from latentlib import space
+from latentlib import space, weights
 from latentlib.datasets import lfw
 from latentlib.device import Stopwatch, describe, pick_device
 from latentlib.gan import inversion
@@ -27,14 +27,7 @@ from latentlib.gan.inversion import Inversion, invert
 from latentlib.gan.tuning import Tuning, pivotal
 from latentlib.gan.w_space import p_norm, random_z
 from latentlib.metrics import detail, perceptual_distance, psnr
-from latentlib.weights import (
-    WEIGHTS,
-    checksum,
-    load_face_discriminator,
-    load_face_encoder,
-    load_face_generator,
-    load_face_identity,
-)
+from latentlib.weights import WEIGHTS, checksum
 from training.faces.measures import chosen_photos, detector_shares
 
 FILE = "inversion-comparison.json"

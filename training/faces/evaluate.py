@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.device import autocast, describe, pick_device
-from latentlib.weights import WEIGHTS, checksum, load_face_discriminator, load_face_generator, load_weights
+from latentlib.weights import WEIGHTS, checksum, read_weights
 from training.cards import put_between
 from training.faces.measures import (
     detector_shares,
@@ -60,7 +61,7 @@ def cost_table(generator) -> dict:
         "gmac_a_picture": counter.get_total_flops() / 2e9,
         "generator_parameters": sum(p.numel() for p in generator.parameters()),
         "generator_bytes": (WEIGHTS / "faces-64.safetensors").stat().st_size,
-        "discriminator_parameters": sum(p.numel() for p in load_face_discriminator().parameters()),
+        "discriminator_parameters": sum(p.numel() for p in weights.load("faces-64-discriminator").parameters()),
         "discriminator_bytes": (WEIGHTS / "faces-64-discriminator.safetensors").stat().st_size,
     }
 
@@ -213,11 +214,11 @@ def main() -> None:
     device = pick_device(options.device)
     path = WEIGHTS / "faces-64-evaluation.json"
     weights = checksum("faces-64")
-    made = load_weights("faces-64")[1]
+    made = read_weights("faces-64")[1]
     train, held = lfw.load("train"), lfw.load("held_out")
     for name in options.part or PARTS:
         print(f"measuring: {name}", flush=True)
-        measured = PARTS[name](load_face_generator(device), train, held, device, options)
+        measured = PARTS[name](weights.load("faces-64", device), train, held, device, options)
         result = read_result(path, weights)
         result["made"] = {key: made[key] for key in ("images_seen", "hours", "recipe")}
         result["machine"] = describe(device)

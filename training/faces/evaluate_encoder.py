@@ -14,10 +14,11 @@ import time
 
 import torch
 
+from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.device import describe
 from latentlib.metrics import psnr
-from latentlib.weights import WEIGHTS, checksum, load_face_encoder, load_face_generator, load_weights
+from latentlib.weights import WEIGHTS, checksum, read_weights
 from training.cards import put_between
 from training.faces.encoder_trainer import NAME
 from training.faces.measures import chosen_photos
@@ -114,14 +115,14 @@ def card(result: dict) -> str:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    made = load_weights(NAME)[1]
+    made = read_weights(NAME)[1]
     try:
         held = lfw.load("held_out")
         photos = held.images[chosen_photos(held)]
     except RuntimeError as error:
         print(f"only generated faces are measured: {error}")
         photos = None
-    result = evaluate(load_face_encoder(), made, load_face_generator(), checksum("faces-64"), photos)
+    result = evaluate(weights.load("faces-64-encoder"), made, weights.load("faces-64"), checksum("faces-64"), photos)
     if not result["trained_on_this_generator"]:
         print(
             "the shipped generator is not the one that this encoder was trained on; go on with: "

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.device import pick_device
 from latentlib.gan.inversion import invert
 from latentlib.metrics import psnr
-from latentlib.weights import WEIGHTS, checksum, load_face_generator, load_face_identity
+from latentlib.weights import WEIGHTS, checksum
 
 CHEEKS = ((34, 43, 17, 25), (34, 43, 39, 47))  # top, bottom, left, right in an aligned picture: under either eye
 THIRDS = ("lowest third", "middle third", "highest third")
@@ -158,15 +159,18 @@ def main() -> None:
     options = parser.parse_args()
     device = pick_device(options.device)
     torch.manual_seed(0)
-    weights = checksum("faces-64")
     data, kinds = lfw.everything()
     result = {
         "command": f"python -m training.faces.measure_bias --photos {options.photos} --steps {options.steps}",
-        "weights": weights,
+        "weights": checksum("faces-64"),
         "groups_are": "properties of photos, measured in the picture; not groups of people",
         "counts": counts(data, kinds == 0),
         "inversion": inversion_by_group(
-            load_face_generator(device), load_face_identity(), lfw.load("held_out"), options.photos, options.steps
+            weights.load("faces-64", device),
+            weights.load("faces-64-identity"),
+            lfw.load("held_out"),
+            options.photos,
+            options.steps,
         ),
     }
     options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

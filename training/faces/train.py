@@ -173,9 +173,9 @@ def by_resolution(table: dict) -> dict[int, int]:
 
 def shipped_recipe(folder: Path) -> dict:
     """The recipe that shipped weights were made with."""
-    from latentlib.weights import load_weights
+    from latentlib.weights import read_weights
 
-    recipe = load_weights("faces-64", folder)[1]["recipe"]
+    recipe = read_weights("faces-64", folder)[1]["recipe"]
     recipe.setdefault("discriminator_channels", recipe["channels"])  # older recipes had one table for both
     numbered = ("channels", "discriminator_channels", "growth")
     return recipe | {name: by_resolution(recipe[name]) for name in numbered}
@@ -183,10 +183,10 @@ def shipped_recipe(folder: Path) -> dict:
 
 def warm_start(trainer: Trainer, folder: Path) -> None:
     """Begin from shipped weights instead of from noise, also with more channels; the optimisers begin anew."""
-    from latentlib.weights import load_weights
+    from latentlib.weights import read_weights
 
-    generator, settings = load_weights("faces-64", folder)
-    discriminator, _ = load_weights("faces-64-discriminator", folder)
+    generator, settings = read_weights("faces-64", folder)
+    discriminator, _ = read_weights("faces-64-discriminator", folder)
     try:
         widen(trainer.generator, generator)
         trainer.ema.load_state_dict(trainer.generator.state_dict())

@@ -19,14 +19,8 @@ from pathlib import Path
 
 import torch
 
-from latentlib.weights import (
-    WEIGHTS,
-    checksum,
-    load_face_discriminator,
-    load_face_generator,
-    load_weights,
-    save_weights,
-)
+from latentlib import weights
+from latentlib.weights import WEIGHTS, checksum, read_weights, save_weights
 from training.faces.encoder_trainer import NAME, RECIPE, Trainer
 from training.runs import Stop, read_checkpoint, runs_folder, save_atomically, session, stop_signals
 
@@ -92,7 +86,7 @@ def export(state: dict, folder: Path) -> Path:
 
 def warm_start(trainer: Trainer, folder: Path) -> None:
     """Begin from shipped weights; the optimiser begins anew."""
-    weights, settings = load_weights(NAME, folder)
+    weights, settings = read_weights(NAME, folder)
     trainer.continue_from(weights)
     trainer.images_seen, trainer.seconds = settings["images_seen"], settings["minutes"] * 60
 
@@ -131,8 +125,8 @@ def set_up(arguments, state: dict | None, device: torch.device) -> Trainer:
         except RuntimeError as error:
             print(f"training on samples alone: {error}")
             recipe["photos"] = 0.0
-    generator = load_face_generator(device, arguments.weights)
-    discriminator = load_face_discriminator(device, arguments.weights)
+    generator = weights.load("faces-64", device, arguments.weights)
+    discriminator = weights.load("faces-64-discriminator", device, arguments.weights)
     trainer = Trainer(recipe, generator, discriminator, checksum("faces-64", arguments.weights), photos)
     if state:
         same = trainer.restore(state)

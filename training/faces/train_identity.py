@@ -17,10 +17,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.metrics import auc, without_tone
 from latentlib.models.identity import Identity
-from latentlib.weights import WEIGHTS, load_face_identity, save_weights
+from latentlib.weights import WEIGHTS, save_weights
 
 NAME = "faces-64-identity"
 COMPONENTS = 300  # principal components that the discriminants are made of
@@ -147,7 +148,7 @@ def range_over_people(identity: Identity, held: lfw.Faces, draws: int = 500) -> 
 
 def evaluate(train: lfw.Faces, held: lfw.Faces) -> dict:
     """Write what a notebook and the model card may quote: the AUC beside those of simpler measures."""
-    identity = load_face_identity()
+    identity = weights.load("faces-64-identity")
     fitted, held = with_two_photos(train), with_two_photos(held)
     pairs = draw_pairs(held.people)
     rows = {"pixels": auc_of(held.images.float(), pairs, cosine=False)}

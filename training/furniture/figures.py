@@ -11,14 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from latentlib import metrics, space
+from latentlib import metrics, space, weights
 from latentlib.datasets import furniture
-from latentlib.weights import (
-    load_colour_blind,
-    load_furniture_autoencoder,
-    load_furniture_regressor,
-    load_furniture_walk,
-)
 
 SIZES = (64, 32, 16, 8, 4, 2)
 STOCK = 8192
@@ -55,9 +49,9 @@ def closer(n: int = 4000) -> dict:
 
     spaces = {"pixels": (lambda x: x.flatten(1), None)}
     for size in SIZES:
-        model = load_furniture_autoencoder(size)
+        model = weights.load(f"furniture-{size}")
         spaces[f"autoencoder, {size} numbers"] = (model.encode, model)
-    spaces["colour-blind, 8 numbers"] = (load_colour_blind().encode, None)
+    spaces["colour-blind, 8 numbers"] = (weights.load("furniture-colour-blind").encode, None)
     figures = {}
     for name, (encode, model) in spaces.items():
         codes = encode(images)
@@ -78,7 +72,7 @@ def closer(n: int = 4000) -> dict:
 def reading(n: int = 4000) -> dict:
     """R² of each factor read off unseen 64×64 pictures; those that only chairs have are measured on chairs."""
     images, factors = furniture.load(n, seed=102)
-    read = torch.cat([load_furniture_regressor()(part) for part in images.split(500)])
+    read = torch.cat([weights.load("furniture-regressor")(part) for part in images.split(500)])
     chairs = factors[:, 0] == 0
     figures = {}
     for i, name in enumerate(furniture.FACTORS):
@@ -97,7 +91,7 @@ def walking(pool: Callable[[int], tuple[Tensor, Tensor]], n: int = 32) -> dict:
     Distances are squared errors summed over the pixels. to_stock: to the nearest of the pictures in the pool.
     to_render: to the nearest render that a search over the factors finds, which starts from what the regressor reads.
     """
-    model, regressor = load_furniture_walk(), load_furniture_regressor()
+    model, regressor = weights.load("furniture-walk"), weights.load("furniture-regressor")
     images, factors = furniture.load(2000, seed=103)
     mean = torch.cat([model.encode(part) for part in images.split(500)])
     decoded = torch.cat([model.decode(part) for part in mean.split(500)])

@@ -38,7 +38,7 @@ MUON_RATE, ADAM_RATE = 0.01, 0.002
 
 class Recipe(NamedTuple):
     build: Callable[[], nn.Module]
-    settings: dict  # what load_furniture_... needs to build it again
+    settings: dict  # what weights.load needs to build it again
     size: int  # of the pictures
     steps: int  # of BATCH pictures
     loss: Callable[[nn.Module, Tensor, Tensor], Tensor]  # model, images, factors -> a number to make small
