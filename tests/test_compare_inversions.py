@@ -128,8 +128,8 @@ def test_half_way_is_half_way_between_every_two(folder):
 
 
 def test_a_face_follows_the_edit_of_the_light_and_no_random_one(folder):
-    generator = compare_inversions.load_face_generator("cpu", folder)
-    identity = compare_inversions.load_face_identity("cpu", folder)
+    generator = weights.load("faces-64", "cpu", folder)
+    identity = weights.load("faces-64-identity", "cpu", folder)
     step, spread = compare_inversions.light_step(generator)
     other = torch.randn(step.shape, generator=torch.Generator().manual_seed(6))
     codes = generator.mapping(torch.randn(64, 12, generator=torch.Generator().manual_seed(5)))[:, None].repeat(1, 10, 1)
@@ -185,7 +185,9 @@ def test_rows_compare_at_the_end_and_at_the_peer_s_last_error():
 def test_the_benchmark_draws_its_curves(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(bench_inversion, "pick_device", lambda: torch.device("cpu"))
     load = weights.load
-    monkeypatch.setattr(weights, "load", lambda name, device: load(name, device, folder))
+    tiny = {path.stem for path in folder.glob("*.safetensors")}
+    here = lambda name, device: load(name, device, folder if name in tiny else weights.WEIGHTS)  # noqa: E731
+    monkeypatch.setattr(weights, "load", here)
     rows = bench_inversion.run(steps=3, projector_steps=4, curves=tmp_path / "new" / "curves.png")
     assert [row.name.split(",")[0] for row in rows] == ["one photo"] * 3 + ["8 photos"] * 3
     assert (tmp_path / "new" / "curves.png").stat().st_size > 5000

@@ -214,8 +214,8 @@ def main(arguments: list[str] | None = None) -> dict:
     if options.photos < 2 or options.photos % BATCH == 1:
         parser.error(f"a batch of {BATCH} photos must not leave a single one: a half-way point needs two")
     device, folder = pick_device(options.device), options.folder
-    loaders = (load_face_generator, load_face_discriminator, load_face_encoder, load_face_identity)
-    generator, discriminator, encoder, identity = (load(device, folder) for load in loaders)
+    names = ("faces-64", "faces-64-discriminator", "faces-64-encoder", "faces-64-identity")
+    generator, discriminator, encoder, identity = (weights.load(name, device, folder) for name in names)
     held = lfw.load("held_out")
     places = chosen_photos(held, options.photos)
     images = held.images[places].to(device).float() / 255
