@@ -10,7 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from course import ROOT
+
+from tools.course import ROOT
 
 MOST_MB = 30
 DRAW = """
