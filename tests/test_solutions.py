@@ -36,6 +36,7 @@ def run(notebook: nbformat.NotebookNode, folder) -> None:
     """Offline, on the bundled digits."""
     environment = {key: value for key, value in os.environ.items() if key != "LATENTLIB_DATA"}
     environment |= {"LATENTLIB_OFFLINE": "1", "LATENTLIB_CACHE": str(folder), "OMP_NUM_THREADS": "1"}
+    environment["LATENTLIB_GUESSES"] = "off"
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}})
     client.execute(env=environment)
 

@@ -156,6 +156,13 @@ class TestLatentMap:
         map.set_trait("asked", [0.1, 0.0, 2])
         assert not map.failed
 
+    def test_lines_join_what_belongs_to_the_place(self):
+        joined = widgets.LatentMap(
+            self.codes, self.decode, "Four places", links=lambda place: torch.cat([place, self.codes[:1]])
+        )
+        joined.point(0.5, 2)
+        assert joined.joined == [0.5, 2.0, 0.0, 0.0]
+
     def test_python_can_point_too(self, map):
         map.point(-0.05, 0)
         assert map.status == "x −0.05, y 0.00, nearest: chair"

@@ -157,6 +157,7 @@ def main(arguments: list[str]) -> int:
     if not paths:
         print(f"run: no notebooks in {NOTEBOOKS}")
         return 2
+    os.environ["LATENTLIB_GUESSES"] = "off"
     if folder := os.environ.get("LATENTLIB_DATA"):  # kernels start in the notebooks' folder
         os.environ["LATENTLIB_DATA"] = str(Path(folder).expanduser().resolve())
     logging.getLogger("papermill").setLevel(logging.ERROR)

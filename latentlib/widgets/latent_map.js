@@ -77,6 +77,17 @@ function render({ model, el }) {
     const [x, y] = [place[0] * size, (1 - place[1]) * size];
     const ratio = window.devicePixelRatio || 1;
     pen.drawImage(backdrop, 0, 0);
+    const joined = model.get("joined");
+    for (let i = 2; i < joined.length; i += 2) {
+      const [start, end] = [joined.slice(0, 2), joined.slice(i, i + 2)].map(toShare);
+      pen.lineWidth = 2 * ratio;
+      pen.strokeStyle = "#000";
+      pen.beginPath();
+      pen.moveTo(start[0] * size, (1 - start[1]) * size);
+      pen.lineTo(end[0] * size, (1 - end[1]) * size);
+      pen.stroke();
+      pen.strokeRect(end[0] * size - 4 * ratio, (1 - end[1]) * size - 4 * ratio, 8 * ratio, 8 * ratio);
+    }
     pen.lineWidth = ratio;
     pen.strokeStyle = "rgba(0, 0, 0, 0.45)";
     pen.beginPath();
@@ -197,7 +208,7 @@ function render({ model, el }) {
   chart.addEventListener("pointerdown", onPointer);
   chart.addEventListener("pointermove", onPointer);
   chart.addEventListener("keydown", onKey);
-  const listeners = { "change:answered": onAnswer, "change:picture": showPicture, "change:status": showStatus, "change:cursor": onCursor };
+  const listeners = { "change:answered": onAnswer, "change:picture": showPicture, "change:status": showStatus, "change:cursor": onCursor, "change:joined": draw };
   for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
   const resized = new ResizeObserver(() => { drawPoints(); draw(); });
   resized.observe(chart);

@@ -27,6 +27,8 @@ class LatentMap(anywidget.AnyWidget):
     codes: (n, 2), the points of the map; of very many an even selection is shown
     decode: a place (1, 2), on the device of the codes -> its picture (1, c, h, w) in [0, 1]
     labels: (n,) whole numbers, one colour for each class; names: the name of each class, else its number
+    links: a place (1, 2) -> places (k, 2); a line is drawn from the first of them to each other one, such as from the
+        nearest point to the points that are its neighbours elsewhere
     alt: what the map shows, a sentence
     """
 
@@ -40,6 +42,7 @@ class LatentMap(anywidget.AnyWidget):
     colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
     extent = traitlets.List(traitlets.Float()).tag(sync=True)  # x low, x high, y low, y high
     cursor = traitlets.List(traitlets.Float()).tag(sync=True)  # x, y in the codes' own units
+    joined = traitlets.List(traitlets.Float()).tag(sync=True)  # x, y, x, y ... of the places joined by lines
     picture = traitlets.Bytes().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     failed = traitlets.Bool(False).tag(sync=True)
@@ -53,6 +56,7 @@ class LatentMap(anywidget.AnyWidget):
         alt: str,
         labels: Tensor | None = None,
         names: Sequence[str] | None = None,
+        links: Callable[[Tensor], Tensor] | None = None,
     ):
         if codes.dim() != 2 or codes.shape[1] != 2 or not len(codes):
             raise ValueError(
@@ -61,7 +65,7 @@ class LatentMap(anywidget.AnyWidget):
         if labels is not None and labels.shape != codes.shape[:1]:
             raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
         keep = torch.linspace(0, len(codes) - 1, min(len(codes), MOST_POINTS)).round().long()
-        self.codes, self.decode = codes.detach()[keep.to(codes.device)], decode
+        self.codes, self.decode, self.links = codes.detach()[keep.to(codes.device)], decode, links
         classes = None if labels is None else labels.detach().cpu().long()[keep]
         if classes is not None and names is None:
             names = [str(k) for k in range(int(classes.max()) + 1)]
@@ -106,6 +110,7 @@ class LatentMap(anywidget.AnyWidget):
         place = torch.tensor([[x, y]], dtype=self.codes.dtype, device=self.codes.device)
         with torch.no_grad():
             self.picture = to_png(self.decode(place), scale=1)
+            self.joined = [] if self.links is None else self.links(place).flatten().tolist()
         text = f"x {spoken(x)}, y {spoken(y)}"
         if self._classes is not None:
             nearest = int((self.codes - place).square().sum(1).argmin())
