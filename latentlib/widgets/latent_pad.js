@@ -97,6 +97,17 @@ function render({ model, el }) {
   const across = (x) => ((x - lows[0]) / (highs[0] - lows[0])) * map.width;
   const up = (y) => (flat ? map.height / 2 : (1 - (y - lows[1]) / (highs[1] - lows[1])) * map.height);
 
+  const middles = new Map(); // class -> the median of its codes, where its name stands
+  if (new Set(classes).size > 1) {
+    for (const k of new Set(classes)) {
+      const median = (axis) => {
+        const values = [...classes].flatMap((c, i) => (c === k ? [points[2 * i + axis]] : [])).sort((a, b) => a - b);
+        return values[values.length >> 1];
+      };
+      middles.set(k, [median(0), median(1)]);
+    }
+  }
+
   function paintMap() {
     const pen = map.getContext("2d");
     pen.fillStyle = "#fff";
@@ -109,6 +120,16 @@ function render({ model, el }) {
       pen.fill();
     }
     pen.globalAlpha = 1;
+    pen.font = "bold 24px sans-serif";
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.lineWidth = 6;
+    pen.strokeStyle = "#fff";
+    for (const [k, [x, y]] of middles) {
+      pen.fillStyle = colours[k % colours.length];
+      pen.strokeText(k, across(x), up(y));
+      pen.fillText(k, across(x), up(y));
+    }
     for (const [width, colour] of [[9, "#fff"], [5, "#000"]]) {
       pen.lineWidth = width;
       pen.strokeStyle = colour;
