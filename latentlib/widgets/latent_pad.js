@@ -171,7 +171,7 @@ function render({ model, el }) {
   }
 
   function onMessage(message, buffers) {
-    if (message.number !== waiting) return;
+    if (message.number !== number) return; // a newer question is on its way
     const newer = wanted; // the learner has gone on: the code shown is theirs
     if (!message.failed) {
       drawn = bytes(buffers[0]);
