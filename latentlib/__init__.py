@@ -7,7 +7,7 @@ first use: ``latentlib.space.lerp`` works after ``import latentlib``, as ``from 
 from latentlib import before_torch
 from latentlib._lazy import attach
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __getattr__, __dir__, __all__ = attach(
     __name__,
     rooms=(

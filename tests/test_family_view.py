@@ -508,11 +508,3 @@ def test_a_photo_is_searched_for_by_the_librarys_own_inversion(generator, people
     found = (generator.draw(code[None])[0] - picture).square().mean()
     mean = (generator.draw(generator.w_mean[None])[0] - picture).square().mean()
     assert found < mean
-
-
-def test_the_browsers_half_asks_the_network_for_nothing(view):
-    for source in (view.panel._esm, view.panel._css, EyePicker._esm, EyePicker._css):
-        text = str(source)
-        assert "http" not in text
-        assert "import " not in text
-        assert "url(" not in text.replace("URL(", "")

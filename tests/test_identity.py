@@ -100,13 +100,6 @@ def test_auc_has_known_answers():
         auc(torch.ones(0), torch.ones(2))
 
 
-def test_auc_is_scikit_learns():
-    metrics = pytest.importorskip("sklearn.metrics")
-    same, different = torch.randn(40).abs(), torch.randn(70).abs() + 0.5
-    truth = [0] * 40 + [1] * 70
-    assert auc(same, different) == pytest.approx(metrics.roc_auc_score(truth, torch.cat([same, different])))
-
-
 def album(people: int, photos: int, seed: int = 0) -> lfw.Faces:
     """Invented people: a pattern each, whose photos differ in light and in which of four masks they wear."""
     random = torch.Generator().manual_seed(seed)

@@ -117,3 +117,8 @@ def test_every_package_and_data_file_is_in_the_wheel():
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             package = ".".join(("latentlib", *path.relative_to(PACKAGE).parent.parts))
             assert any(path.match(pattern) for pattern in setuptools["package-data"][package]), path
+
+
+def test_one_version_everywhere():
+    assert f"\nversion: {latentlib.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {latentlib.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -168,6 +168,15 @@ def test_discriminator_features_and_second_derivative():
     assert discriminator.b32.conv0.weight.grad.norm() > 0
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_no_group_mixes_photos_and_samples(count):
+    """Whatever the samples of a batch are, they say nothing about its photos; a batch of 6 once had a mixed group."""
+    judge = Discriminator(8, {4: 8, 8: 4})
+    photos, samples = torch.randn(count, 8, 4, 4), torch.randn(2, count, 8, 4, 4)
+    one, other = (judge.judge(torch.cat([photos, some]), kinds=2)[:count] for some in samples)
+    assert torch.equal(one, other)
+
+
 def test_minibatch_deviation_sees_a_lack_of_variety():
     alike = torch.ones(4, 2, 3, 3)
     varied = torch.randn(4, 2, 3, 3)

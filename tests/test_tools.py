@@ -58,10 +58,6 @@ def test_the_notebook_after_one_that_held_too_much_is_tested_all_the_same(tmp_pa
     assert re.search(r"peak memory of 01_fine\.ipynb: \d{2,3} MB", run.stdout)
 
 
-def test_the_budget_of_a_notebook_is_one_and_a_half_gigabytes():
-    assert memory.BUDGET_MB == 1500
-
-
 def test_a_childs_memory_is_seen_and_its_peak_kept():
     code = "import time; block = bytearray(200_000_000); print('held', flush=True); del block; time.sleep(60)"
     with memory.KernelWatch(every=0.02) as watch:

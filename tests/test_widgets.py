@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from latentlib import widgets
-from latentlib.widgets import latent_map, sliders
+from latentlib.widgets import latent_map
 
 
 def decoded(png):
@@ -190,14 +190,6 @@ class TestLatentMap:
             widgets.LatentMap(self.codes, self.decode, "x", self.labels, ["only"])
         with pytest.raises(ValueError, match="alt is empty"):
             widgets.LatentMap(self.codes, self.decode, "")
-
-    def test_asks_the_network_for_nothing(self):
-        for source in (widgets.LatentMap._esm, widgets.LatentMap._css, sliders.Caption._esm):
-            text = str(source)
-            assert "http" not in text
-            assert "import " not in text
-            assert "@import" not in text
-            assert "url(" not in text.replace("URL(", "")
 
 
 def test_saved_text_is_the_same_in_every_run():

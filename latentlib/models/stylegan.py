@@ -300,10 +300,14 @@ class DiscriminatorBlock(nn.Module):
         return skip + self.conv1(F.avg_pool2d(self.conv0(x), 2))
 
 
-def minibatch_deviation(x: torch.Tensor, group: int = 4) -> torch.Tensor:
-    """Append one channel: how much the pictures of a group differ. It lets the discriminator see a lack of variety."""
+def minibatch_deviation(x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
+    """Append one channel: how much the pictures of a group differ. It lets the discriminator see a lack of variety.
+
+    Groups have at most four pictures. kinds: of pictures that lie one after the other in the batch, as many of each;
+    a group is of one kind.
+    """
     n, _, h, w = x.shape
-    group = math.gcd(n, group)
+    group = math.gcd(n // kinds, 4)
     deviation = x.float().reshape(n // group, group, -1).var(dim=1, unbiased=False).add(1e-8).sqrt().mean(dim=1)
     channel = deviation.repeat_interleave(group)[:, None, None, None].expand(-1, 1, h, w)
     return torch.cat([x, channel.to(x.dtype)], dim=1)
@@ -340,8 +344,8 @@ class Discriminator(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.judge(self.features(image)[-1])
 
-    def judge(self, x: torch.Tensor) -> torch.Tensor:
-        """The last layers: (n, channels, 4, 4) -> (n,)."""
-        x = self.conv(minibatch_deviation(x))
+    def judge(self, x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
+        """The last layers: (n, channels, 4, 4) -> (n,); kinds: as in ``minibatch_deviation``."""
+        x = self.conv(minibatch_deviation(x, kinds))
         x = self.fc(x.flatten(1))
         return self.out(x).float()[:, 0]

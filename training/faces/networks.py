@@ -45,8 +45,11 @@ class GrowingDiscriminator(nn.Module):
         channels = full.settings["channels"]
         self.entries = nn.ModuleDict({str(r): Convolution(3, channels[r], 1) for r in resolutions})
 
-    def forward(self, image, fade: float = 1.0):
-        """(n, 3, r, r) in [-1, 1] -> (n,), high for photos; fade: share of the new resolution, the rest is of r / 2."""
+    def forward(self, image, fade: float = 1.0, kinds: int = 1):
+        """(n, 3, r, r) in [-1, 1] -> (n,), high for photos; fade: weight of the new resolution, the rest is of r / 2.
+
+        kinds: 2 when the batch holds photos and then as many samples, which no group of four may mix.
+        """
         r = image.shape[-1]
         image = image.contiguous(memory_format=torch.channels_last)
         x = (self.full.fromrgb if r == self.full.settings["resolution"] else self.entries[str(r)])(image)
@@ -55,7 +58,7 @@ class GrowingDiscriminator(nn.Module):
             r //= 2
             if fade < 1 and r == image.shape[-1] // 2:
                 x = torch.lerp(self.entries[str(r)](F.avg_pool2d(image, 2)).to(x.dtype), x, fade)
-        return self.full.judge(x)
+        return self.full.judge(x, kinds)
 
 
 @torch.no_grad()

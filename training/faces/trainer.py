@@ -150,7 +150,7 @@ class Trainer:
         real.requires_grad_(penalise)
         with autocast(self.device, self.reduced_precision and not penalise):
             shown = torch.cat([augment(real, self.augment_p), augment(fake, self.augment_p)])
-            on_real, on_fake = self.d(shown, self.fade).chunk(2)
+            on_real, on_fake = self.d(shown, self.fade, 2).chunk(2)
         loss = total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
         if penalise:
             (slope,) = torch.autograd.grad(on_real.sum(), real, create_graph=True)
