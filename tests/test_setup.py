@@ -99,6 +99,7 @@ def test_constraints_hold_an_exact_version_inside_each_range():
     }
     assert outside == {}
     assert install.constraints_for(ROOT, "3.11.9") == ROOT / "constraints.txt"
+    assert install.constraints_for(ROOT, "3.11.2") is None  # Debian's: soupsieve's version needs 3.11.5
     assert install.constraints_for(ROOT, "3.1.1") is None
     assert install.constraints_for(ROOT, "3.13.0") is None
 

@@ -70,10 +70,15 @@ def required_names(root: Path) -> list[str]:
 
 
 def constraints_for(root: Path, version: str) -> Path | None:
-    """constraints.txt when it was tested with this Python (as in 3.11.7), else None."""
+    """constraints.txt when it was tested with this Python (as in 3.11.7) or an earlier patch of it, else None.
+
+    A later patch is fine; for an earlier one, such as Debian's 3.11.2, not every package has the tested version.
+    """
     path = root / "constraints.txt"
-    tested = re.search(r"Tested with Python (\d+\.\d+)", path.read_text(encoding="utf-8")) if path.is_file() else None
-    return path if tested and version.startswith(tested[1] + ".") else None
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    tested = re.search(r"Tested with Python (\d+\.\d+)(?:\.(\d+))?", text)
+    same = tested and version.rpartition(".")[0] == tested[1] and int(version.rpartition(".")[2]) >= int(tested[2] or 0)
+    return path if same else None
 
 
 def stamp_of(root: Path, version: str) -> str:
@@ -120,7 +125,7 @@ def explain(errors: str) -> str:
     if match := re.search(r"Could not find a version that satisfies the requirement (\S+)", errors):
         where = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
         return f"There is no release of {match[1]} for {where}; another Python (3.10 to 3.13) may have one."
-    last = [line for line in errors.splitlines() if line.strip()][-12:]
+    last = [line for line in errors.splitlines() if line.strip() and not line.startswith("WARNING")][-12:]
     return "pip could not install the course:\n    " + "\n    ".join(last)
 
 
