@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentlib.plots.figures import figure, show
 from latentlib.plots.images import checked_alt, to_uint8
-from latentlib.plots.style import LABEL_COLOURS, PALETTE, colour, styled
+from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 
 @styled()
@@ -118,7 +118,7 @@ def dots(
         raise ValueError(f"every group needs the same names in the same order: {', '.join(names)}")
     fig, ax = figure(7.4, 1.5 + 0.32 * len(names) * len(values))
     shades = [PALETTE[k] for k in ("vermillion", "blue", "green", "purple", "orange", "sky", "black")]
-    known = {name: colour(name) for name in names if name.lower() in ("pixels",)}
+    known = {name: colour(name) for name in names if name.lower() in THINGS}
     free = iter([shade for shade in shades if shade not in known.values()] * 3)
     shade_of = {name: known.get(name) or next(free) for name in names}
     row, ticks = 0.0, []
