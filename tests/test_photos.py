@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks import bench_photos
 from latentlib import photos
 
 
@@ -229,27 +230,39 @@ def test_limits_hold_wherever_a_file_comes_from(tmp_path, monkeypatch, place):
         photos.read(source)
 
 
-FORTY_MEGAPIXELS = """
-import io, resource, sys, numpy as np
-from PIL import Image
+EXTRA_MEMORY = """
+import sys
 from latentlib import photos
-noise = np.random.default_rng(0).integers(0, 40, (5000, 250, 4), np.uint8)
-pixels = np.tile(noise, (1, 32, 1))
-buffer = io.BytesIO()
-Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-content = buffer.getvalue()
-del pixels, noise, buffer
+content = open(sys.argv[1], "rb").read()
 before = int(open("/proc/self/status").read().split("VmRSS:")[1].split()[0])
 open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
-assert photos.read(content).shape == (1000, 1600, 3)
-print((int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before) / 1e3)
+pixels = photos.read(content)
+extra = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) - before
+print(*pixels.shape, extra / 1e3)
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is read from /proc")
-def test_a_large_photo_with_transparency_takes_little_memory():
-    done = subprocess.run([sys.executable, "-c", FORTY_MEGAPIXELS], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 400
+@pytest.mark.parametrize(
+    ("kind", "megapixels", "shape"),
+    [("JPEG", 48, ["1600", "1200", "3"]), ("PNG", 40, ["1200", "1600", "3"])],
+    ids=["a phone's, rotated by EXIF", "with transparency"],
+)
+def test_a_large_photo_takes_little_memory(tmp_path, kind, megapixels, shape):
+    path = tmp_path / "large"
+    path.write_bytes(bench_photos.large_photo(kind, megapixels))
+    done = subprocess.run([sys.executable, "-c", EXTRA_MEMORY, path], capture_output=True, text=True, check=True)
+    *found, megabytes = done.stdout.split()
+    assert found == shape
+    assert float(megabytes) < 400
+
+
+def test_the_benchmarks_peers_read_the_same_photo():
+    content = bench_photos.large_photo("JPEG", 1)
+    assert np.array_equal(photos.read(content), bench_photos.plainly(content))
+    assert photos.read(content).shape == (1156, 867, 3)  # upright
+    rows = bench_photos.run({"JPEG": 1, "PNG": 1}, rounds=1)
+    assert [row.ratio for row in rows] == [row.value / row.peer for row in rows]
 
 
 @pytest.mark.parametrize("degrees", [0, 20, -30])

@@ -6,7 +6,7 @@ OpenCV 4 brings the cascades with it, OpenCV 5 does not; the course needs neithe
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ def why_not() -> str:
     return "" if there and hasattr(cv2, "CascadeClassifier") else f"OpenCV {cv2.__version__} has no Haar cascades"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _cascade(name: str):
     import cv2
 

@@ -102,7 +102,9 @@ def main() -> None:
     cells = []
     for i in choose(faces):
         photo = photos.read(paths[i])
-        cells.append((str(i * EVERY), photo, [faces[i] and faces[i].points, None if missing else haar.find(photo).eyes]))
+        cells.append(
+            (str(i * EVERY), photo, [faces[i] and faces[i].points, None if missing else haar.find(photo).eyes])
+        )
     for page in range(0, len(cells), ACROSS * DOWN):
         part = cells[page : page + ACROSS * DOWN]
         number = page // (ACROSS * DOWN)
