@@ -113,6 +113,15 @@ def test_a_sheet_has_rings_around_the_points(hopper):
     assert np.abs(different - 140).max() <= 4  # 1.4 times as large
 
 
+def test_sheets_are_not_drawn_inside_the_repository(monkeypatch, capsys):
+    folder = WEIGHTS / "sheets"
+    monkeypatch.setattr("sys.argv", ["sheets", str(folder)])
+    with pytest.raises(SystemExit):
+        landmark_sheets.main()
+    assert "choose a folder outside the repository" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 def test_200_photos_are_labelled_and_nobody_is_named():
     """Places and short checksums only; every label is one that the file explains."""
     content = measure_landmarks.LABELS.read_text(encoding="utf-8")

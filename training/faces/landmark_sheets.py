@@ -93,7 +93,9 @@ def sheet(cells: list[tuple[str, np.ndarray, list[np.ndarray | None]]]) -> Image
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the sheets go; not inside the repository")
-    folder = parser.parse_args().folder
+    folder = parser.parse_args().folder.resolve()
+    if folder.is_relative_to(Path(__file__).resolve().parents[2]):
+        parser.error("the sheets show people; choose a folder outside the repository")
     folder.mkdir(parents=True, exist_ok=True)
     paths = listed(EVERY)
     faces = [in_the_middle(photos.read(path)) for path in paths]
