@@ -27,7 +27,7 @@ DETECTOR_SIDE = 128  # pixels of what the detector sees
 LARGE_ENOUGH = 0.36  # a face that fills less of the detector's picture is looked at again from near
 
 # FFHQ's framing, for this detector's points (training/faces/measure_landmarks.py measures what they rest on): its eyes
-# lie 5 to 6 % further apart and a little lower than those of OpenCV's cascades, with which the generator's training began.
+# lie 5 to 6 % further apart and a little lower than those of OpenCV's cascades, with which the generator began.
 EYE_RULER = 3.78  # sides of the square for the distance of the eyes (FFHQ with other landmarks: 4)
 MOUTH_RULER = 0.9 * EYE_RULER  # and for the distance from the eyes to the mouth
 LOWER = 0.06  # the square's middle is this much of the way from the eyes to the mouth (FFHQ: 0.1)
