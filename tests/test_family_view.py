@@ -193,6 +193,144 @@ class TestBrowser:
         assert view.panel.failed
         assert view.controls == before
 
+    def test_what_cannot_be_done_is_answered_too(self, view):
+        self.hear(view, {"kind": "change", "values": {"share": 7}, "number": 5})
+        assert ({"kind": "failed", "number": 5}, []) in view.sent
+        assert view.panel.failed
+        self.hear(view, {"kind": "change", "values": {"share": 0.7}, "number": 6})
+        assert view.panel.status == ""  # the child is right again
+        assert not view.panel.failed
+
+    def test_a_question_that_comes_again_is_drawn_once(self, view):
+        for _ in range(3):
+            self.hear(view, {"kind": "change", "values": {"share": 0.9}, "number": 17})
+        assert len([1 for content, _ in view.sent if content.get("number") == 17]) == 1
+        for _ in range(3):
+            self.hear(view, {"kind": "change", "values": {"share": 9}, "number": 18})
+        assert len([1 for content, _ in view.sent if content["kind"] == "failed"]) == 1
+
+    def test_an_upload_that_was_left_is_let_go(self, view, monkeypatch):
+        photo = {"kind": "photo", "parent": "first", "size": 1000}
+        self.hear(view, photo | {"key": "a"})
+        self.hear(view, photo | {"key": "b"})  # another photo for the same side
+        assert list(view._arriving) == ["b"]
+        monkeypatch.setattr("latentlib.widgets.family.ABANDONED", 0)
+        self.hear(view, {"kind": "show"})
+        assert not view._arriving
+
+
+class TestTuning:
+    """A copy learns both parents while the sliders go on; it is used when it is ready, kept, stopped, given up."""
+
+    @pytest.fixture
+    def photos(self, people):
+        """People whose pictures their codes do not draw."""
+        numbers = torch.Generator().manual_seed(9)
+        return {name: (torch.rand(3, 64, 64, generator=numbers), code) for name, (_, code) in people.items()}
+
+    @pytest.fixture
+    def brighter(self, generator):
+        """What stands for a tuned copy: it draws everybody in white."""
+
+        class White(torch.nn.Module):
+            def draw(self, codes):
+                return torch.ones(len(codes), 3, 64, 64)
+
+        return White()
+
+    @pytest.fixture
+    def tuner(self, brighter):
+        """A tuning that ends when it is let go or stopped, and tells what it was asked."""
+
+        class Tuner:
+            def __init__(self):
+                self.asked, self.go, self.begun = [], threading.Event(), threading.Event()
+
+            def __call__(self, codes, pictures, stop):
+                self.asked.append((codes, pictures))
+                self.begun.set()
+                while not (self.go.wait(0.01) or stop()):
+                    pass
+                return brighter
+
+        return Tuner()
+
+    @pytest.fixture
+    def view(self, generator, photos, tuner):
+        made = FamilyView(generator, photos, tune=tuner)
+        yield made
+        tuner.go.set()
+        made.close()
+
+    def test_the_sketch_is_there_at_once_and_the_tuned_child_when_it_is_ready(self, view, tuner, photos):
+        assert decoded(view.child).min() < 255
+        assert view.panel.learning
+        assert view.panel.tuning.startswith("This is a sketch.")
+        view.set(share=0.25)  # the sliders go on
+        assert view.network() is view.generator
+        tuner.go.set()
+        view.wait()
+        assert decoded(view.child).min() == 255
+        assert not view.panel.learning
+        assert view.panel.tuning.startswith("Drawn by a copy of the generator, tuned in ")
+        ((codes, pictures),) = tuner.asked
+        assert torch.equal(pictures, torch.stack([photos[f"person {k}"][0] for k in (0, 1)]))
+        assert torch.equal(codes[1], view.people["person 1"][1])
+
+    def test_another_parent_gives_it_up_and_begins_again(self, view, tuner):
+        assert tuner.begun.wait(30)
+        view.set(second="person 2")
+        tuner.go.set()
+        view.wait()
+        assert len(tuner.asked) == 2
+        assert list(view._copies) == [("person 0", "person 2")]
+
+    def test_a_couple_is_tuned_once_whoever_comes_first(self, view, tuner):
+        tuner.go.set()
+        view.wait()
+        view.set(second="person 2")
+        view.wait()
+        view.set(first="person 1", second="person 0")
+        view.wait()
+        assert len(tuner.asked) == 2
+        assert view.network() is not view.generator
+        assert "tuned on both photos" in view.panel.tuning
+
+    def test_only_a_few_copies_are_kept(self, view, tuner, monkeypatch):
+        monkeypatch.setattr("latentlib.widgets.family.COPIES", 2)
+        tuner.go.set()
+        for name in ("person 1", "person 2", "person 0"):
+            view.set(second=name)
+            view.wait()
+        assert list(view._copies) == [("person 0", "person 2"), ("person 0", "person 0")]
+
+    def test_stop_takes_what_it_has(self, view, tuner):
+        assert tuner.begun.wait(30)
+        TestBrowser.hear(view, {"kind": "stop"})
+        view.wait()
+        assert view.panel.tuning.startswith("Drawn by a copy of the generator, stopped after ")
+        assert view.network() is not view.generator
+
+    def test_a_failure_is_said_and_the_sketch_stays(self, generator, photos):
+        view = FamilyView(generator, photos, tune=lambda *_: 1 / 0)
+        view.wait()
+        assert view.panel.tuning == "The copy could not be tuned. ZeroDivisionError: division by zero"
+        assert view.network() is generator
+        view.close()
+
+    def test_people_whom_the_generator_draws_exactly_need_no_copy(self, generator, people, tuner):
+        view = FamilyView(generator, people, tune=tuner)
+        assert view.panel.tuning == "The generator draws both parents exactly: there is nothing to tune."
+        assert not tuner.asked
+        view.close()
+
+    def test_close_ends_the_threads(self, view, tuner):
+        assert tuner.begun.wait(30)
+        view.close()
+        view._tuner.shutdown(wait=True)  # returns: the tuning heard that it is not wanted any more
+        assert not view._copies
+        view.close()
+
 
 class TestPhotos:
     def test_a_photo_becomes_a_parent(self, view, generator):
@@ -436,7 +574,7 @@ class TestCard:
         view.set(sibling=3)
         first = view.save()
         assert first == tmp_path / "card.png"
-        assert view.panel.status == f"The card was saved as {first.resolve()}."
+        assert view.panel.status == "The card was saved as card.png."
         content = first.read_bytes()
         view.set(sibling=0)
         second = view.save()

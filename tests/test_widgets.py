@@ -146,6 +146,14 @@ class TestLatentMap:
     def test_a_picture_is_sent_in_its_own_size(self, map):
         assert decoded(map.picture).shape == (6, 6, 3)  # the browser enlarges it
 
+    def test_the_same_question_is_answered_once(self, map, monkeypatch):
+        looks = []
+        monkeypatch.setattr(map, "_point", lambda x, y: looks.append((x, y)))
+        for question in ([0.2, 1.9, 1, 0], [0.2, 1.9, 1, 1], [0.2, 1.9, 1, 2], [0.3, 1.9, 1, 0], [0.3, 1.9, 2, 0]):
+            map.set_trait("asked", question)
+        assert looks == [(0.2, 1.9), (0.3, 1.9), (0.3, 1.9)]
+        assert map.answered == 2
+
     def test_an_error_is_said_and_answered_and_the_picture_stays(self, map):
         before = map.picture
         map.set_trait("asked", [1.0, 0.0, 1])

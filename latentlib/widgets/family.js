@@ -1,6 +1,6 @@
 // The browser's half of FamilyView: choices, sliders, the picture row, uploads in pieces, and the card to keep.
 
-const PATIENCE = 4000; // milliseconds after which a lost question is asked anew
+const PATIENCE = 4000; // milliseconds after which a question is asked once more, in case it was lost; then twice that, …
 const PIECE = 1 << 20; // bytes of a photo in one message: a Jupyter server refuses messages beyond 10 MB
 const SIDES = ["first", "second"];
 
@@ -57,7 +57,7 @@ function render({ model, el }) {
       input.setAttribute("aria-valuetext", output.textContent);
     };
     input.addEventListener("input", () => { tell(); change({ [name]: Number(input.value) }); });
-    return { set: (value) => { input.value = value; tell(); } };
+    return { set: (value) => { input.value = value; tell(); }, focus: () => input.focus({ preventScroll: true }) };
   }
 
   const shown = {
@@ -74,6 +74,14 @@ function render({ model, el }) {
     label.append(text);
     return box;
   }
+
+  const learning = element("div", "tuning", root);
+  const told = element("span", "", learning);
+  told.setAttribute("role", "status");
+  told.setAttribute("aria-live", "polite");
+  const stop = element("button", "button", learning, "Stop and take what it has");
+  stop.type = "button";
+  stop.addEventListener("click", () => model.send({ kind: "stop" }));
 
   const drawn = tick(root, "Show the parents as the generator draws them");
   drawn.addEventListener("change", () => change({ drawn: drawn.checked }));
@@ -118,8 +126,12 @@ function render({ model, el }) {
     sent = pending;
     pending = {};
     number = Math.max(number + 1, Date.now()); // larger than any number of another page that shows the same view
-    model.send({ kind: "change", values: sent, number });
-    timer = setTimeout(() => { pending = { ...sent, ...pending }; onAnswer(); }, PATIENCE);
+    send(PATIENCE);
+  }
+
+  function send(patience) {
+    model.send({ kind: "change", values: sent, number }); // the kernel answers a number once, however often it comes
+    timer = setTimeout(() => send(2 * patience), patience);
   }
 
   function onAnswer() {
@@ -177,6 +189,10 @@ function render({ model, el }) {
     if (content.kind === "pictures") {
       content.places.forEach((place, k) => showPicture(place, buffers[k], content.alts[k], content.said));
       if (timer && content.number === number) onAnswer();
+    } else if (content.kind === "failed") {
+      if (!timer || content.number !== number) return;
+      onAnswer();
+      showControls(); // back to what the child was drawn with
     } else if (content.kind === "picked") {
       // The picker goes with the keyboard's focus on it: hand it back to where it came from.
       const file = files[SIDES.indexOf(content.place)];
@@ -218,6 +234,14 @@ function render({ model, el }) {
     line.setAttribute("aria-busy", model.get("busy"));
   }
 
+  function showTuning() {
+    told.textContent = model.get("tuning");
+    const busy = model.get("learning");
+    if (!busy && document.activeElement === stop) shown.share.focus(); // a hidden button loses the keyboard's focus
+    stop.hidden = !busy;
+    learning.classList.toggle("family-view-busy", busy);
+  }
+
   const listeners = {
     "msg:custom": onMessage,
     "change:names": showControls,
@@ -227,11 +251,14 @@ function render({ model, el }) {
     "change:failed": showStatus,
     "change:busy": showStatus,
     "change:told": showStatus,
+    "change:tuning": showTuning,
+    "change:learning": showTuning,
   };
   for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
   showControls();
   showConsent();
   showStatus();
+  showTuning();
   model.send({ kind: "show" });
 
   return () => {

@@ -1,5 +1,8 @@
 """The family widget: two parents chosen or uploaded, sliders for mix, crossover and sibling, their child at once.
 
+The child is drawn at once by the generator as it is. Meanwhile a copy of it may be tuned on both photos; when the copy
+is ready it draws on, and is kept for the time when these two are chosen again.
+
 Photos and pictures travel between kernel and browser as messages and are never a widget's saved state, so that no
 notebook keeps them. A saved notebook shows a line of text; set a static picture beside the widget.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +32,9 @@ from latentlib.widgets.family_card import family_card, save_card
 from latentlib.widgets.words import error_line
 
 SIBLINGS = 12  # on the slider
+COPIES = 6  # tuned generators that are kept, a few megabytes each
+DRAWN = 1e-4  # squared error below which a picture counts as drawn by its code: nothing is left to tune
+ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 CONSENT = (
     "I agree: the photo goes to the kernel that runs this notebook and nowhere else; on Colab or Binder that is their "
     "server. Nothing is written until I press Save. I choose only photos of people who said yes."
@@ -52,6 +59,8 @@ class Panel(anywidget.AnyWidget):
     status = traitlets.Unicode().tag(sync=True)
     failed = traitlets.Bool(False).tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
+    tuning = traitlets.Unicode().tag(sync=True)  # what the copy is at: a sentence, or nothing
+    learning = traitlets.Bool(False).tag(sync=True)  # is a copy being tuned, so that it can be stopped?
     told = traitlets.Int(0).tag(sync=True)  # grows with every sentence, also when it is the same again
 
 
@@ -62,11 +71,14 @@ class FamilyView(ipywidgets.VBox):
     people: name -> (picture (3, h, w) in [0, 1], code (num_ws, w_dim) or (w_dim,)), at least one
     search: an aligned picture (3, r, r) in [0, 1] -> its code (num_ws, w_dim); None takes inversion.invert,
         hybrid with an encoder and else in w+
+    tune: codes (2, num_ws, w_dim), pictures (2, 3, r, r), stop -> a generator that draws these two from their codes; it
+        works in a thread and returns soon after stop() is true. None: the generator draws every child as it is
     card: the file that Save writes, beside the notebook; a file that is there is never overwritten
 
     controls: what is chosen: first, second (names), share (of the second parent, 0 to 1), crossover (layers from the
         first parent, 0: off), sibling (seed, 0: off), drawn (the parents as the generator draws them); set() changes it
     child, pictures: the PNG bytes shown; people: also holds the uploaded ones; picker: the EyePicker, when one is open
+    close() lets threads, copies and uploads go.
     """
 
     def __init__(
@@ -76,12 +88,13 @@ class FamilyView(ipywidgets.VBox):
         encoder: torch.nn.Module | None = None,
         *,
         search: Callable[[Tensor], Tensor] | None = None,
+        tune: Callable[[Tensor, Tensor, Callable[[], bool]], torch.nn.Module] | None = None,
         card: str | Path = "family_card.png",
     ):
         if not people:
             raise ValueError("people is empty; give at least one: {name: (picture, code)}")
         self.generator, self.encoder, self.card = generator, encoder, Path(card)
-        self.search = search or self._invert
+        self.search, self.tune = search or self._invert, tune
         self.device = generator.w_mean.device
         self.people = {name: (picture.detach().cpu(), self._code(code)) for name, (picture, code) in people.items()}
         names = list(self.people)
@@ -96,15 +109,21 @@ class FamilyView(ipywidgets.VBox):
         self.pictures: dict[str, bytes] = {}
         self.picker: EyePicker | None = None
         self._alts: dict[str, str] = {}
-        self._arriving: dict[str, tuple[str, int, bytearray]] = {}
+        self._arriving: dict[str, _Upload] = {}
+        self._answered: deque[int] = deque(maxlen=50)  # numbers of the browser's questions
+        self._complained = False  # does the line below the pictures say that a move failed?
         self._lock = threading.RLock()
         self._worker = ThreadPoolExecutor(1)  # one photo after the other, while the sliders go on
         self._working: Future | None = None
+        self._tuner = ThreadPoolExecutor(1)  # one copy after the other
+        self._job: _Job | None = None  # the tuning that is wanted now
+        self._copies: dict[tuple[str, str], torch.nn.Module] = {}  # of couples, the latest last
         self._uploads = 0
-        self.panel = Panel(names=names, controls=self.controls, layers=generator.num_ws, path=str(card))
+        self.panel = Panel(names=names, controls=self.controls, layers=generator.num_ws, path=Path(card).name)
         self.panel.on_msg(self._heard)
         self._redraw()  # errors of the first drawing are raised, later ones are said
         super().__init__([self.panel])
+        self._want_copy()
 
     # --- the child
 
@@ -139,6 +158,10 @@ class FamilyView(ipywidgets.VBox):
                 self.controls = before
                 raise
             self.panel.controls = self.controls
+            if any(before[side] != self.controls[side] for side in SIDES):
+                self._want_copy()
+            if self._complained:
+                self._say("")
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
         highest = {"share": 1, "crossover": self.generator.num_ws - 1, "sibling": SIBLINGS, "drawn": 1}
@@ -156,16 +179,16 @@ class FamilyView(ipywidgets.VBox):
         """Draw what has changed and send it; number: that of the browser's question, which this answers."""
         with self._lock, torch.no_grad():
             changed = {}
+            network = self.network()
+            who = "the generator draws" if network is self.generator else "the tuned copy draws"
             for side in SIDES:
                 name = self.controls[side]
                 picture, code = self.people[name]
-                alt = f"{side} parent: {name}" + (
-                    ", as the generator draws this face" if self.controls["drawn"] else ""
-                )
+                alt = f"{side} parent: {name}" + (f", as {who} this face" if self.controls["drawn"] else "")
                 if self._alts.get(side) != alt:
-                    changed[side] = to_png(self.generator.draw(code[None]) if self.controls["drawn"] else picture, 1)
+                    changed[side] = to_png(network.draw(code[None]) if self.controls["drawn"] else picture, 1)
                     self._alts[side] = alt
-            changed["child"] = to_png(self.generator.draw(self.code()[None]), scale=1)
+            changed["child"] = to_png(network.draw(self.code()[None]), scale=1)
             self._alts["child"] = f"Child: {self._recipe()}"
             self.pictures.update(changed)
             self._show(list(changed), number)
@@ -183,28 +206,133 @@ class FamilyView(ipywidgets.VBox):
             said += f"; crossover after layer {chosen['crossover']} of {layers}"
         return said + (f"; sibling {chosen['sibling']}" if chosen["sibling"] else "")
 
+    # --- the copy that is tuned on both photos
+
+    def network(self) -> torch.nn.Module:
+        """Who draws now: the copy tuned on these two parents when there is one, else the generator."""
+        return self._copies.get(self._couple(), self.generator)
+
+    def stop(self) -> None:
+        """End the tuning; its best copy so far is used."""
+        if self._job is not None:
+            self._job.stop.set()
+
+    def _couple(self) -> tuple[str, str]:
+        return tuple(sorted(self.controls[side] for side in SIDES))
+
+    def _want_copy(self) -> None:
+        """Tune a copy for the parents chosen now, unless there is one; a tuning for others is given up."""
+        if self.tune is None:
+            return
+        couple = self._couple()
+        if self._job is not None:
+            if self._job.couple == couple and not self._job.given_up:
+                return
+            self._job.given_up = True
+            self._job.stop.set()
+            self._job = None
+        if couple in self._copies:
+            self._copies[couple] = self._copies.pop(couple)  # the latest last
+            self._say_tuning("Drawn by a copy of the generator that was tuned on both photos.")
+            return
+        names = [self.controls[side] for side in SIDES]
+        pictures, codes = (torch.stack([self.people[name][k].to(self.device) for name in names]) for k in (0, 1))
+        with torch.no_grad():
+            far = (self.generator.draw(codes) - pictures).square().flatten(1).mean(1)
+        if (far < DRAWN).all():
+            self._say_tuning("The generator draws both parents exactly: there is nothing to tune.")
+            return
+        self._job = job = _Job(couple)
+        self._say_tuning("This is a sketch. A copy of the generator is learning both photos …", learning=True)
+        job.future = self._tuner.submit(self._learn, job, codes, pictures)
+
+    def _learn(self, job: _Job, codes: Tensor, pictures: Tensor) -> None:
+        if job.given_up:
+            return
+        start = time.perf_counter()
+        try:
+            copy = self.tune(codes, pictures, job.stop.is_set)
+        except Exception as error:  # in a thread nobody else would see it
+            with self._lock:
+                if job is self._job:
+                    self._job = None
+                    self._say_tuning(f"The copy could not be tuned. {error_line(error)}")
+            return
+        with self._lock:
+            if job.given_up:
+                return
+            self._job = None
+            self._copies[job.couple] = copy
+            while len(self._copies) > COPIES:
+                del self._copies[next(iter(self._copies))]
+            how = "stopped after" if job.stop.is_set() else "tuned in"
+            self._say_tuning(f"Drawn by a copy of the generator, {how} {time.perf_counter() - start:.1f} s.")
+            self._redraw()
+
+    def _say_tuning(self, sentence: str, learning: bool = False) -> None:
+        with self.panel.hold_sync():
+            self.panel.tuning, self.panel.learning = sentence, learning
+
+    def close(self) -> None:
+        """Let threads, copies, uploads and the picker go, and the widget with them."""
+        if hasattr(self, "panel"):  # else it was never whole
+            with self._lock:
+                if self._job is not None:
+                    self._job.given_up = True
+                    self._job.stop.set()
+                self.tune = self._job = None
+                self._copies.clear()
+                self._arriving.clear()
+            for pool in (self._worker, self._tuner):
+                pool.shutdown(wait=False, cancel_futures=True)
+            self._close_picker()
+            self.panel.close()
+        super().close()
+
     # --- what the browser says
 
     def _heard(self, _: Any, content: dict, buffers: list) -> None:
         kind = content.get("kind")
         try:
+            self._forget_abandoned()
             if kind == "show":
                 self._show(list(self.pictures))
             elif kind == "change":
-                self._change(content["values"], content["number"])
+                self._answer(content["values"], content["number"])
             elif kind == "photo":
-                self._arriving[content["key"]] = (content["parent"], content["size"], bytearray())
+                side = content["parent"]
+                self._arriving = {key: upload for key, upload in self._arriving.items() if upload.side != side}
+                self._arriving[content["key"]] = _Upload(side, content["size"])
                 self._arrived(content["key"])
             elif kind == "piece" and content["key"] in self._arriving:
-                self._arriving[content["key"]][2].extend(buffers[0])
+                self._arriving[content["key"]].take(buffers[0])
                 self._arrived(content["key"])
             elif kind == "save":
                 self.save()
+            elif kind == "stop":
+                self.stop()
         except Exception as error:  # an error in a callback shows nowhere else
             self._say(f"That did not work. {error_line(error)}", failed=True)
+            self._complained = kind == "change"
+
+    def _answer(self, values: dict[str, Any], number: int) -> None:
+        """Every question is answered once, also when it cannot be done; a page whose patience ended asks it again."""
+        if number in self._answered:
+            return
+        self._answered.append(number)
+        try:
+            self._change(values, number)
+        except Exception:
+            self.panel.send({"kind": "failed", "number": number})
+            raise
+
+    def _forget_abandoned(self) -> None:
+        """A page that was closed in the middle of an upload must not leave its photo here."""
+        latest = time.monotonic() - ABANDONED
+        self._arriving = {key: upload for key, upload in self._arriving.items() if upload.touched > latest}
 
     def _arrived(self, key: str) -> None:
-        side, size, content = self._arriving[key]
+        side, size, content = self._arriving[key].side, self._arriving[key].size, self._arriving[key].content
         if min(size, MOST_BYTES) < len(content) or size > MOST_BYTES:
             del self._arriving[key]
             self._say(too_large(max(size, len(content))), failed=True)
@@ -227,9 +355,12 @@ class FamilyView(ipywidgets.VBox):
         self._start(lambda: self._look(side, content), "Looking for the face …")
 
     def wait(self) -> None:
-        """Wait until no photo is worked on."""
+        """Wait until no photo is worked on and no copy is tuned."""
         if self._working is not None:
             self._working.result()
+        job = self._job
+        if job is not None and job.future is not None:
+            job.future.result()
 
     def _start(self, job: Callable[[], None], sentence: str) -> None:
         def work() -> None:
@@ -296,6 +427,7 @@ class FamilyView(ipywidgets.VBox):
             self._close_picker()
             self._say("The photo was left out.")
 
+        self._close_picker()
         self.picker = EyePicker(photo, done, leave, takes_focus=True)
         self.children = (self.panel, self.picker)
 
@@ -315,7 +447,7 @@ class FamilyView(ipywidgets.VBox):
         shown = self.controls["sibling"]
         seeds = [shown, *(seed for seed in range(1, 5) if seed != shown)][:4]
         with self._lock, torch.no_grad():
-            children = self.generator.draw(torch.stack([self.code(seed) for seed in seeds])).cpu()
+            children = self.network().draw(torch.stack([self.code(seed) for seed in seeds])).cpu()
             names = [self.controls[side] for side in SIDES]
             parents = torch.stack([self.people[name][0] for name in names])
         png = family_card(parents, children, names)
@@ -324,16 +456,36 @@ class FamilyView(ipywidgets.VBox):
         except OSError as error:
             self.panel.send({"kind": "card", "name": self.card.name}, [png])
             why = error.strerror or str(error)
-            self._say(f"The card could not be written to {self.card} ({why}); download it instead.", failed=True)
+            self._say(f"The card could not be written to {self.card.name} ({why}); download it instead.", failed=True)
             return None
         self.panel.send({"kind": "card", "name": path.name}, [png])
-        self._say(f"The card was saved as {path.resolve()}.")
+        self._say(f"The card was saved as {path.name}.")
         return path
 
     def _say(self, sentence: str, failed: bool = False, busy: bool = False) -> None:
+        self._complained = False
         with self.panel.hold_sync():
             self.panel.status, self.panel.failed, self.panel.busy = sentence, failed, busy
             self.panel.told += 1
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A family: two parents, sliders for mix, crossover and sibling, and the child"
+
+
+class _Upload:
+    """A photo on its way, in pieces."""
+
+    def __init__(self, side: str, size: int):
+        self.side, self.size, self.content, self.touched = side, size, bytearray(), time.monotonic()
+
+    def take(self, piece: Any) -> None:
+        self.content.extend(piece)
+        self.touched = time.monotonic()
+
+
+class _Job:
+    """A copy that is being tuned for a couple."""
+
+    def __init__(self, couple: tuple[str, str]):
+        self.couple, self.stop, self.given_up = couple, threading.Event(), False
+        self.future: Future | None = None

@@ -2,7 +2,7 @@
 
 const STEP = 0.01; // of the map's width, for one press of an arrow key
 const LONG_STEP = 0.08; // with Shift
-const PATIENCE = 4000; // milliseconds after which a lost question is asked anew
+const PATIENCE = 4000; // milliseconds after which a question is asked once more, in case it was lost; then twice that, …
 
 function element(kind, name, parent) {
   const made = document.createElement(kind);
@@ -117,10 +117,14 @@ function render({ model, el }) {
     }
     wanted = false;
     waiting = model.get("asked")[2] + 1;
-    model.set("asked", [...toCode(place), waiting]);
+    send([...toCode(place), waiting], 0);
+  }
+
+  function send(question, attempt) { // Python answers the same question once, however often it comes
+    model.set("asked", [...question, attempt]);
     model.save_changes();
     clearTimeout(timer);
-    timer = setTimeout(onAnswer, PATIENCE);
+    timer = setTimeout(() => send(question, attempt + 1), PATIENCE * 2 ** attempt);
   }
 
   function onAnswer() {

@@ -47,7 +47,7 @@ class LatentMap(anywidget.AnyWidget):
     status = traitlets.Unicode().tag(sync=True)
     failed = traitlets.Bool(False).tag(sync=True)
     answered = traitlets.Int(0).tag(sync=True)
-    asked = traitlets.List([0.0, 0.0, 0]).tag(sync=True, echo_update=False)  # x, y, number of the question
+    asked = traitlets.List([0.0, 0.0, 0]).tag(sync=True, echo_update=False)  # x, y, number of the question, attempt
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class LatentMap(anywidget.AnyWidget):
             cursor=middle,
         )
         self._point(*middle)  # errors of the first picture are raised, later ones are said beside the map
+        self._last: list[float] = []  # the question answered last
         self.observe(self._answer, names="asked")
 
     def point(self, x: float, y: float) -> None:
@@ -97,7 +98,10 @@ class LatentMap(anywidget.AnyWidget):
             self._point(x, y)
 
     def _answer(self, change: Any) -> None:
-        x, y, number = change["new"]
+        x, y, number = question = change["new"][:3]
+        if question == self._last:  # asked once more by a page whose patience ended while this was drawn
+            return
+        self._last = question
         with self.hold_sync():
             self.cursor = [x, y]
             try:
