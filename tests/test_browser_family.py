@@ -30,6 +30,40 @@ codes = generator.mapping(torch.randn(2, generator.z_dim, generator=torch.Genera
 people = {f"generated person {k + 1}": (generator.draw(code[None])[0], code) for k, code in enumerate(codes)}
 FamilyView(generator, people, search=lambda picture: codes[0].lerp(codes[1], 2 * picture.mean()))"""
 
+SLOW_AND_BROKEN = """import time
+import ipywidgets
+
+class Moody:
+    \"\"\"Draws like the generator, but refuses beyond the middle, and thinks as long as it is told to.\"\"\"
+    seconds = 0
+
+    def __init__(self):
+        self.num_ws, self.w_mean, self.resolution = generator.num_ws, generator.w_mean, generator.resolution
+
+    def draw(self, codes):
+        time.sleep(self.seconds)
+        if view.controls["share"] > 0.52:
+            raise RuntimeError("beyond the middle")
+        return generator.draw(codes)
+
+class view:
+    controls = {"share": 0}
+
+moody = Moody()
+view = FamilyView(moody, people)
+heard = ipywidgets.Label("0 questions")
+numbers = []
+def count(_, content, buffers):
+    if content["kind"] == "change":
+        numbers.append(content["number"])
+        heard.value = f"{len(numbers)} questions, {len(set(numbers))} different"
+view.panel.on_msg(count)
+ipywidgets.VBox([view, heard])"""
+
+SECONDS = """slow = ipywidgets.IntText(description="seconds")
+slow.observe(lambda change: setattr(moody, "seconds", change["new"]), "value")
+slow"""
+
 
 def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
@@ -85,6 +119,20 @@ def opened_family(lab, opened):
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, lab.course / "notebooks" / "family.ipynb")
     return lambda: opened("family")
+
+
+@pytest.fixture
+def opened_moody(lab, opened):
+    """The widget around a generator that is slow and refuses, with a line that counts the page's questions."""
+    cells = [
+        nbformat.v4.new_code_cell(source)
+        for source in (CELL.replace("FamilyView(g", "_ = FamilyView(g"), SLOW_AND_BROKEN)
+    ]
+    cells.append(nbformat.v4.new_code_cell(SECONDS))
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, lab.course / "notebooks" / "moody.ipynb")
+    return lambda: opened("moody")
 
 
 def test_two_photos_a_slider_and_the_card(lab, opened_lesson):
@@ -159,3 +207,64 @@ def test_eyes_are_picked_by_keyboard_where_none_are_found(opened_family):
     family.says("Your photo 1 is the first parent now")
     assert stage.count() == 0
     assert notebook.problems() == []
+
+
+def test_a_refusal_is_said_once_and_a_slow_drawing_settles(opened_moody):
+    notebook = opened_moody()
+    assert notebook.problems() == []
+    family = Family(notebook)
+    page, slider = family.page, family.root.get_by_label("Share of the second parent")
+    questions = notebook.panel.locator(".widget-label", has_text="questions")
+
+    slider.focus()
+    slider.press("ArrowRight")
+    family.says("That did not work. RuntimeError: beyond the middle")
+    page.wait_for_function("slider => slider.value === '0.5'", arg=slider.element_handle())  # back where the child is
+    page.wait_for_timeout(9_000)  # longer than the page's patience
+    assert questions.text_content() == "1 questions, 1 different"
+
+    before = family.pixels(1)
+    assert notebook.changed_by(family.image(1), lambda: slider.press("ArrowLeft")), "other moves are blocked"
+    assert family.pixels(1) != before
+    family.says("^$")
+    assert questions.text_content() == "2 questions, 2 different"
+
+    notebook.panel.get_by_label("seconds").fill("6")  # slower than the page's patience
+    notebook.panel.get_by_label("seconds").press("Enter")
+    page.wait_for_timeout(500)
+    assert notebook.changed_by(family.image(1), lambda: slider.press("ArrowLeft"))
+    shown = family.pixels(1)
+    page.wait_for_timeout(14_000)
+    asked, different = (int(part.split()[0]) for part in questions.text_content().split(", "))
+    assert different == 3  # no new question
+    assert asked <= 4  # the old one once more at most
+    assert family.pixels(1) == shown
+
+
+def test_the_sketch_is_replaced_by_the_tuned_child_and_tuning_can_be_stopped(lab, opened):
+    cell = CELL.replace("FamilyView(generator, people,", "view = FamilyView(generator, photos, tune=learn,")
+    assert cell != CELL
+    photos = "photos = {name: (torch.rand(3, 64, 64), code) for name, (_, code) in people.items()}\n"
+    learn = (
+        "import time\n"
+        "class White:\n"
+        "    draw = staticmethod(lambda codes: torch.ones(len(codes), 3, 64, 64))\n"
+        "def learn(codes, pictures, stop):\n"
+        "    while not stop():\n"
+        "        time.sleep(0.05)\n"
+        "    return White()\n"
+    )
+    start, end = cell.rsplit("\n", 1)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"{start}\n{photos}{learn}{end}\nview")])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, lab.course / "notebooks" / "tuned.ipynb")
+    page = opened("tuned")
+    assert page.problems() == []
+    family = Family(page)
+    family.root.get_by_text("This is a sketch").wait_for()
+    slider = family.root.get_by_label("Share of the second parent")
+    assert page.changed_by(family.image(1), lambda: slider.press("ArrowLeft")), "the sliders wait for the tuning"
+    button = family.root.get_by_role("button", name="Stop and take what it has")
+    assert page.changed_by(family.image(1), lambda: button.press("Enter"))
+    family.root.get_by_text("stopped after").wait_for()
+    assert button.is_hidden()

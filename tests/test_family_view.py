@@ -304,6 +304,15 @@ class TestTuning:
             view.wait()
         assert list(view._copies) == [("person 0", "person 2"), ("person 0", "person 0")]
 
+    def test_what_was_tuned_before_is_used_at_once(self, generator, photos, brighter):
+        view = FamilyView(generator, photos, copies={("person 1", "person 0"): brighter})
+        assert decoded(view.child).min() == 255
+        assert "tuned on both photos" in view.panel.tuning
+        view.set(first="person 2")
+        assert decoded(view.child).min() < 255
+        assert view.panel.tuning == ""
+        view.close()
+
     def test_stop_takes_what_it_has(self, view, tuner):
         assert tuner.begun.wait(30)
         TestBrowser.hear(view, {"kind": "stop"})

@@ -4,7 +4,7 @@ from latentlib._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    rooms=("diagrams", "figures", "images", "live", "space_maps", "style"),
+    rooms=("diagrams", "figures", "images", "kinship", "live", "space_maps", "style"),
     names={
         "diagrams": ("bottleneck", "decoded_map", "dots", "signed"),
         "figures": (
@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
             "show",
         ),
         "images": ("film_strip", "manifold_grid", "publish", "show_images", "to_png", "to_uint8"),
+        "kinship": ("KinshipTable", "kinship_map"),
         "live": ("LiveCurve",),
         "space_maps": ("ruler_test", "space_map"),
         "style": ("LABEL_COLOURS", "PALETTE", "colour"),

@@ -77,7 +77,6 @@ function render({ model, el }) {
 
   const learning = element("div", "tuning", root);
   const told = element("span", "", learning);
-  told.setAttribute("role", "status");
   told.setAttribute("aria-live", "polite");
   const stop = element("button", "button", learning, "Stop and take what it has");
   stop.type = "button";

@@ -73,6 +73,7 @@ class FamilyView(ipywidgets.VBox):
         hybrid with an encoder and else in w+
     tune: codes (2, num_ws, w_dim), pictures (2, 3, r, r), stop -> a generator that draws these two from their codes; it
         works in a thread and returns soon after stop() is true. None: the generator draws every child as it is
+    copies: what was tuned already: two names -> a generator
     card: the file that Save writes, beside the notebook; a file that is there is never overwritten
 
     controls: what is chosen: first, second (names), share (of the second parent, 0 to 1), crossover (layers from the
@@ -89,6 +90,7 @@ class FamilyView(ipywidgets.VBox):
         *,
         search: Callable[[Tensor], Tensor] | None = None,
         tune: Callable[[Tensor, Tensor, Callable[[], bool]], torch.nn.Module] | None = None,
+        copies: Mapping[tuple[str, str], torch.nn.Module] | None = None,
         card: str | Path = "family_card.png",
     ):
         if not people:
@@ -117,7 +119,8 @@ class FamilyView(ipywidgets.VBox):
         self._working: Future | None = None
         self._tuner = ThreadPoolExecutor(1)  # one copy after the other
         self._job: _Job | None = None  # the tuning that is wanted now
-        self._copies: dict[tuple[str, str], torch.nn.Module] = {}  # of couples, the latest last
+        # Of couples, the latest last.
+        self._copies = {tuple(sorted(couple)): copy for couple, copy in (copies or {}).items()}
         self._uploads = 0
         self.panel = Panel(names=names, controls=self.controls, layers=generator.num_ws, path=Path(card).name)
         self.panel.on_msg(self._heard)
@@ -222,9 +225,9 @@ class FamilyView(ipywidgets.VBox):
 
     def _want_copy(self) -> None:
         """Tune a copy for the parents chosen now, unless there is one; a tuning for others is given up."""
-        if self.tune is None:
-            return
         couple = self._couple()
+        if self.tune is None and not self._copies:
+            return
         if self._job is not None:
             if self._job.couple == couple and not self._job.given_up:
                 return
@@ -234,6 +237,9 @@ class FamilyView(ipywidgets.VBox):
         if couple in self._copies:
             self._copies[couple] = self._copies.pop(couple)  # the latest last
             self._say_tuning("Drawn by a copy of the generator that was tuned on both photos.")
+            return
+        if self.tune is None:
+            self._say_tuning("")
             return
         names = [self.controls[side] for side in SIDES]
         pictures, codes = (torch.stack([self.people[name][k].to(self.device) for name in names]) for k in (0, 1))

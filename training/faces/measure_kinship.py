@@ -39,14 +39,7 @@ from latentlib.metrics import (
     verdict,
 )
 from latentlib.models.stylegan import Generator
-from latentlib.weights import (
-    WEIGHTS,
-    checksum,
-    load_face_discriminator,
-    load_face_encoder,
-    load_face_generator,
-    load_face_identity,
-)
+from latentlib.weights import WEIGHTS, checksum, load
 
 FILE = "faces-64-kinship.json"
 NETWORKS = ("faces-64", "faces-64-discriminator", "faces-64-encoder", "faces-64-identity")
@@ -244,8 +237,7 @@ def main(arguments: list[str] | None = None) -> dict:
     parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where the weights are and the result goes")
     options = parser.parse_args(arguments)
     device, folder = pick_device(options.device), options.folder
-    loaders = (load_face_generator, load_face_discriminator, load_face_encoder, load_face_identity)
-    nets = Networks(*(load(device, folder) for load in loaders))
+    nets = Networks(*(load(name, device, folder) for name in NETWORKS))
     held, train = lfw.load("held_out", device), lfw.load("train", device)
     couples = draw_couples(held, 4 if options.quick else options.couples)
     strangers = train.images[:: max(1, len(train.images) // 500)].float() / 255

@@ -1,0 +1,58 @@
+"""The judges' table with struck rows, and the map of who is like the parents and who is one face."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from html import escape
+
+from latentlib.plots.figures import figure, show
+from latentlib.plots.style import PALETTE, colour
+
+Table = Mapping[str, Mapping[str, float]]
+
+
+class KinshipTable:
+    """What ``kinship_table`` gives, as HTML without JavaScript or as text; struck rows are crossed out."""
+
+    def __init__(self, table: Table, struck: Collection[str]):
+        self.table, self.struck = table, struck
+        self.kinds = list(next(iter(table.values())))
+
+    def _repr_html_(self) -> str:
+        style = ' style="text-align:left"'
+        head = "".join(f"<th{style}>{escape(text)}</th>" for text in ("measure", *self.kinds))
+        lines = []
+        for name, row in self.table.items():
+            cells = [name, *(f"{row[kind]:.2f}" for kind in self.kinds)]
+            marks = ("<s>", "</s>") if name in self.struck else ("", "")
+            lines.append("".join(f"<td{style}>{marks[0]}{escape(cell)}{marks[1]}</td>" for cell in cells))
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def __repr__(self) -> str:
+        rows = [[name, *(f"{row[kind]:.2f}" for kind in self.kinds)] for name, row in self.table.items()]
+        struck = [f" ({'struck out' if row[0] in self.struck else 'stays'})" for row in rows]
+        return "\n".join(" | ".join(row) + end for row, end in zip(rows, struck, strict=True))
+
+
+def kinship_map(
+    table: Table,
+    likeness: str,  # name of the row along the horizontal axis
+    one_face: str,  # and of that along the vertical axis
+    alt: str,
+) -> None:
+    """Show every kind of children as a dot: to the right is like its parents, up is one face; both is wanted."""
+    fig, ax = figure(6.4, 4.2)
+    for kind, x in table[likeness].items():
+        shade = PALETTE["vermillion"] if kind == "ghost" else colour("latent path") if "child" in kind else "black"
+        shade = "black" if kind == "another couple's child" else shade
+        y = table[one_face][kind]
+        ax.plot([x], [y], "o", color=shade, markersize=9)
+        right = x > 0.6 * max(table[likeness].values())
+        ax.annotate(
+            kind, (x, y), (-9 if right else 9, 0), textcoords="offset points", va="center",
+            ha="right" if right else "left", color=shade, weight="bold",
+        )  # fmt: skip
+    ax.set(xlabel=f"likeness: {likeness}", ylabel=one_face)
+    ax.margins(0.12)
+    show(fig, alt)
