@@ -1,6 +1,7 @@
 """Landmarks are measured as said, the labels are what they claim to be, and the card shows the shipped figures."""
 
 import json
+import random
 import re
 
 import numpy as np
@@ -36,7 +37,7 @@ def tiny_lfw(tmp_path, monkeypatch, hopper):
 
 def labels_of(paths, eyes, groups):
     labels = [
-        {"place": i, "sum": landmark_sheets.short_sum(path), "groups": groups, "eyes": eyes}
+        {"place": i, "sum": landmark_sheets.short_sum(path), "drawn": "as hard", "groups": groups, "eyes": eyes}
         for i, path in enumerate(paths)
     ]
     return json.dumps({"labels": labels})
@@ -64,6 +65,8 @@ def test_runs_on_a_tiny_folder(tiny_lfw, monkeypatch, capsys, missing):
     assert course["face"] == course["believable"] == 7 / 8
     assert course["eye_position_varies_by_px"][0] == pytest.approx(2, abs=1)  # the photos are moved by 0 to 6 pixels
     assert result["labelled"]["hat"]["course"] == result["labelled"]["all"]["course"] == 2
+    assert result["labelled"]["drawn as hard"]["course"] == 2
+    assert result["labelled"]["drawn at random"]["photos"] == 0
     assert result["labelled"]["none of these"] == {"photos": 0, **dict.fromkeys(result["finders"], 0)}
     assert result["small_faces"][0]["photos"] == 2
     assert result["small_faces"][0]["second_look"]["found"] == 1
@@ -131,6 +134,8 @@ def test_200_photos_are_labelled_and_nobody_is_named():
     assert {label["place"] % landmark_sheets.EVERY for label in labels} == {0}
     assert {group for label in labels for group in label["groups"]} == set(stored["groups"])
     assert {label["eyes_by"] for label in labels} == set(stored["eyes_by"])
+    some = random.Random(landmark_sheets.SEED).sample(range(1891), landmark_sheets.AT_RANDOM)
+    assert {label["place"] for label in labels if label["drawn"] == "at random"} == {7 * place for place in some}
     for label in labels:
         assert re.fullmatch("[0-9a-f]{12}", label["sum"])
         (ax, ay), (bx, by) = label["eyes"]

@@ -167,6 +167,7 @@ def labelled(everyone: list[Path], cascades: bool) -> dict:
     groups = sorted({group for label in labels for group in label["groups"]})
     members = {
         "all": [True] * len(labels),
+        **{f"drawn {how}": [label["drawn"] == how for label in labels] for how in ("at random", "as hard")},
         **{group: [group in label["groups"] for label in labels] for group in groups},
         "none of these": [not label["groups"] for label in labels],
     }
