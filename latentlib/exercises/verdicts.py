@@ -72,6 +72,13 @@ SENTENCES = {
         "Halfway between two chairs lies a chair between them; from chair to table the picture is nearer to real "
         "furniture than a cross-fade, and is no piece that exists.",
     ),
+    "steer": Sentence(
+        "05",
+        "How a generator works inside stays hidden, but from outside one can steer it.",
+        "half true",
+        "One can steer it along directions that nobody labelled, and see inside which layer decides what; but a "
+        "direction carries things along that nobody asked for.",
+    ),
     "any-face": Sentence(
         "06",
         "By searching, one finds the code of any face.",
