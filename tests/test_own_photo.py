@@ -1,4 +1,4 @@
-"""Notebook 05's last section, with a photo: the cells themselves are run, with a path put in."""
+"""Notebook 06's last section, with a photo: the cells themselves are run, with a path put in."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Shown:
 @pytest.fixture
 def section():
     """(run, names): ``run(photo)`` runs the section's two cells on it, ``run()`` the second one again."""
-    cells = [cell.source for cell in nbformat.read(ROOT / "notebooks" / "05_gan_inversion.ipynb", 4).cells]
+    cells = [cell.source for cell in nbformat.read(ROOT / "notebooks" / "06_gan_inversion.ipynb", 4).cells]
     first = next(i for i, source in enumerate(cells) if source.startswith("my_photo = None"))
     assert "my_photo" in cells[first + 1]
     quick = lambda *a, **k: invert(*a, **k, steps=2, progress=False)  # noqa: E731

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import torch
 
+from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.gan.w_space import random_z
-from latentlib.weights import WEIGHTS, checksum, load_face_discriminator, load_face_generator
+from latentlib.weights import WEIGHTS, checksum
 from training.faces.measure_bias import cheeks
 from training.faces.measures import chosen_photos
 
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> dict:
     options = parser.parse_args(arguments)
     held = lfw.load("held_out")
     photos = held.images[chosen_photos(held, options.photos)]
-    networks = load_face_generator(folder=options.folder), load_face_discriminator(folder=options.folder)
+    networks = [weights.load(name, "cpu", options.folder) for name in ("faces-64", "faces-64-discriminator")]
     result = {
         "command": f"python -m training.faces.measure_discriminator --photos {options.photos}",
         "weights": [checksum(name, options.folder)[:16] for name in ("faces-64", "faces-64-discriminator")],
