@@ -192,6 +192,11 @@ def test_a_lesson_may_go_on_with_a_right_answer(double):
     assert not exercises.solved("99-double")
     exercises.check("99-double", an_index)
     assert exercises.solved("99-double")
+    for later in (lambda x: x + 1, a_stub):  # the lesson must not go on with these
+        exercises.check("99-double", an_index)
+        exercises.check("99-double", later)
+        assert not exercises.solved("99-double")
+    assert record.solved["99-double"]  # on the card it stays solved
 
 
 def test_strict_raises(double):

@@ -76,6 +76,7 @@ def check(key: str, answer: Any) -> None:
     if key not in known:
         return _say(f"There is no exercise {key!r}; lesson {key[:2]} has {', '.join(known) or 'none'}.", WrongAnswer)
     task = known[key]
+    record.right.discard(key)
     if blank(answer):
         return _say(f"… {task.title}: not answered yet.", NotAnswered)
     try:
@@ -88,6 +89,7 @@ def check(key: str, answer: Any) -> None:
     record.solved[key] = fault is None or record.solved.get(key, False)
     record.save()
     if fault is None:
+        record.right.add(key)
         return print(f"✔ {task.title}: right. {task.why}")
     text = fault.text if isinstance(fault, Wrong) else str(fault)
     if isinstance(fault, Wrong) and not _strict:
@@ -98,11 +100,11 @@ def check(key: str, answer: Any) -> None:
 
 
 def solved(key: str) -> bool:
-    """Whether the exercise was answered rightly since the kernel started, so that a lesson can go on with the answer:
+    """Whether the answer that was looked at last is right, so that a lesson can go on with it:
 
     ``step = one_step if solved("03-loop") else training.one_step``
     """
-    return record.solved.get(key) is True
+    return key in record.right
 
 
 @contextmanager

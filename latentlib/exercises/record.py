@@ -12,6 +12,7 @@ FILE = "my-guesses.json"
 asked: dict[str, str] = {}  # key -> question, in the order of the notebook
 guesses: dict[str, dict[str, Any]] = {}  # key -> guess; once revealed also measured, points
 solved: dict[str, bool] = {}  # key of an exercise -> True when right, False when tried
+right: set[str] = set()  # keys of exercises whose last answer was right
 
 
 def file() -> Path | None:
@@ -54,5 +55,5 @@ def save() -> None:
 
 def forget() -> None:
     """Forget what is in memory (the file stays)."""
-    for part in (asked, guesses, solved):
+    for part in (asked, guesses, solved, right):
         part.clear()
