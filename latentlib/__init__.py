@@ -16,6 +16,8 @@ __getattr__, __dir__, __all__ = attach(
         "datasets",
         "device",
         "exercises",
+        "folders",
+        "foreign",
         "gan",
         "metrics",
         "models",

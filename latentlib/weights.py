@@ -51,6 +51,9 @@ SHIPPED = {
         "identity.Identity",
         "embed: aligned faces (n, 3, 64, 64) in [0, 1] -> (n, 50); distance(a, b) -> (n,) in [0, 2]",
     ),
+    "stylegan2-64": Shipped(
+        "stylegan2.Generator", "as faces-64, in the order of operations of NVIDIA's networks; load_stylegan2 has more"
+    ),
     "face-landmarks": Shipped(
         "landmarks.BlazeFace", "the face detector of latentlib.photos, made by Google (Apache-2.0)"
     ),
@@ -95,6 +98,45 @@ def load(
         raise WeightsError(f"{name} holds the weights of another network: {error}") from error
     # Convolutions are faster when the channels of a place lie side by side in memory.
     return network.to(pick_device(device), memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+class StyleGAN2(NamedTuple):
+    """Both networks, in evaluation mode and without gradients for their weights."""
+
+    generator: torch.nn.Module
+    discriminator: torch.nn.Module
+
+
+def load_stylegan2(
+    path_or_name: str | Path = "stylegan2-64",  # or "ffhq-256", "ffhq-512", "ffhq-1024", or a .pkl file of NVIDIA's
+    device: str | torch.device = "auto",
+    *,
+    accept_licence: bool = False,  # True: I have read NVIDIA's licence and accept it; needed for its weights by name
+    progress: bool = True,  # show a bar while downloading
+) -> StyleGAN2:
+    """NVIDIA's StyleGAN2, called as the course's own networks are.
+
+    "stylegan2-64" is no network of NVIDIA's: it is the course's face generator in NVIDIA's order of operations
+    (models/stylegan2.py), shipped, with the course's discriminator. A "ffhq" name is looked for in the cache and in
+    ``LATENTLIB_DATA``, else downloaded. A file is read without running anything in it (foreign/pickle_reader.py) and
+    converted once; the copy lies in the cache.
+
+    Raises LicenceError (which shows the licence), DownloadError, HostileFileError or FileNotFoundError, each with one
+    sentence on what to do.
+    """
+    from latentlib.foreign import nvidia
+
+    name = str(path_or_name)
+    if name == "stylegan2-64":
+        return StyleGAN2(load(name, device), load("faces-64-discriminator", device))
+    if name in nvidia.SOURCES:
+        path = nvidia.find_or_fetch(name, accept_licence, progress)
+    else:
+        path = Path(path_or_name).expanduser()
+        if not path.is_file():
+            known = ", ".join(["stylegan2-64", *nvidia.SOURCES])
+            raise FileNotFoundError(f"there is no file {path}; give the path of a .pkl file, or one of {known}")
+    return StyleGAN2(*nvidia.load(path, pick_device(device)))
 
 
 # ------------------------------------------------------------------------------------------------- files of weights

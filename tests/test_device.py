@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlib import before_torch, datasets, device
+from latentlib import before_torch, datasets, device, folders
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_the_data_folder_is_what_the_variable_names(monkeypatch, tmp_path):
 def test_a_relative_data_folder_may_be_meant_from_the_clone(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LATENTLIB_DATA", "tests")
-    assert datasets.data_folder() == datasets._CLONE / "tests"
+    assert datasets.data_folder() == folders._CLONE / "tests"
 
 
 def test_downloads_land_in_the_clone_at_home_or_where_the_variable_says(monkeypatch, tmp_path):
@@ -165,10 +165,10 @@ def test_downloads_land_in_the_clone_at_home_or_where_the_variable_says(monkeypa
     assert datasets.cache_folder() == (tmp_path / "named").resolve()
     monkeypatch.delenv("LATENTLIB_CACHE")
     (tmp_path / "pyproject.toml").touch()
-    monkeypatch.setattr(datasets, "_CLONE", tmp_path)
+    monkeypatch.setattr(folders, "_CLONE", tmp_path)
     assert datasets.cache_folder() == tmp_path / "data" / "cache"
     assert (tmp_path / "data" / "cache").is_dir()
-    monkeypatch.setattr(datasets, "_CLONE", tmp_path / "site-packages")
+    monkeypatch.setattr(folders, "_CLONE", tmp_path / "site-packages")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     assert datasets.cache_folder() == tmp_path / "home" / ".cache" / "latentlib"

@@ -15,8 +15,9 @@ from tools.course import ROOT
 PACKAGE = ROOT / "latentlib"
 # A room may import those on the lines above its own. The set-up cell's room is on no line: it may ask any of them.
 ARROWS = (
-    ("_lazy", "before_torch", "claims", "device"),
+    ("_lazy", "before_torch", "claims", "device", "folders"),
     ("space", "models"),
+    ("foreign",),
     ("weights",),
     ("photos",),
     ("datasets",),

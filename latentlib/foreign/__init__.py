@@ -1,0 +1,1 @@
+"""Files that others made: downloaded with their licence, read without running them."""
