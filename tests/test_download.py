@@ -216,7 +216,7 @@ def test_a_file_by_its_path_or_name_becomes_networks_once(server, tmp_path, monk
     monkeypatch.delenv("LATENTLIB_DATA", raising=False)
     monkeypatch.setattr(Handler, "official", lambda self, first: self.send(file_of(*both)), raising=False)
     monkeypatch.setitem(nvidia.SOURCES, "ffhq-256", (server.address("forbidden"), server.address("official")))
-    generator, discriminator = weights.load_stylegan2("ffhq-256", accept_licence=True, progress=False)
+    generator, discriminator = weights.load_stylegan2("ffhq-256", "cpu", accept_licence=True, progress=False)
     for found, expected in zip((generator, discriminator), both, strict=True):
         assert found.settings == expected.settings
         assert all(
@@ -227,7 +227,7 @@ def test_a_file_by_its_path_or_name_becomes_networks_once(server, tmp_path, monk
     monkeypatch.setattr(nvidia, "read_official", lambda path: pytest.fail("converted twice"))
     again = weights.load_stylegan2(tmp_path / "cache" / "stylegan2" / "ffhq-256.pkl")
     assert (again.generator.w_mean == generator.w_mean).all()
-    weights.load_stylegan2("ffhq-256", accept_licence=True)
+    weights.load_stylegan2("ffhq-256", "cpu", accept_licence=True)
     assert len(server.asked) == asked
 
 
@@ -238,12 +238,12 @@ def test_a_damaged_copy_is_deleted_and_made_again(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "mine.pkl"
     path.write_bytes(file_of(*small()))
-    weights.load_stylegan2(path)
+    weights.load_stylegan2(path, "cpu")
     (copy,) = (tmp_path / "cache" / "stylegan2").glob("*.safetensors")
     copy.write_bytes(copy.read_bytes()[:1000])
     with pytest.raises(nvidia.HostileFileError, match="damaged and is deleted; load it again"):
-        weights.load_stylegan2(path)
-    assert weights.load_stylegan2(path).generator.resolution == 16
+        weights.load_stylegan2(path, "cpu")
+    assert weights.load_stylegan2(path, "cpu").generator.resolution == 16
 
 
 def test_a_path_that_is_not_there(tmp_path):

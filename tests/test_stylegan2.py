@@ -197,13 +197,20 @@ def test_gradients_reach_every_weight(half_resolutions):
 # --- the stand-in ----------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_draws_what_the_course_s_generator_draws():
-    standin = weights.load_stylegan2().generator
-    course = weights.load_face_generator()
+def test_the_stand_in_draws_what_its_teacher_draws():
+    """The mean face is the rival; where faces-64 was trained anew since, only that the stand-in's faces differ."""
+    standin = weights.load_stylegan2(device="cpu").generator
     assert isinstance(standin, Generator)
-    w = course.mapping(torch.randn(16, course.z_dim, generator=torch.Generator().manual_seed(77)))
-    assert torch.allclose(standin.mapping(torch.ones(1, 256)), course.mapping(torch.ones(1, 256)), atol=0.02)
-    likeness = psnr(standin.draw(w), course.draw(w))
+    z = torch.randn(16, standin.z_dim, generator=torch.Generator().manual_seed(77))
+    w = standin.mapping(z)
+    assert (w - standin.w_mean).norm(dim=1).mean() > 1
+    drawn = standin.draw(w)
+    assert psnr(drawn, drawn.roll(1, 0)).mean() < 15
+    if weights.read_weights("stylegan2-64")[1]["teacher"] != weights.checksum("faces-64"):
+        pytest.skip("it learned from another generator than faces-64; run python -m training.faces.distil again")
+    course = weights.load("faces-64", "cpu")
+    assert torch.allclose(w, course.mapping(z), atol=0.05)
+    likeness = psnr(drawn, course.draw(w))
     mean_face = psnr(course.draw(course.w_mean[None]).expand(16, -1, -1, -1), course.draw(w))
     assert likeness.mean() > 23
     assert (likeness > mean_face).all()
@@ -213,7 +220,7 @@ def test_the_stand_in_fits_into_nvidia_s_file_and_comes_back(tmp_path, monkeypat
     from nvidia_pickle import file_of
 
     monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
-    standin = weights.load_stylegan2().generator
+    standin = weights.load_stylegan2(device="cpu").generator
     path = tmp_path / "stand-in.pkl"
     path.write_bytes(file_of(standin, Discriminator(64, dict.fromkeys((4, 8, 16, 32, 64), 4))))
     again = weights.load_stylegan2(path).generator

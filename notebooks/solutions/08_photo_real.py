@@ -9,13 +9,13 @@ from latentlib.exercises import check
 
 # %% 08-names
 def asked_for(content):
-    """What a pickle (bytes) asks for by name, without running it: a set of texts such as "os.system"."""
+    """What a pickle (bytes) asks for by name, without running it: a set such as {"os.system"}."""
     found, texts = set(), []
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name in ("SHORT_BINUNICODE", "BINUNICODE"):
             texts.append(argument)
         elif opcode.name == "GLOBAL":  # its argument is "module name", with a blank between
-            found.add(argument.replace(" ", "."))  #: found.add(...)
+            found.add(argument.replace(" ", "."))
         elif opcode.name == "STACK_GLOBAL":  # the last two texts
             found.add(".".join(texts[-2:]))  #: found.add(...)
     return found

@@ -241,14 +241,14 @@ def export(state: dict, folder: Path) -> None:
 
 
 def network_settings() -> dict:
-    return {**weights.load_face_generator().settings, "clamp": stylegan2.CLAMP}
+    return {**weights.load("faces-64", "cpu").settings, "clamp": stylegan2.CLAMP}
 
 
 def evaluate(device: torch.device) -> None:
     """Measure the shipped file and fill in its model card."""
-    state, settings = weights.load_weights(NAME)
-    student = weights.build(stylegan2.Generator(**network_settings()), state, NAME, device)
-    rows = likeness(student, weights.load_face_generator(device))
+    _, settings = weights.read_weights(NAME)
+    student = weights.load(NAME, device)
+    rows = likeness(student, weights.load("faces-64", device))
     lines = ["| 512 codes held out of training | PSNR beside the course's generator, mean (range) |", "|---|---|"]
     lines += [f"| {name} | {mean:.1f} dB ({least:.1f} to {most:.1f}) |" for name, (mean, least, most) in rows.items()]
     lines += ["", f"{settings['images_seen']:,} pictures seen in {settings['minutes']:.0f} minutes on one core."]
@@ -273,7 +273,7 @@ def main(argv=None) -> None:
             if state is None:
                 raise Stop(f"there is no checkpoint at {path} to export")
             return export(state, arguments.export)
-        trainer = Trainer(weights.load_face_generator(device), device, arguments.minutes * 60)
+        trainer = Trainer(weights.load("faces-64", device), device, arguments.minutes * 60)
         if state:
             trainer.restore(state)
             print(f"going on from {trainer.images_seen} images", flush=True)
