@@ -202,6 +202,7 @@ def _build(copy: Path, device: torch.device) -> tuple[Generator, Discriminator]:
         copy.unlink()
         raise HostileFileError(f"the converted copy {copy.name} was damaged and is deleted; load it again") from error
     networks = _on_meta(settings, tensors)
+    del tensors  # else every weight would be there twice while it moves
     moved = (network.to(device, memory_format=torch.channels_last) for network in networks)
     return tuple(network.eval().requires_grad_(False) for network in moved)
 
