@@ -155,7 +155,7 @@ def measure(method: str, generator, encoder, judges: Judges, images: torch.Tenso
     def run(part: torch.Tensor, steps: int) -> Inversion | Tuning:
         if method == "pivotal":
             return pivotal(generator, part, steps=steps, progress=False)
-        return invert(generator, part, method, steps=steps, encoder=encoder, progress=False)
+        return invert(generator, part, method, steps=steps or None, encoder=encoder, progress=False)  # encoder: 0
 
     steps = STEPS[method] if steps is None else steps
     run(images[:BATCH], 2)  # wakes up threads and kernels
