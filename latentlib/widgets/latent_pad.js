@@ -58,6 +58,14 @@ function render({ model, el }) {
     slider.setAttribute("aria-label", `number ${k + 1} of the code`);
     const said = element("span", "", label);
     slider.addEventListener("input", () => { code[k] = Number(slider.value); moved(); });
+    slider.addEventListener("keydown", (event) => { // JupyterLab would take the arrow keys before the slider does
+      const way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+      if (!way || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      code[k] += (way * (event.shiftKey ? 10 : 1) * (highs[k] - lows[k])) / 100;
+      moved();
+    });
     return { slider, said };
   });
 
