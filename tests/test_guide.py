@@ -42,6 +42,29 @@ def test_the_guesses_and_exercises_that_a_plan_names_are_in_the_notebook(lesson)
     assert named <= there, f"not in notebook {lesson}: {sorted(named - there)}"
 
 
+def minutes_beside(path: Path) -> dict[str, int]:
+    """For each exercise the minutes that stand in the text before its check."""
+    said, found = 0, {}
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown" and (minutes := re.findall(r"\*\* \(\w+ · (\d+) min", source)):
+            said = int(minutes[-1])
+        elif cell["cell_type"] == "code":
+            found |= dict.fromkeys(keys(source, path.name[:2])[1], said)
+    return found
+
+
+@pytest.mark.parametrize("lesson", sorted(LESSONS))
+def test_an_exercise_has_the_minutes_that_stand_beside_it(lesson):
+    wanted = minutes_beside(NOTEBOOKS[lesson])
+    for plan in re.findall(r"^\*\*\d+ minutes:\*\* (.+)$", LESSONS[lesson], re.M):
+        for part in plan.split(" · "):
+            needed = sum(wanted[key] for key in re.findall(r"exercise `([\w-]+)`", part))
+            assert int(part.split()[0]) >= needed, f"{lesson}: {part} (the notebook says {needed} minutes)"
+    for key, minutes in re.findall(r"`([\w-]+)` \((\d+) minutes\)", LESSONS[lesson]):
+        assert wanted[key] == int(minutes), key
+
+
 @pytest.mark.parametrize("lesson", sorted(LESSONS))
 def test_the_minutes_of_reading_are_about_right(lesson):
     """A lesson may grow by a third before its plan has to be thought over."""
