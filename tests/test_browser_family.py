@@ -147,7 +147,10 @@ def test_two_photos_a_slider_and_the_card(lab, opened_lesson):
     root.get_by_label("I agree").press("Space")
     page.wait_for_function("() => !document.querySelector('.family-view input[type=file]').disabled")
 
-    for place, parent, name in ((0, "first", "Eileen Collins"), (2, "second", "Grace Hopper")):  # 07 has them crossed
+    for place, parent, name in (
+        (0, "first", "Grace Hopper"),
+        (2, "second", "Eileen Collins"),
+    ):  # not as they stand there
         photo = png(portraits.photo(name))
         assert notebook.changed_by(family.image(place), lambda: family.choose(parent, "photo.png", photo))  # noqa: B023
         family.says(rf"Your photo \d is the {parent} parent now")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+import io
 
-from latentlib import plots, space, weights
+import torch
+from PIL import Image
+
+from latentlib import metrics, plots, space, weights
 from latentlib.datasets import furniture, portraits
-from latentlib.gan import inversion
+from latentlib.gan import tuning
+from latentlib.plots.images import with_palette
 from tools.course import ROOT
 
 STEPS = 9
@@ -23,14 +27,20 @@ def furniture_walk() -> torch.Tensor:
 
 
 def face_walk() -> torch.Tensor:
-    """(STEPS, 3, 64, 64) in [0, 1]: from Grace Hopper to Eileen Collins, between the codes that notebook 07 finds."""
-    generator, encoder = weights.load("faces-64"), weights.load("faces-64-encoder")
-    options = {"encoder": encoder, "steps": 120, "p_norm_weight": 0.0005}
-    codes = inversion.invert(generator, portraits.load().images, "hybrid", **options).codes
-    return generator.draw(space.path(codes, STEPS))
+    """(STEPS, 3, 64, 64) in [0, 1]: from Eileen Collins to somebody who does not exist, as notebook 07 blends them."""
+    generator, encoder, discriminator = (
+        weights.load(name, "cpu") for name in ("faces-64", "faces-64-encoder", "faces-64-discriminator")
+    )
+    with torch.no_grad():
+        nobody = generator.draw(metrics.draw_couples(generator, 3, seed=9).flatten(0, 1)[4:5])
+    couple = torch.cat([portraits.load().images[1:], nobody])
+    codes = tuning.pivots(generator, couple, encoder).codes
+    tuned = tuning.tune(generator, codes, couple, discriminator=discriminator).generator
+    return tuned.draw(space.path(codes, STEPS))
 
 
 if __name__ == "__main__":
     path = ROOT / "docs" / "pictures" / "walk.png"
-    path.write_bytes(plots.to_png(torch.cat([furniture_walk(), face_walk()]), columns=STEPS, scale=2))
+    sheet = Image.open(io.BytesIO(plots.to_png(torch.cat([furniture_walk(), face_walk()]), columns=STEPS, scale=2)))
+    path.write_bytes(with_palette(sheet))
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")

@@ -8,6 +8,7 @@ from html import escape
 from latentlib.plots.figures import figure, show
 from latentlib.plots.style import PALETTE, colour
 
+NO_KIN = ("another couple's child", "the mean face", "the nearest stranger")
 Table = Mapping[str, Mapping[str, float]]
 
 
@@ -43,15 +44,14 @@ def kinship_map(
 ) -> None:
     """Show every kind of children as a dot: to the right is like its parents, up is one face; both is wanted."""
     fig, ax = figure(6.4, 4.2)
-    for kind, x in table[likeness].items():
-        shade = PALETTE["vermillion"] if kind == "ghost" else colour("latent path") if "child" in kind else "black"
-        shade = "black" if kind == "another couple's child" else shade
+    for number, (kind, x) in enumerate(table[likeness].items()):
+        shade = PALETTE["vermillion"] if kind == "ghost" else "black" if kind in NO_KIN else colour("latent path")
         y = table[one_face][kind]
         ax.plot([x], [y], "o", color=shade, markersize=9)
         right = x > 0.6 * max(table[likeness].values())
         ax.annotate(
-            kind, (x, y), (-9 if right else 9, 0), textcoords="offset points", va="center",
-            ha="right" if right else "left", color=shade, weight="bold",
+            kind, (x, y), (-7 if right else 7, 9 if number % 2 else -9), textcoords="offset points",
+            va="bottom" if number % 2 else "top", ha="right" if right else "left", color=shade, weight="bold",
         )  # fmt: skip
     ax.set(xlabel=f"likeness: {likeness}", ylabel=one_face)
     ax.margins(0.12)

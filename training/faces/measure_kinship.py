@@ -248,7 +248,8 @@ def main(arguments: list[str] | None = None) -> dict:
     drawn, codes = draw_all(kinds, nets, couples, 2 if options.quick else tuning.STEPS, options.minutes)
     couples = couples[: len(drawn[SHOWN])]
     result = {
-        "command": "python -m training.faces.measure_kinship",
+        "command": "python -m training.faces.measure_kinship"
+        + ("" if options.minutes is None else f" --minutes {options.minutes:g}"),
         "couples": len(couples),
         "people": "LFW's held-out people with two photos or more; likeness is measured against another photo of each",
         "weights": {name: checksum(name, folder)[:16] for name in NETWORKS},
