@@ -47,7 +47,7 @@ def minutes_beside(path: Path) -> dict[str, int]:
     said, found = 0, {}
     for cell in json.loads(path.read_text("utf-8"))["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "markdown" and (minutes := re.findall(r"\*\* \(\w+ · (\d+) min", source)):
+        if cell["cell_type"] == "markdown" and (minutes := re.findall(r"\((?:easy|medium|hard) · (\d+) min", source)):
             said = int(minutes[-1])
         elif cell["cell_type"] == "code":
             found |= dict.fromkeys(keys(source, path.name[:2])[1], said)
