@@ -44,15 +44,16 @@ def kinship_map(
 ) -> None:
     """Show every kind of children as a dot: to the right is like its parents, up is one face; both is wanted."""
     fig, ax = figure(6.4, 4.2)
-    for number, (kind, x) in enumerate(table[likeness].items()):
+    heights = table[one_face]
+    middle, line = max(table[likeness].values()) * 0.6, 0.07 * (max(heights.values()) - min(heights.values()))
+    free = {True: float("-inf"), False: float("-inf")}  # on each side of the dots: up to where labels stand already
+    for kind, x in sorted(table[likeness].items(), key=lambda pair: heights[pair[0]]):
         shade = PALETTE["vermillion"] if kind == "ghost" else "black" if kind in NO_KIN else colour("latent path")
-        y = table[one_face][kind]
-        ax.plot([x], [y], "o", color=shade, markersize=9)
-        right = x > 0.6 * max(table[likeness].values())
-        ax.annotate(
-            kind, (x, y), (-7 if right else 7, 9 if number % 2 else -9), textcoords="offset points",
-            va="bottom" if number % 2 else "top", ha="right" if right else "left", color=shade, weight="bold",
-        )  # fmt: skip
+        ax.plot([x], [heights[kind]], "o", color=shade, markersize=9)
+        right = x > middle
+        y = free[right] = max(heights[kind], free[right] + line)
+        side = {"xytext": (-9 if right else 9, 0), "textcoords": "offset points", "ha": "right" if right else "left"}
+        ax.annotate(kind, (x, y), va="center", color=shade, weight="bold", **side)
     ax.set(xlabel=f"likeness: {likeness}", ylabel=one_face)
     ax.margins(0.12)
     show(fig, alt)
