@@ -1,4 +1,4 @@
-"""Views that answer at once: sliders, a film, a map of codes, a pad to draw on, a picker of eyes, a family.
+"""Views that answer at once: sliders, a film, a map of codes, a pad to draw on, eyes, a family, a breeding board.
 
 A saved notebook does not keep a widget, so set a static picture beside each: ``plots.film_strip`` or
 ``plots.show_images`` for sliders and films, ``plots.scatter_codes`` or ``plots.manifold_grid`` for the map.
@@ -8,8 +8,9 @@ from latentlib._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    rooms=("eye_picker", "family", "family_card", "latent_map", "latent_pad", "sliders"),
+    rooms=("breeding", "eye_picker", "family", "family_card", "latent_map", "latent_pad", "sliders"),
     names={
+        "breeding": ("BreedingBoard",),
         "eye_picker": ("EyePicker",),
         "family": ("FamilyView",),
         "latent_map": ("LatentMap",),

@@ -18,10 +18,11 @@ WIDTH, MARGIN, GAP = 720, 32, 16  # pixels
 PARENT, CHILD = 200, 152  # pixels: sides of the pictures
 
 
-def family_card(parents: Tensor, children: Tensor, names: Sequence[str]) -> bytes:
+def family_card(parents: Tensor, children: Tensor, names: Sequence[str], lineage: str = "") -> bytes:
     """The card as PNG bytes, with ``card_alt(names)`` inside as its description.
 
     parents: (2, 3, h, w) in [0, 1]; children: (4, 3, h, w) in [0, 1], or fewer; names: of the two parents
+    lineage: a line above the last sentence; of a long one the end is shown, and the description has it all
     Raises ValueError for another number of pictures or names.
     """
     if len(parents) != 2 or len(names) != 2 or not 1 <= len(children) <= 4:
@@ -29,7 +30,7 @@ def family_card(parents: Tensor, children: Tensor, names: Sequence[str]) -> byte
             f"a card has 2 parents, 2 names and 1 to 4 children; "
             f"got {len(parents)} parents, {len(names)} names, {len(children)} children"
         )
-    height = 60 + PARENT + 34 + GAP + CHILD + 34 + 50
+    height = 60 + PARENT + 34 + GAP + CHILD + 34 + 50 + (26 if lineage else 0)
     sheet = Image.new("RGB", (WIDTH, height), "white")
     pen = ImageDraw.Draw(sheet)
     middle = WIDTH / 2
@@ -54,10 +55,12 @@ def family_card(parents: Tensor, children: Tensor, names: Sequence[str]) -> byte
     place(parents, names, PARENT, top, 80)
     top += PARENT + 34 + GAP
     place(children, [f"child {k + 1}" for k in range(len(children))], CHILD, top, GAP)
-    text(CARD_SENTENCE, middle, top + CHILD + 40, WIDTH - 2 * MARGIN, 18)
+    if lineage:
+        text(lineage if len(lineage) <= 90 else f"… {lineage[-86:]}", middle, top + CHILD + 38, WIDTH - 2 * MARGIN, 16)
+    text(CARD_SENTENCE, middle, height - 44, WIDTH - 2 * MARGIN, 18)
 
     described = PngInfo()
-    described.add_itxt("Description", card_alt(names, len(children)))
+    described.add_itxt("Description", f"{card_alt(names, len(children))} {lineage}".strip())
     buffer = io.BytesIO()
     sheet.save(buffer, format="png", optimize=True, pnginfo=described)
     return buffer.getvalue()
