@@ -173,3 +173,11 @@ def test_wrong_parents_get_one_sentence(wrong):
 def test_two_parents_have_two_names(parents):
     with pytest.raises(ValueError, match="must be two names; got 1"):
         widgets.BreedingBoard(Painter(), parents, ["Ada"])
+
+
+def test_broods_become_more_alike(board):
+    """What lesson 08 says of ten broods."""
+    begun = board.children.std(dim=0).norm()
+    for k in range(9):
+        board.choose(k % 8)
+    assert board.children.std(dim=0).norm() < 0.1 * begun
