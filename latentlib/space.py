@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK = 2**20  # numbers in one block of distances: 4 MB in float32; larger is no faster
@@ -217,8 +218,10 @@ def principal_directions(codes: Tensor, k: int) -> Principal:
         squares, vectors = torch.linalg.eigh(sum(part.T @ part for part in parts).cpu())
         squares, directions = squares.flip(0)[:k], vectors.T.flip(0)[:k]
     elif n <= EXACT:
-        _, stretch, directions = torch.linalg.svd(_double(codes - mean).cpu(), full_matrices=False)
-        squares, directions = stretch[:k].square(), directions[:k]
+        rows = _double(codes - mean).cpu()
+        squares, mixtures = torch.linalg.eigh(rows @ rows.T)  # the same directions, told as mixtures of the codes
+        squares, mixtures = squares.flip(0)[:k], mixtures.T.flip(0)[:k]
+        directions = F.normalize(mixtures @ rows, dim=1)
     else:  # many long codes: the randomised method of Halko, Martinsson and Tropp (2011), seeded
         with torch.random.fork_rng(devices=[codes.device] if codes.device.type == "cuda" else []):
             torch.manual_seed(0)
