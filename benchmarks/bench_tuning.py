@@ -24,10 +24,11 @@ def run(steps: int = tuning.STEPS) -> list[Row]:
     photos = portraits.load(device=device).images
     options = {"discriminator": discriminator, "progress": False}
     tuning.tune(generator, generator.w_mean.expand(2, -1), photos, steps=2, **options)  # wakes up threads and kernels
-    with Stopwatch(device) as ours, torch.no_grad():
+    with Stopwatch(device) as ours:
         pivots = tuning.pivots(generator, photos, encoder, progress=False)
         tuned = tuning.tune(generator, pivots.codes, photos, steps=steps, **options)
-        tuned.generator.draw(pivots.codes.mean(0, keepdim=True))
+        with torch.no_grad():
+            tuned.generator.draw(pivots.codes.mean(0, keepdim=True))
     with Stopwatch(device) as theirs:
         alone = [tuning.pivotal(generator, photo[None], steps=2 * steps, **options) for photo in photos]
     error, peer = tuned.errors.mean().item(), torch.cat([one.errors for one in alone]).mean().item()
