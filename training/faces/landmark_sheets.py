@@ -1,6 +1,6 @@
 """Which photos of LFW are labelled by eye, and the contact sheets for it. Sheets show people: they are never committed.
 
-    python -m training.faces.landmark_sheets /tmp/sheets     # needs LFW; 10 sheets, plain and with both finders' points
+    python -m training.faces.landmark_sheets FOLDER     # outside the clone; 10 sheets, plain and with points
 
 Of every seventh photo 100 are taken at random. The other 100 are hard ones, in turn the one whose nose is furthest to a
 side, whose eyes are most tilted and whose score is lowest, by the course's own detector: a random sample of
