@@ -114,3 +114,18 @@ def test_parts_run_on_a_small_scale():
         assert inverted["psnr_least"] <= inverted["psnr_mean"] <= inverted["psnr_most"]
     swd = evaluate_faces.measure_wasserstein(generator, train, held, device, options)
     assert swd["pictures"] == 4
+
+
+def test_the_command_measures_a_part_and_writes_it(tmp_path, monkeypatch):
+    photos_64 = smooth(4, 1)
+    monkeypatch.setattr(evaluate_faces.lfw, "load", lambda split: photos_64)
+    monkeypatch.setattr(evaluate_faces, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(evaluate_faces, "PARTS", {"cost": lambda generator, *rest: {"z": generator.z_dim}})
+    monkeypatch.setattr(evaluate_faces, "table", lambda result: "a table")
+    monkeypatch.setattr(evaluate_faces, "put_between", lambda *where: None)
+    monkeypatch.setattr("sys.argv", ["evaluate", "--part", "cost", "--device", "cpu"])
+    evaluate_faces.main()
+    result = json.loads((tmp_path / "faces-64-evaluation.json").read_text(encoding="utf-8"))
+    assert result["cost"] == {"z": 256}
+    assert result["weights"] == evaluate_faces.checksum("faces-64")
+    assert result["made"]["images_seen"] > 0

@@ -193,15 +193,15 @@ def table(result: dict) -> str:
     return "\n".join(head + [f"| {' | '.join(row)} |" for row in rows(result)])
 
 
-def read_result(path: Path, weights: str) -> dict:
+def read_result(path: Path, digest: str) -> dict:
     """What was measured before; of other weights only what does not depend on them."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         result = {}
-    if result.get("weights") != weights:
+    if result.get("weights") != digest:
         result = {"real": result["real"]} if "real" in result else {}
-    return {"weights": weights, **result}
+    return {"weights": digest, **result}
 
 
 def main() -> None:
@@ -213,13 +213,13 @@ def main() -> None:
     options = parser.parse_args()
     device = pick_device(options.device)
     path = WEIGHTS / "faces-64-evaluation.json"
-    weights = checksum("faces-64")
+    digest = checksum("faces-64")
     made = read_weights("faces-64")[1]
     train, held = lfw.load("train"), lfw.load("held_out")
     for name in options.part or PARTS:
         print(f"measuring: {name}", flush=True)
         measured = PARTS[name](weights.load("faces-64", device), train, held, device, options)
-        result = read_result(path, weights)
+        result = read_result(path, digest)
         result["made"] = {key: made[key] for key in ("images_seen", "hours", "recipe")}
         result["machine"] = describe(device)
         result[name] = measured
