@@ -25,6 +25,7 @@ html_copy_source = False
 html_show_search_summary = False  # it would fetch pages, which a browser forbids where a folder is opened
 html_permalinks = False
 html_math_renderer = "mathml"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_theme_options = {
     "repository_url": f"https://github.com/{os.environ['COURSE_SLUG']}",
     "use_repository_button": True,
@@ -33,6 +34,7 @@ html_theme_options = {
     "show_navbar_depth": 1,
     "collapse_navbar": False,
     "home_page_in_toc": True,
+    **{f"navbar_{place}": [] for place in ("start", "center", "end", "persistent")},  # all of it is beside the page
 }
 
 without_alt = NbElementRenderer.render_image

@@ -64,8 +64,9 @@ def open_elsewhere(path: str, slug: str, revision: str) -> str:
     place = quote(f"lab/tree/{slug.partition('/')[2]}/{path}", safe="")
     hub = f"/hub/user-redirect/git-pull?repo={repository}&branch={quote(revision, safe='')}&urlpath={place}"
     return (
-        f"Open this notebook in [Colab]({colab}) or [Binder]({binder}), or on your school's JupyterHub (nbgitpuller): "
-        f"put this behind its address\n\n```text\n{hub}\n```"
+        f"Open this notebook in [Colab]({colab}) or in [Binder]({binder}).\n\n"
+        "<details><summary>Open it in your school’s JupyterHub (nbgitpuller)</summary>\n\n"
+        f"Put this behind the hub’s address:\n\n```text\n{hub}\n```\n\n</details>"
     )
 
 
@@ -131,7 +132,7 @@ def drawn_map(text: str, up: str = "../") -> str:
         return (
             f'<pre class="mermaid ideas">\n{html.escape(match[1], quote=False)}</pre>\n'
             f'<script src="{up}_static/mermaid.min.js"></script>\n'
-            '<script>mermaid.initialize({startOnLoad: true, theme: "neutral"})</script>'
+            '<script>mermaid.initialize({startOnLoad: true, theme: "default"})</script>'
         )
 
     return MERMAID.sub(draw, text)
@@ -216,11 +217,14 @@ def fetch_scripts(target: Path) -> bool:
 
 def make_play() -> bool:
     """Whether the page to play is there, made by tools/play.py when that can be."""
-    if importlib.util.find_spec("tools.play") and shutil.which("node"):
-        if subprocess.run([sys.executable, "-m", "tools.play"], cwd=ROOT).returncode:
-            print("site: the page to play could not be made, see above; the pages to read are made without it.")
-            shutil.rmtree(PLAY.parent, ignore_errors=True)
-    return PLAY.is_file()
+    if not importlib.util.find_spec("tools.play") or not shutil.which("node"):
+        print("site: the page to play is left out; it needs node and npm.")
+    elif subprocess.run([sys.executable, "-m", "tools.play"], cwd=ROOT).returncode == 0:
+        return PLAY.is_file()
+    else:
+        print("site: the page to play could not be made, see above; the pages to read are made without it.")
+    shutil.rmtree(PLAY.parent, ignore_errors=True)
+    return False
 
 
 def run_sphinx(python: Path, slug: str) -> int:
@@ -251,7 +255,7 @@ def main(arguments: list[str]) -> int:
         return 1
     (SITE / ".nojekyll").touch()  # GitHub Pages would leave out the folders that begin with _
     if slug().startswith(f"{PLACEHOLDER}/"):
-        print(f"site: the links to Colab and Binder say {PLACEHOLDER} and lead nowhere until make badges SLUG=owner/name")
+        print(f"site: links to Colab and Binder say {PLACEHOLDER} and lead nowhere until make badges SLUG=owner/name")
     print(f"site: open {SITE / 'index.html'}, or serve it: {sys.executable} -m http.server --directory {SITE}")
     return 0
 
