@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -122,19 +122,21 @@ def read_networks(path: str | Path) -> dict[str, Any]:
             raise HostileFileError(f"{path.name} was refused and nothing in it was run: {reason}") from None
 
 
-def load_tensors(path: str | Path, tensors: dict[str, StoredTensor]) -> dict[str, torch.Tensor]:
-    """The numbers themselves, from the same file: each tensor with its own memory.
+def load_tensors(path: str | Path, tensors: dict[str, StoredTensor]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The numbers themselves, from the same file, by name and one tensor at a time, each with its own memory.
 
-    Raises HostileFileError when they would fill more memory than the file has bytes.
+    Raises HostileFileError when all of them would fill more memory than the file has bytes.
     """
-    path, found = Path(path), {}
+    path = Path(path)
     claimed = sum(math.prod(tensor.size) * tensor.storage.dtype.itemsize for tensor in tensors.values())
     with path.open("rb") as file:
-        if claimed > os.fstat(file.fileno()).st_size:
-            raise HostileFileError(f"{path.name} was refused: its tensors claim {claimed:,} bytes, more than it has")
-        for name, tensor in tensors.items():
-            found[name] = _load(file, tensor)
-    return found
+        try:
+            if claimed > os.fstat(file.fileno()).st_size:
+                raise HostileFileError(f"its tensors claim {claimed:,} bytes, more than it has")
+            for name, tensor in tensors.items():
+                yield name, _load(file, tensor)
+        except HostileFileError as reason:
+            raise HostileFileError(f"{path.name} was refused: {reason}") from None
 
 
 def _load(file: BinaryIO, tensor: StoredTensor) -> torch.Tensor:

@@ -35,8 +35,7 @@ def official_channels(resolution: int, base: int = 32768, most: int = 512) -> di
 
 def filter_2d() -> torch.Tensor:
     """[1, 3, 3, 1] in both directions, (4, 4), with sum 1."""
-    taps = torch.tensor(TAPS)
-    return torch.outer(taps, taps) / taps.sum() ** 2
+    return torch.tensor([[a * b / sum(TAPS) ** 2 for b in TAPS] for a in TAPS])
 
 
 def smooth(x: torch.Tensor, kernel: torch.Tensor, padding: int, gain: float = 1.0, stride: int = 1) -> torch.Tensor:
