@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
-.PHONY: help setup lab test run bench refresh badges colab bundle matrix
+.PHONY: help setup lab test run bench refresh badges colab bundle matrix site
 
 help:
 	@echo "make lab [ARGS=\"--port=9999\"]           open the course in JupyterLab"
@@ -14,6 +14,7 @@ help:
 	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges and set-up cells"
 	@echo "make colab [NOTEBOOK=notebooks/...]   run notebooks as Colab does (needs Python 3.13 and 6 GB)"
 	@echo "make matrix [NAMES=\"3.12 lowest\"]    unit tests and a notebook on other Pythons, one after another (7 GB each)"
+	@echo "make site                             the course as pages to read and a page to play: build/site"
 	@echo "make bundle                           the folder offline: with it make lab needs no network elsewhere"
 
 setup:
@@ -45,3 +46,6 @@ bundle: setup
 
 matrix: setup
 	@$(VENV_PYTHON) -m tools.matrix $(NAMES)
+
+site: setup
+	@$(VENV_PYTHON) -m tools.site $(ARGS)
