@@ -1,0 +1,204 @@
+"""The page to play: what it is made of; and, where it was built (`python -m tools.play`), the page in Chromium."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from tools import chromium, play
+
+HTML = (play.SOURCE / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return play.networks()
+
+
+def test_packed_keeps_shape_and_numbers():
+    tensor = torch.randn(2, 3, dtype=torch.float64)[:, ::2]  # neither float32 nor contiguous
+    packed = play.packed(tensor)
+    read = np.frombuffer(base64.b64decode(packed["data"]), "<f4").reshape(packed["shape"])
+    assert np.allclose(read, tensor.numpy(), atol=1e-6)
+
+
+def test_what_is_exported_is_what_the_course_draws(parts):
+    generator = parts["faces"][0].network
+    with torch.no_grad():
+        outputs = {name: network(example) for name, (network, example) in parts.items()}
+        again = generator.draw(parts["faces"][1])
+    shapes = {name: tuple(output.shape) for name, output in outputs.items()}
+    assert shapes == {"mapping": (1, 256), "faces": (1, 3, 64, 64), "encode": (1, 2), "decode": (1, 1, 28, 28)}
+    assert torch.equal(outputs["faces"], again), "a face that is drawn twice differs: is there noise in it?"
+    for name in ("faces", "decode"):
+        assert outputs[name].max() - outputs[name].min() > 0.5, f"{name} draws next to nothing: a poor reference"
+
+
+def test_the_page_asks_no_other_host_and_labels_what_it_has():
+    sources = [path.read_text(encoding="utf-8") for path in play.SOURCE.iterdir() if path.suffix in (".js", ".css")]
+    for text in [HTML, *sources]:
+        assert not re.search(r"(https?:)?//[a-z]+\.[a-z]", text), "an address of another host"
+    for tag in re.findall(r"<(?:input|canvas)[^>]*>", HTML, re.S):
+        later = re.search(r'id="(parent-[01]|child)"', tag)  # these get their words when they are drawn
+        assert "aria-label=" in tag or later, tag
+    assert "a weighted blend, not a prediction" in HTML
+    for name in set(re.findall(r'getElementById\("([\w-]+)"\)', "".join(sources))):
+        assert f'id="{name}"' in HTML, f"a module asks for #{name}, which the page has not"
+
+
+def test_what_cannot_be_fetched_gets_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(play, "WORK", tmp_path / "work")
+    monkeypatch.setattr(play.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setenv("LATENTLIB_OFFLINE", "1")
+    with pytest.raises(SystemExit) as left:
+        play.fetch()
+    assert left.value.code == play.LEFT_OUT
+    assert "LATENTLIB_OFFLINE" in capsys.readouterr().err
+    monkeypatch.setattr(play.shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit):
+        play.fetch()
+    assert "node" in capsys.readouterr().err
+
+
+# --- the page itself
+
+
+@pytest.fixture
+def page(browser):
+    if not (play.PAGE / "index.html").is_file():
+        pytest.skip("the page to play is not built here; `python -m tools.play` builds it")
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.problems, opened.asked = [], []
+    opened.on("console", lambda message: opened.problems.append(message.text))
+    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+    opened.on("request", lambda request: opened.asked.append(request.url))
+    opened.add_init_script(SHARED)
+    opened.goto((play.PAGE / "index.html").as_uri())
+    opened.wait_for_selector("#agreement[data-worst]", timeout=120_000)
+    yield opened
+    assert opened.problems == []
+    outside = [url for url in opened.asked if not url.startswith((play.PAGE.as_uri(), "data:"))]
+    assert outside == []
+    opened.close()
+
+
+if chromium.find() is None and not chromium.required():
+    page = pytest.fixture(lambda: pytest.skip("no Chromium on this machine, the browser tests are left out"))
+
+
+SHARED = """
+window.pixelsOf = (canvas) => {
+  const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+  const pen = copy.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(canvas, 0, 0);
+  return pen.getImageData(0, 0, canvas.width, canvas.height).data;
+};
+window.apart = (canvas, kept) =>
+  pixelsOf(canvas).reduce((most, value, k) => Math.max(most, Math.abs(value - kept[k])), 0);
+"""
+ROUNDING = 2  # of 255: the runtime may add up in another order when it draws the same picture again
+
+
+def keep(page, selector: str):
+    """What a canvas shows now, kept in the page."""
+    return page.locator(selector).evaluate_handle("canvas => pixelsOf(canvas)")
+
+
+def shows(page, selector: str, kept, same: bool = True) -> None:
+    """Wait until a canvas shows what was kept, or something else."""
+    page.wait_for_function(
+        f"([canvas, kept]) => (apart(canvas, kept) <= {ROUNDING}) === {str(same).lower()}",
+        arg=[page.locator(selector).element_handle(), kept],
+    )
+
+
+def changes(page, selector: str, act) -> None:
+    """Wait until what the canvas shows differs from what it showed before the act."""
+    before = keep(page, selector)
+    act()
+    shows(page, selector, before, same=False)
+
+
+def press(page, selector: str, key: str, times: int = 1):
+    def act():
+        page.focus(selector)
+        for _ in range(times):
+            page.keyboard.press(key)
+
+    return act
+
+
+def test_the_networks_in_the_page_agree_with_torch(page):
+    said = page.text_content("#agreement")
+    assert "the networks agree with PyTorch" in said, said
+    assert 0 < float(page.get_attribute("#agreement", "data-worst")) <= 0.01  # 0 would mean that nothing was compared
+    assert page.text_content("#status") == "Ready."
+
+
+def test_a_face_changes_by_keyboard_and_by_mouse(page):
+    face = "#face canvas"
+    begun = keep(page, face)
+    changes(page, face, press(page, "#direction-1", "ArrowRight", 10))
+    assert page.get_attribute("#direction-1", "aria-valuetext") == "0.50"
+    page.wait_for_function("() => document.querySelector('#face canvas').ariaLabel.includes('direction 1 at 0.50')")
+    changes(page, face, lambda: page.click("#straighten"))
+    shows(page, face, begun)
+    changes(page, face, lambda: page.click("#dice"))
+    changes(page, face, press(page, "#truncation", "Home"))
+    page.wait_for_timeout(500)
+    average = keep(page, face)
+    page.click("#dice")
+    page.wait_for_timeout(500)
+    shows(page, face, average)  # at truncation 0 everybody is the average
+
+
+def test_the_map_is_pointed_at_and_a_drawn_digit_lands(page):
+    changes(page, "#decoded", press(page, "#sheet", "Shift+ArrowRight", 2))
+    page.locator("#sheet").scroll_into_view_if_needed()
+    box = page.locator("#sheet").bounding_box()
+    changes(page, "#decoded", lambda: page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.15 * box["height"]))
+    assert "are 1s" in page.text_content("#place"), "the ones lie at the top of the map"
+    # A ring, drawn by mouse, lands among the noughts.
+    page.locator("#pad").scroll_into_view_if_needed()
+    box = page.locator("#pad").bounding_box()
+    turn = [k * 2 * np.pi / 40 for k in range(42)]
+    spots = [
+        (box["x"] + box["width"] * (0.5 + 0.22 * np.cos(t)), box["y"] + box["height"] * (0.5 + 0.3 * np.sin(t)))
+        for t in turn
+    ]
+
+    def ring():
+        page.mouse.move(*spots[0])
+        page.mouse.down()
+        for spot in spots:
+            page.mouse.move(*spot)
+        page.mouse.up()
+
+    changes(page, "#decoded", ring)
+    page.wait_for_function("() => / (are|is a) 0/.test(document.querySelector('#place').textContent)")
+    changes(page, "#pad", lambda: page.click("#clear"))
+    changes(page, "#decoded", press(page, "#pad", "Space"))  # ink by keyboard
+
+
+def test_a_family_by_keyboard(page):
+    child, first, second = "#child", "#parent-0", "#parent-1"
+    parents = [keep(page, place) for place in (first, second)]
+    for key, parent in (("Home", parents[0]), ("End", parents[1])):  # a share of 0 or 1 is a parent
+        changes(page, child, press(page, "#share", key))
+        shows(page, child, parent)
+    assert "100 % Eileen Collins" in page.text_content("#recipe")
+    changes(page, child, press(page, "#share", "PageDown", 3))
+    changes(page, child, press(page, "#crossover", "ArrowRight", 4))
+    assert "4 coarse layers from the first" in page.text_content("#recipe")
+    changes(page, "#siblings canvas >> nth=0", lambda: page.click("#more"))
+    changes(page, first, lambda: page.select_option("#person-0", label="Generated person 1"))
+    changes(page, first, lambda: page.click("#strangers"))
+
+
+def test_a_narrow_phone_needs_no_sideways_scrolling(page):
+    page.set_viewport_size({"width": 360, "height": 780})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

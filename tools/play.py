@@ -1,0 +1,228 @@
+"""Build the page to play, `build/site/play`: the course's networks in a browser, also opened from a folder.
+
+    python -m tools.play [FOLDER]
+
+The networks are exported to ONNX with their weights in half precision; onnxruntime-web runs them, compiled into one
+script with the page's own modules, the weights and the runtime's WebAssembly: a page opened from a folder may load
+neither modules nor WebAssembly. Its one link leads to the site around it. Needs node and npm; their packages and the
+exporter are installed into build/play on the first run.
+Exit status 77: left out here, with a sentence that says why.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import importlib.util
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from latentlib import space, weights
+from latentlib.datasets import digits, portraits
+from latentlib.folders import offline
+from latentlib.gan import blending, tuning, w_space
+from latentlib.plots.images import to_png
+from latentlib.plots.style import LABEL_COLOURS
+from tools.course import ROOT
+
+SOURCE = ROOT / "site" / "play"
+WORK = ROOT / "build" / "play"
+PAGE = ROOT / "build" / "site" / "play"
+LEFT_OUT = 77  # the exit status that test runners take for "skipped"
+DIRECTIONS = 6  # sliders of "Change a face"
+CODES = 20_000  # from which the directions are found
+POINTS = 1500  # digits on the map
+FEW = 64  # a tensor of up to that many numbers stays in single precision: it saves nothing, and may be an epsilon
+
+
+class Draw(nn.Module):
+    """One method of a network as a network of its own, which is what can be exported."""
+
+    def __init__(self, network: nn.Module, method: str):
+        super().__init__()
+        self.network, self.method = network, method
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = getattr(self.network, self.method)(x)
+        return made[0] if isinstance(made, tuple) else made  # of a VAE's means and variances the means
+
+
+def networks() -> dict[str, tuple[nn.Module, Tensor]]:
+    """What the page runs: name -> (network, an input to try it on, with a batch axis of 1)."""
+    generator, vae = (
+        weights.load(name, "cpu").to(memory_format=torch.contiguous_format) for name in ("faces-64", "digits-vae-2")
+    )
+    numbers = torch.Generator().manual_seed(4)
+    z = torch.randn(2, generator.z_dim, generator=numbers)
+    w = generator.mapping(z)
+    w_plus = blending.crossover(*blending.per_layer(w, generator.num_ws), 4)[None]
+    code = torch.randn(1, 2, generator=numbers)
+    return {
+        "mapping": (Draw(generator, "mapping"), z[:1]),
+        "faces": (Draw(generator, "draw"), w_plus),
+        "encode": (Draw(vae, "encode"), vae.decode(code)),
+        "decode": (Draw(vae, "decode"), code),
+    }
+
+
+def packed(tensor: Tensor) -> dict:
+    """A tensor as JSON can hold it: its shape, and its numbers as float32, little-endian, in base64."""
+    numbers = tensor.detach().cpu().contiguous().float().numpy().astype("<f4")
+    return {"shape": list(tensor.shape), "data": base64.b64encode(numbers.tobytes()).decode()}
+
+
+def portrait_copy(generator: nn.Module) -> tuple[Tensor, nn.Module]:
+    """Codes (2, num_ws, w_dim) of the two portraits, and a copy of the generator that was tuned to draw them."""
+    encoder, discriminator = (weights.load(f"faces-64-{name}", "cpu") for name in ("encoder", "discriminator"))
+    images = portraits.load().images
+    codes = tuning.pivots(generator, images, encoder, progress=False).codes
+    return codes, tuning.tune(generator, codes, images, discriminator=discriminator, progress=False).generator
+
+
+def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) -> dict:
+    """What the page needs beside the networks: directions, codes, the map, and what torch makes of the same inputs."""
+    generator, vae = parts["faces"][0].network, parts["encode"][0].network
+    with torch.no_grad():
+        codes = generator.mapping(w_space.random_z(generator, CODES, seed=0))
+        principal = space.principal_directions(codes, DIRECTIONS)
+        pictures = digits.load()
+        on_map = vae.encode(pictures.test_images[:POINTS])[0]
+        checks = {name: {"input": packed(x), "output": packed(network(x))} for name, (network, x) in parts.items()}
+    people = portraits.load()
+    couple = blending.per_layer(codes[:2], generator.num_ws)
+    checks["blend"] = {
+        "input": packed(couple),
+        "output": packed(torch.stack([blending.blend(*couple, 0.3), blending.blend(*couple, 0.6, crossover=4)])),
+    }
+    return {
+        "mean": packed(generator.w_mean),
+        "directions": packed(principal.directions * principal.variances.sqrt()[:, None]),  # a standard deviation each
+        "portraits": [
+            {
+                "name": name,
+                "code": packed(code),
+                "credit": portraits.credit(name),
+                "photo": "data:image/png;base64," + base64.b64encode(to_png(image[None], 1)).decode(),
+            }
+            for name, code, image in zip(people.names, portrait_codes, people.images, strict=True)
+        ],
+        "map": {
+            "codes": packed(on_map),
+            "labels": pictures.test_labels[:POINTS].tolist(),
+            "from": pictures.name,
+            "colours": LABEL_COLOURS,
+        },
+        "softness": blending.SOFTNESS,
+        "checks": checks,
+    }
+
+
+def exported(network: nn.Module, example: Tensor) -> bytes:
+    """A network as an ONNX file whose large weights are stored in half precision."""
+    program = torch.onnx.export(
+        network.eval(), (example,), dynamo=True, external_data=False, input_names=["x"], output_names=["y"],
+        verbose=False,
+    )  # fmt: skip
+    return in_half(program.model_proto).SerializeToString()
+
+
+def in_half(model):
+    """The same onnx.ModelProto with its large float32 weights as float16 and a cast back behind each of them.
+
+    The runtime does the casts once, when it loads the file; it computes in single precision.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in model.graph.initializer:
+        whole = numpy_helper.to_array(weight)
+        if weight.data_type != TensorProto.FLOAT or whole.size <= FEW:
+            continue
+        name, stored = weight.name, f"{weight.name}_half"
+        weight.CopyFrom(numpy_helper.from_array(whole.astype("float16"), stored))
+        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def fetch() -> None:
+    """Install the exporter and the packages of npm into build/play, unless they are there.
+
+    Raises SystemExit with one sentence when they cannot be had.
+    """
+    needed = SOURCE / "requirements.txt", SOURCE / "package.json"
+    stamp, wanted = WORK / "fetched.txt", "".join(path.read_text(encoding="utf-8") for path in needed)
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        left_out("the page to play needs node and npm (from nodejs.org), and they are not on this machine")
+    if offline():
+        left_out("the page to play needs packages from npm and PyPI, and LATENTLIB_OFFLINE forbids fetching them")
+    WORK.mkdir(parents=True, exist_ok=True)
+    shutil.copy(needed[1], WORK / "package.json")
+    python = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    for command in (
+        [npm, "install", "--prefix", WORK, "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
+        [*python, "--upgrade", "--target", WORK / "python", "-r", needed[0]],
+    ):
+        if subprocess.run(list(map(str, command)), cwd=WORK).returncode:
+            left_out(f"{Path(str(command[0])).name} could not fetch the parts of the page to play, see above")
+    stamp.write_text(wanted, encoding="utf-8")
+
+
+def left_out(sentence: str) -> None:
+    print(f"Left out: {sentence}.", file=sys.stderr)
+    raise SystemExit(LEFT_OUT)
+
+
+def sources() -> Iterable[Path]:
+    """The page's own modules."""
+    return sorted(SOURCE.glob("*.js"))
+
+
+def build(folder: Path = PAGE) -> Path:
+    """Build the page into the folder, which is made; gives the path of its index.html."""
+    fetch()
+    if importlib.util.find_spec("onnxscript") is None:
+        sys.path.append(str(WORK / "python"))  # last: what .venv has goes first
+    parts = WORK / "parts"
+    shutil.rmtree(parts, ignore_errors=True)
+    parts.mkdir()
+    made = networks()
+    codes, copy = portrait_copy(made["faces"][0].network)
+    made["portraits"] = Draw(copy, "draw"), codes.mean(0, keepdim=True)
+    for name, (network, example) in made.items():
+        (parts / f"{name}.onnx").write_bytes(exported(network, example))
+    (parts / "numbers.json").write_text(json.dumps(numbers(made, codes)), encoding="utf-8")
+    runtime = WORK / "node_modules" / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm"
+    with io.BytesIO() as buffer:
+        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed_runtime:
+            packed_runtime.write(runtime.read_bytes())
+        (parts / "runtime.wasm.gz").write_bytes(buffer.getvalue())
+    for path in sources():
+        shutil.copy(path, parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    bundle = ["--bundle", "--format=iife", "--minify", "--charset=utf8", "--target=es2022", "--legal-comments=eof"]
+    bundle += ["--loader:.onnx=binary", "--loader:.gz=binary", "--log-level=warning"]
+    esbuild = shutil.which("esbuild", path=str(WORK / "node_modules" / ".bin"))
+    subprocess.run(list(map(str, [esbuild, parts / "main.js", *bundle, f"--outfile={folder / 'play.js'}"])), check=True)
+    for name in ("index.html", "play.css"):
+        shutil.copy(SOURCE / name, folder / name)
+    return folder / "index.html"
+
+
+if __name__ == "__main__":
+    page = build(Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE)
+    size = sum(path.stat().st_size for path in page.parent.iterdir())
+    print(f"{page}: {size / 1e6:.1f} MB with its script")
