@@ -2,14 +2,13 @@
 
 Notebooks are shown as they are committed, and never run. Sphinx and its theme live in build/site-venv, an environment
 of their own; the scripts that turn a plot and draw the map come from npm, into the build. Where there is no npm, those
-two stand as text. The page to play, build/site/play, is made by tools/play.py where node is there.
+two stand as text. The page to play, build/site/play, is made by tools/play.py where npm is there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
-import importlib.util
 import json
 import os
 import re
@@ -216,13 +215,10 @@ def fetch_scripts(target: Path) -> bool:
 
 
 def make_play() -> bool:
-    """Whether the page to play is there, made by tools/play.py when that can be."""
-    if not importlib.util.find_spec("tools.play") or not shutil.which("node"):
-        print("site: the page to play is left out; it needs node and npm.")
-    elif subprocess.run([sys.executable, "-m", "tools.play"], cwd=ROOT).returncode == 0:
-        return PLAY.is_file()
-    else:
-        print("site: the page to play could not be made, see above; the pages to read are made without it.")
+    """Whether tools/play.py has made the page to play; it says itself what it lacks."""
+    if subprocess.run([sys.executable, "-m", "tools.play"], cwd=ROOT).returncode == 0:
+        return True
+    print("site: the pages to read are made without the page to play, see above.", flush=True)
     shutil.rmtree(PLAY.parent, ignore_errors=True)
     return False
 
