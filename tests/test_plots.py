@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlib import plots
+from latentlib import plots, widgets
 
 TEMPLATES = Path(__file__).parents[1] / "docs" / "nbconvert"
 
@@ -52,6 +52,19 @@ class TestShow:
         assert metadata == {"image/png": {"alt": "A line that rises"}}
         assert picture(data).shape[2] == 3
         assert plt.get_fignums() == before
+
+    def test_a_figure_as_png_is_what_a_slider_draws(self):
+        def draw(height):
+            fig, ax = plots.figure(2, 1)
+            ax.plot([0, height])
+            ax.set_ylim(0, 9)
+            return plots.figure_png(fig)
+
+        view = widgets.picture_slider(draw, "A line", height=[1, 9])
+        low = bytes(view.image.value)
+        assert low.startswith(b"\x89PNG")
+        view.controls["height"].value = 9
+        assert bytes(view.image.value) == draw(9) != low
 
     @pytest.mark.parametrize("alt", ["", "  \n "])
     def test_refuses_an_empty_alt(self, alt, published):

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
             "curves",
             "draw_codes",
             "figure",
+            "figure_png",
             "grouped_bars",
             "picture_scatter",
             "scatter_3d",

@@ -40,6 +40,14 @@ def figure(
 
 
 @styled()
+def figure_png(fig: Figure) -> bytes:
+    """A matplotlib figure as PNG bytes, such as ``widgets.picture_slider`` takes from the function that draws."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png")
+    return with_palette(Image.open(buffer))
+
+
+@styled()
 def show(fig: Figure, alt: str) -> None:
     """Publish a matplotlib figure as one PNG that carries its alt text, and close the figure.
 
@@ -48,9 +56,7 @@ def show(fig: Figure, alt: str) -> None:
     Raises ValueError when ``alt`` is empty.
     """
     alt = checked_alt(alt)
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png")
-    publish(with_palette(Image.open(buffer)), alt)
+    publish(figure_png(fig), alt)
     if "matplotlib.pyplot" in sys.modules:  # a figure made by pyplot would else be shown a second time
         sys.modules["matplotlib.pyplot"].close(fig)
 
