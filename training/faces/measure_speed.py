@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -134,7 +135,7 @@ def images_a_second(row: Row, recipe: dict, device: torch.device, steps: int) ->
 
 
 def work(rank: int, setting: Setting, rows: list[Row], recipe: dict, device: torch.device, steps: int, folder: str):
-    """One process of a setting; the first writes down what all of them did."""
+    """One process of a setting, and its end; the first writes down what all of them did."""
     torch.set_num_threads(setting.threads)
     if setting.keep_memory and device.type == "cpu":
         keep_freed_memory()
@@ -150,7 +151,9 @@ def work(rank: int, setting: Setting, rows: list[Row], recipe: dict, device: tor
     if rank == 0:
         (Path(folder) / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
     if setting.processes > 1:
-        dist.destroy_process_group()
+        dist.barrier()
+    sys.stdout.flush()
+    os._exit(0)  # not by Python's own way out: PyTorch's threads have aborted it there once, on a busy machine
 
 
 def processor() -> str:
