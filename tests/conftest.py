@@ -12,9 +12,12 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_thread():
-    """For networks and batches so small that a second thread would only wait for the first."""
+    """For networks and batches so small that a second thread would only wait for the first.
+
+    For a whole module, because what its tests share must be computed in the same way: two threads add in another order.
+    """
     import torch
 
     before = torch.get_num_threads()
