@@ -128,6 +128,14 @@ def test_a_broken_download_goes_on_where_it_broke_off(server, tmp_path):
     assert [begins for _, begins in server.asked] == [None, f"bytes={third}-", f"bytes={2 * third}-"]
 
 
+def test_the_bar_goes_on_too(server, tmp_path, capsys):
+    fetch([server.address("breaks")], tmp_path / "a.pkl", begins=b"\x80", announce=print)
+    shown = capsys.readouterr().err
+    begins = [shown.index(f"a.pkl: {percent:3}%") for percent in (0, 33, 67)]  # each try where the last broke off
+    assert begins == sorted(begins)
+    assert "/1.02M" in shown
+
+
 def test_also_in_the_next_call(server, tmp_path):
     with pytest.raises(DownloadError, match=r"a\.pkl could not be downloaded: .*broke off, 3 times"):
         get(server, tmp_path, "always_breaks")

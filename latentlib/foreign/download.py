@@ -89,6 +89,7 @@ def _receive(address: str, unfinished: Path, begins: bytes, progress: bool) -> b
     from tqdm.auto import tqdm
 
     here = unfinished.stat().st_size if unfinished.is_file() else 0
+    name = unfinished.name.rsplit(".", 2)[0]  # of the file that it will be
     request = urllib.request.Request(address, headers={"User-Agent": "latentlib", "Accept-Encoding": "identity"})
     if here:
         request.add_header("Range", f"bytes={here}-")
@@ -104,7 +105,9 @@ def _receive(address: str, unfinished: Path, begins: bytes, progress: bool) -> b
             raise _NotThisOne(f"has {whole:,} bytes, and only {free:,} are free on this disk")
         with (
             open(unfinished, "ab" if here else "wb") as file,
-            tqdm(total=whole, initial=here, unit="B", unit_scale=True, disable=not progress, leave=False) as bar,
+            tqdm(
+                desc=name, total=whole, initial=here, unit="B", unit_scale=True, disable=not progress, leave=False
+            ) as bar,
         ):
             while piece := answer.read(PIECE):
                 if not here and not piece.startswith(begins[: len(piece)]):
