@@ -226,3 +226,25 @@ def test_the_stand_in_fits_into_nvidia_s_file_and_comes_back(tmp_path, monkeypat
     again = weights.load_stylegan2(path).generator
     w = standin.w_mean[None]
     assert torch.equal(standin.draw(w), again.draw(w))
+
+
+@pytest.mark.parametrize(("resolution", "layers"), [(256, 14), (512, 16), (1024, 18)])
+def test_a_file_of_each_official_size_becomes_networks(resolution, layers, tmp_path, monkeypatch):
+    """NVIDIA's layout and depth; only the channels are few, so that the file is small."""
+    from nvidia_pickle import file_of
+
+    monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
+    channels = stylegan2.official_channels(resolution, base=4 * resolution, most=8)
+    generator, discriminator = Generator(resolution, channels=channels), Discriminator(resolution, channels)
+    path = tmp_path / "ffhq.pkl"
+    path.write_bytes(file_of(generator, discriminator))
+    again, judge = weights.load_stylegan2(path, "cpu")
+    assert (again.resolution, again.num_ws, again.w_dim) == (resolution, layers, 512)
+    w = torch.randn(1, layers, 512, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        picture = generator.draw(w)
+        assert picture.std() > 0.05, "a flat picture proves nothing"
+        assert torch.allclose(
+            again.draw(w), picture, atol=1e-5
+        )  # loaded for channels last, which adds in another order
+        assert torch.allclose(judge(picture), discriminator(picture), atol=1e-4)

@@ -1,4 +1,4 @@
-"""How long NVIDIA's StyleGAN2 takes on this machine: python -m training.faces.measure_stylegan2 [--sizes 256 1024]
+"""How long NVIDIA's StyleGAN2 takes on this machine: python -m training.faces.measure_stylegan2 [--sizes 256 512 1024]
 
 Random weights of the official widths, so that nothing need be downloaded; the seconds are the same, the pictures are
 noise. At 256 pixels a whole couple is searched for, tuned and given six children, as in notebook 08. Writes
@@ -77,7 +77,7 @@ def couple(size: int, device: torch.device) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 1024])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
