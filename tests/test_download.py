@@ -216,8 +216,8 @@ def test_the_licence_comes_first(tmp_path, monkeypatch):
 
 
 def test_a_file_by_its_path_or_name_becomes_networks_once(server, tmp_path, monkeypatch):
-    from nvidia_pickle import file_of
     from test_pickle_reader import small
+    from training.faces.nvidia_pickle import file_of
 
     both = small()
     monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
@@ -240,8 +240,8 @@ def test_a_file_by_its_path_or_name_becomes_networks_once(server, tmp_path, monk
 
 
 def test_a_damaged_copy_is_deleted_and_made_again(tmp_path, monkeypatch):
-    from nvidia_pickle import file_of
     from test_pickle_reader import small
+    from training.faces.nvidia_pickle import file_of
 
     monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "mine.pkl"

@@ -15,7 +15,8 @@ import torch
 from latentlib.foreign import nvidia, pickle_reader
 from latentlib.foreign.pickle_reader import HostileFileError, load_tensors, read_networks
 from latentlib.models.stylegan2 import Discriminator, Generator
-from nvidia_pickle import file_of, nvidia_names, storage_bytes
+from training.faces import nvidia_pickle
+from training.faces.nvidia_pickle import file_of, nvidia_names, storage_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 SMALL = {4: 8, 8: 6, 16: 4}
@@ -109,7 +110,7 @@ def harmful(*arguments):
 
 
 def network_of(state: dict, **meta) -> bytes:
-    from nvidia_pickle import _reconstruct_persistent_obj
+    from training.faces.nvidia_pickle import _reconstruct_persistent_obj
 
     meta = {"type": "class", "class_name": "Generator", "module_src": "", "state": state} | meta
     with nvidia_names():
@@ -155,7 +156,7 @@ def getattr_chain() -> bytes:
 
 def memo_bomb() -> bytes:
     """Twelve networks, each of which has the one before ten times: 10**12 parts in a thousand bytes."""
-    from nvidia_pickle import _reconstruct_persistent_obj
+    from training.faces.nvidia_pickle import _reconstruct_persistent_obj
 
     network = None
     for _ in range(12):
@@ -296,7 +297,7 @@ def test_no_change_of_a_single_byte_does_more_than_refuse(networks, read):
 )
 def test_networks_that_do_not_fit_are_refused(tmp_path, monkeypatch, damage, sentence):
     monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(__import__("nvidia_pickle").CLASSES, torch.nn.Identity, "Identity")
+    monkeypatch.setitem(nvidia_pickle.CLASSES, torch.nn.Identity, "Identity")
     both = small(8)
     damage(*both)
     path = tmp_path / "odd.pkl"

@@ -217,7 +217,7 @@ def test_the_stand_in_draws_what_its_teacher_draws():
 
 
 def test_the_stand_in_fits_into_nvidia_s_file_and_comes_back(tmp_path, monkeypatch):
-    from nvidia_pickle import file_of
+    from training.faces.nvidia_pickle import file_of
 
     monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
     standin = weights.load_stylegan2(device="cpu").generator
@@ -231,7 +231,7 @@ def test_the_stand_in_fits_into_nvidia_s_file_and_comes_back(tmp_path, monkeypat
 @pytest.mark.parametrize(("resolution", "layers"), [(256, 14), (512, 16), (1024, 18)])
 def test_a_file_of_each_official_size_becomes_networks(resolution, layers, tmp_path, monkeypatch):
     """NVIDIA's layout and depth; only the channels are few, so that the file is small."""
-    from nvidia_pickle import file_of
+    from training.faces.nvidia_pickle import file_of
 
     monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
     channels = stylegan2.official_channels(resolution, base=4 * resolution, most=8)

@@ -1,6 +1,6 @@
 """From NVIDIA's file to networks in at most twice the file's memory, beyond what PyTorch itself takes.
 
-python tests/test_stylegan2_memory.py      the same with a file of 1024 pixels and official widths, once (1 GB)
+python -m tests.test_stylegan2_memory      the same with a file of 1024 pixels and official widths, once (1 GB)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from latentlib.models.stylegan2 import Discriminator, Generator, official_channels
-from nvidia_pickle import file_of
+from training.faces.nvidia_pickle import file_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TURNS = "converted", "from the cache"

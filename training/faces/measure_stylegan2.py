@@ -1,8 +1,10 @@
-"""How long NVIDIA's StyleGAN2 takes on this machine: python -m training.faces.measure_stylegan2 [--sizes 256 512 1024]
+"""How long NVIDIA's StyleGAN2 takes on this machine.
 
-Random weights of the official widths, so that nothing need be downloaded; the seconds are the same, the pictures are
-noise. At 256 pixels a whole couple is searched for, tuned and given six children, as in notebook 08. Writes
-data/weights/stylegan2-speed.json, which notebook 08 reads.
+    python -m training.faces.measure_stylegan2 [--sizes 256 512]    one picture, and one step of a search
+    python -m training.faces.measure_stylegan2 --couple             a whole couple at 256 pixels, as in notebook 08
+
+Random weights of the official widths, so that nothing need be downloaded: the seconds are the same, the pictures are
+noise. Each writes its part of data/weights/stylegan2-speed.json, which notebook 08 reads.
 """
 
 from __future__ import annotations
@@ -10,18 +12,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from latentlib import device as devices
+from latentlib import weights
 from latentlib.datasets import portraits
 from latentlib.gan import blending, tuning
 from latentlib.gan.inversion import invert
 from latentlib.models.stylegan2 import Discriminator, Generator, official_channels
-from latentlib.weights import WEIGHTS
+from training.faces.nvidia_pickle import file_of
 
-RESULT = WEIGHTS / "stylegan2-speed.json"
+RESULT = weights.WEIGHTS / "stylegan2-speed.json"
 SEARCH_STEPS = 100  # as in notebook 08
 
 
@@ -55,42 +61,64 @@ def measure(size: int, device: torch.device) -> dict:
     return {"picture": min(seconds), "step": min(steps), "start": whole - sum(steps)}
 
 
-def couple(size: int, device: torch.device) -> dict:
-    """Seconds for each part of section 4 of notebook 08, from two photos to six children, and the memory held (GB)."""
-    generator = generator_of(size, device)
-    discriminator = Discriminator(size, official(size)).requires_grad_(False).eval().to(device)
+def official_file(size: int, path: Path) -> None:
+    """Write random networks in the layout of NVIDIA's files."""
+    generator = generator_of(size, torch.device("cpu"))
+    generator.measure_w(2000)
+    path.write_bytes(file_of(generator, Discriminator(size, official(size))))
+
+
+def couple(size: int, device: torch.device, folder: Path) -> dict:
+    """Seconds for each part of notebook 08's way, from a file in NVIDIA's layout to six siblings; memory held in GB."""
+    official_file(size, folder / "random.pkl")
     seconds = {}
-    with devices.Stopwatch(device) as watch:
+
+    @contextmanager
+    def timed(part):
+        with devices.Stopwatch(device) as watch:
+            yield
+        seconds[part] = round(watch.seconds, 1)
+        print(f"{part}: {seconds[part]} s", flush=True)
+
+    with timed("read the file"):
+        generator, discriminator = weights.load_stylegan2(folder / "random.pkl", device)
+    with timed("align two photos"):
         photos = portraits.load(size=size, device=device)
-    seconds["photos"] = watch.seconds
-    with devices.Stopwatch(device) as watch:
-        found = tuning.pivots(generator, photos.images, discriminator=discriminator, steps=SEARCH_STEPS)
-    seconds["search"] = watch.seconds
-    with devices.Stopwatch(device) as watch:
-        tuned = tuning.tune(generator, found.codes, photos.images, discriminator=discriminator)
-    seconds["tuning"] = watch.seconds
-    with devices.Stopwatch(device) as watch:
+    with timed("search their codes"):
+        found = tuning.pivots(generator, photos.images, discriminator=discriminator, steps=SEARCH_STEPS, progress=False)
+    with timed("tune a copy on both"):
+        tuned = tuning.tune(generator, found.codes, photos.images, discriminator=discriminator, progress=False)
+    with timed("draw a child, six siblings"):
+        tuned.generator.draw(blending.average(*tuned.codes)[None])
         tuned.generator.draw(blending.siblings(*tuned.codes, count=6, seed=0))
-    seconds["six children"] = watch.seconds
-    return {**seconds, "memory": (devices.peak_memory_mb() or float("nan")) / 1000}
+    memory = devices.peak_memory_mb()
+    return {
+        "steps": found.steps + tuned.steps,
+        "seconds": seconds,
+        "memory": None if memory is None else round(memory / 1000, 1),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--couple", action="store_true", help="only a couple at 256 pixels, whole (minutes)")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = devices.pick_device()
-    load = round(os.getloadavg()[0], 1)
-    machine = {"machine": devices.describe(device), "load": load, "seconds": {}}
-    if 256 in arguments.sizes:  # first, so that the memory is its own
-        machine["couple"] = {name: round(value, 2) for name, value in couple(256, device).items()}
-        print("a couple at 256", machine["couple"], flush=True)
-    for size in arguments.sizes:
-        machine["seconds"][str(size)] = {name: round(value, 2) for name, value in measure(size, device).items()}
-        print(size, machine["seconds"][str(size)], flush=True)
-    RESULT.write_text(json.dumps(machine, indent=2) + "\n", encoding="utf-8")
+    known = json.loads(RESULT.read_text(encoding="utf-8"))
+    machine = {"machine": devices.describe(device), "load": round(os.getloadavg()[0], 1)}
+    if arguments.couple:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["LATENTLIB_CACHE"] = folder  # the converted copy goes with it
+            known["couple"] = {**machine, **couple(256, device, Path(folder))}
+    else:
+        known |= {**machine, "seconds": {}}
+        for size in arguments.sizes:
+            known["seconds"][str(size)] = {name: round(value, 2) for name, value in measure(size, device).items()}
+            print(size, known["seconds"][str(size)], flush=True)
+    RESULT.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
