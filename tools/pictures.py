@@ -32,7 +32,7 @@ def face_walk() -> torch.Tensor:
         weights.load(name, "cpu") for name in ("faces-64", "faces-64-encoder", "faces-64-discriminator")
     )
     with torch.no_grad():
-        nobody = generator.draw(metrics.draw_couples(generator, 3, seed=9).flatten(0, 1)[4:5])
+        nobody = generator.draw(metrics.draw_couples(generator, 3, seed=9).flatten(0, 1)[2:3])
     couple = torch.cat([portraits.load().images[1:], nobody])
     codes = tuning.pivots(generator, couple, encoder).codes
     tuned = tuning.tune(generator, codes, couple, discriminator=discriminator).generator
