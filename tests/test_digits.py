@@ -159,8 +159,8 @@ def test_only_bad_mirrors_leave_an_empty_cache_and_one_sentence(world, tmp_path,
     assert list((tmp_path / "MNIST").iterdir()) == []
     capsys.readouterr()
     assert digits.load("auto").name == "scikit-learn digits"
-    printed = capsys.readouterr().out.strip().splitlines()
-    assert len(printed) == 1
+    printed = [line for line in capsys.readouterr().out.splitlines() if line and not line.startswith("Downloading ")]
+    assert len(printed) == 1  # beside what old versions of torchvision say while they download
     assert "bundled digits" in printed[0]
     assert words in printed[0]
 

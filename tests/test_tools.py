@@ -26,7 +26,8 @@ def write_notebook(folder: Path, name: str, *cells: str) -> Path:
     parameters = v4.new_code_cell("fast = False\nseed = 0", metadata={"tags": ["parameters"]})
     title = v4.new_markdown_cell(f"# {name}\n\n**Question.** Is *this* it?")
     path = folder / f"{name}.ipynb"
-    nbformat.write(v4.new_notebook(cells=[title, parameters, *map(v4.new_code_cell, cells)]), path)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(v4.new_notebook(cells=[title, parameters, *map(v4.new_code_cell, cells)], metadata=kernel), path)
     return path
 
 
