@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
 import re
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from latentlib import photos, weights
+from latentlib.datasets import portraits
+from latentlib.gan import w_space
 from tools import chromium, play
 
 HTML = (play.SOURCE / "index.html").read_text(encoding="utf-8")
@@ -36,6 +42,22 @@ def test_what_is_exported_is_what_the_course_draws(parts):
     assert torch.equal(outputs["faces"], again), "a face that is drawn twice differs: is there noise in it?"
     for name in ("faces", "decode"):
         assert outputs[name].max() - outputs[name].min() > 0.5, f"{name} draws next to nothing: a poor reference"
+
+
+def test_the_step_of_the_search_has_the_gradient_that_torch_computes():
+    step, example = play.own_photos()["step"]
+    generator = weights.load("faces-64", "cpu")
+    numbers = generator.num_ws * generator.w_dim
+    code = example[:numbers].reshape(1, generator.num_ws, -1).clone().requires_grad_()
+    wanted = example[numbers:].reshape(1, 3, 64, 64)
+    drawn = generator.synthesis(code, noise=None) / 2 + 0.5
+    loss = (drawn - wanted).square().mean() + play.P_NORM_WEIGHT * w_space.p_norm(generator)(code)[0]
+    (gradient,) = torch.autograd.grad(loss, code)
+    made = step(example)
+    assert gradient.abs().max() > 1e-4, "next to no gradient proves nothing"
+    assert torch.allclose(made[0], loss, rtol=1e-4)
+    assert torch.allclose(made[1 : 1 + numbers], gradient.flatten(), atol=1e-4 * gradient.abs().max().item())
+    assert torch.allclose(made[1 + numbers :], drawn.flatten(), atol=1e-4)
 
 
 def test_the_page_asks_no_other_host_and_labels_what_it_has():
@@ -197,6 +219,64 @@ def test_a_family_by_keyboard(page):
     changes(page, "#siblings canvas >> nth=0", lambda: page.click("#more"))
     changes(page, first, lambda: page.select_option("#person-0", label="Generated person 1"))
     changes(page, first, lambda: page.click("#strangers"))
+
+
+def file_of(pixels, name="photo.png") -> dict:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="png")
+    return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def test_a_photo_of_one_s_own_is_found_and_brought_closer(page):
+    name = portraits.load().names[1]
+    photo = photos.read(portraits.photo(name))
+    page.set_input_files("#photo-1", file_of(photo))
+    page.wait_for_selector("#aligned-1[data-error]", timeout=60_000)
+    found = np.array(json.loads(page.get_attribute("#aligned-1", "data-points")))
+    face, _ = photos.find_landmarks(photo)
+    eyes = np.linalg.norm(face.points[1] - face.points[0])
+    # As far as torch's own points move when the photo is shifted by three pixels: up to 0.07 of the eyes, ears 0.11.
+    assert np.abs(found[:4] - face.points[:4]).max() < 0.08 * eyes
+    aligned = page.evaluate("Array.from(pixelsOf(document.querySelector('#aligned-1')))")
+    side = 160
+    seen = np.array(aligned, dtype=float).reshape(side, side, 4)[:, :, :3] / 255
+    wanted = np.asarray(
+        Image.fromarray((photos.align(photo).permute(1, 2, 0).numpy() * 255).astype("uint8")).resize((side, side), 3)
+    )
+    assert np.sqrt(np.square(seen - wanted / 255).mean()) < 0.06
+    assert "of a search" in page.text_content("#photo-said")
+    before, after = re.search(r"from (0\.\d+) to (0\.\d+)", page.text_content("#photo-said")).groups()
+    assert float(after) < 0.75 * float(before)  # in ten seconds, also on a busy machine
+    assert page.evaluate("document.querySelector('#person-1').selectedOptions[0].text") == "Your photo 2"
+    assert float(page.get_attribute("#agreement", "data-worst")) <= 0.01  # now also of the networks for photos
+
+
+def test_what_is_no_photo_gets_a_sentence(page):
+    for name, content, sentence in (
+        ("a.jpg", b"not a picture", "This file is no picture that can be read here"),
+        ("b.heic", b"\0\0\0\x18ftypheic" + bytes(100), "This is a HEIC photo"),
+    ):
+        page.set_input_files("#photo-0", {"name": name, "mimeType": "image/jpeg", "buffer": content})
+        page.wait_for_function(
+            "sentence => document.querySelector('#photo-said').textContent.includes(sentence)", arg=sentence
+        )
+
+
+def test_two_eyes_are_marked_by_keyboard_where_no_face_is_found(page):
+    hills = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    page.set_input_files("#photo-0", file_of(hills))
+    page.wait_for_selector("#eyes:not([hidden])", timeout=60_000)
+    assert "No face was found" in page.text_content("#photo-said")
+    page.focus("#eyes")
+    page.keyboard.press("Space")
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#aligned-0:not([hidden])")
+    page.wait_for_selector("#photo-stop:enabled")
+    page.click("#photo-stop")
+    page.wait_for_selector("#aligned-0[data-error]")
+    assert page.is_hidden("#eyes")
 
 
 def test_a_narrow_phone_needs_no_sideways_scrolling(page):

@@ -16,6 +16,7 @@ import gzip
 import importlib.util
 import io
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -23,12 +24,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._decomp import get_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from latentlib import space, weights
 from latentlib.datasets import digits, portraits
 from latentlib.folders import offline
 from latentlib.gan import blending, tuning, w_space
+from latentlib.models.landmarks import SIDE
 from latentlib.plots.images import to_png
 from latentlib.plots.style import LABEL_COLOURS
 from tools.course import ROOT
@@ -40,6 +45,8 @@ LEFT_OUT = 77  # the exit status that test runners take for "skipped"
 DIRECTIONS = 6  # sliders of "Change a face"
 CODES = 20_000  # from which the directions are found
 POINTS = 1500  # digits on the map
+P_NORM_WEIGHT = 0.001  # in the page's search; keeps the codes of photos among usual ones
+SCRIPTS = {"main.js": "play.js", "later.js": "later.js", "own.js": "own.js"}  # the last two hold networks, fetched late
 FEW = 64  # a tensor of up to that many numbers stays in single precision: it saves nothing, and may be an epsilon
 
 
@@ -73,6 +80,76 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     }
 
 
+class Landmarks(nn.Module):
+    """BlazeFace with one output: (1, 3, 128, 128) in [-1, 1] -> (896, 17), a score and eight points for each guess."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = weights.load("face-landmarks", "cpu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores, points = self.network(x)
+        return torch.cat([scores[0, :, None], points[0].flatten(1)], dim=1)
+
+
+def search_step(generator: nn.Module, encoder: nn.Module, photo: Tensor) -> tuple[nn.Module, Tensor]:
+    """One step of a search in W+ as a network of its own, and an input to try it on.
+
+    A vector of a code (num_ws · w_dim numbers) and the wanted picture (3 · r · r, in [0, 1]) -> a vector of the loss,
+    its gradient at the code and what the code draws. The gradient's own operations are written out, so that a runtime
+    that knows no gradients computes it.
+    """
+    shape, side = (1, generator.num_ws, generator.w_dim), generator.resolution
+    unusual = w_space.p_norm(generator)
+
+    def loss(code: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        drawn = generator.synthesis(code, noise=None) / 2 + 0.5
+        return (drawn - wanted).square().mean() + P_NORM_WEIGHT * unusual(code)[0], drawn
+
+    def step(x: Tensor) -> Tensor:
+        code, wanted = x[: math.prod(shape)].reshape(shape), x[math.prod(shape) :].reshape(1, 3, side, side)
+        gradient, (value, drawn) = torch.func.grad_and_value(loss, has_aux=True)(code, wanted)
+        return torch.cat([value[None], gradient.flatten(), drawn.flatten()])
+
+    with torch.no_grad():
+        example = torch.cat([encoder(photo[None] * 2 - 1).flatten(), photo.flatten()])
+    return make_fx(step, decomposition_table=WRITTEN_OUT)(example), example
+
+
+def convolution_backward(gradient, x, weight, bias, stride, padding, dilation, transposed, out, groups, wanted):
+    """The gradient of a convolution's input is a transposed convolution; its weights are constants here."""
+    return F.conv_transpose2d(gradient, weight, stride=stride, padding=padding), None, None
+
+
+def doubling_backward(gradient: Tensor, output_size, input_size, *_) -> Tensor:
+    """Doubling by linear interpolation is a matrix from either side; its gradient goes back by the transposed one."""
+    spread = F.interpolate(torch.eye(input_size[-1])[None], scale_factor=2, mode="linear", align_corners=False)[0]
+    return spread @ gradient @ spread.T
+
+
+aten = torch.ops.aten
+WRITTEN_OUT = {
+    **get_decompositions([aten.leaky_relu_backward, aten.select_backward, aten.slice_backward]),
+    aten.convolution_backward.default: convolution_backward,
+    aten.upsample_bilinear2d_backward.default: doubling_backward,
+}
+
+
+def own_photos() -> dict[str, tuple[nn.Module, Tensor]]:
+    """What photos of one's own need, as ``networks``: landmarks, encoder, and a step of the search."""
+    generator, encoder = (
+        weights.load(name, "cpu").to(memory_format=torch.contiguous_format).requires_grad_(False)
+        for name in ("faces-64", "faces-64-encoder")
+    )
+    photo = portraits.load().images[1]
+    seen = F.interpolate(photo[None], (SIDE, SIDE), mode="bilinear") * 2 - 1
+    return {
+        "landmarks": (Landmarks(), seen),
+        "encoder": (encoder, photo[None] * 2 - 1),
+        "step": search_step(generator, encoder, photo),
+    }
+
+
 def packed(tensor: Tensor) -> dict:
     """A tensor as JSON can hold it: its shape, and its numbers as float32, little-endian, in base64."""
     numbers = tensor.detach().cpu().contiguous().float().numpy().astype("<f4")
@@ -87,6 +164,12 @@ def portrait_copy(generator: nn.Module) -> tuple[Tensor, nn.Module]:
     return codes, tuning.tune(generator, codes, images, discriminator=discriminator, progress=False).generator
 
 
+def compared(parts: dict[str, tuple[nn.Module, Tensor]]) -> dict:
+    """What torch makes of each network's input: the page makes it too and compares."""
+    with torch.no_grad():
+        return {name: {"input": packed(x), "output": packed(network(x))} for name, (network, x) in parts.items()}
+
+
 def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) -> dict:
     """What the page needs beside the networks: directions, codes, the map, and what torch makes of the same inputs."""
     generator, vae = parts["faces"][0].network, parts["encode"][0].network
@@ -95,7 +178,7 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
         principal = space.principal_directions(codes, DIRECTIONS)
         pictures = digits.load()
         on_map = vae.encode(pictures.test_images[:POINTS])[0]
-        checks = {name: {"input": packed(x), "output": packed(network(x))} for name, (network, x) in parts.items()}
+        checks = compared(parts)
     people = portraits.load()
     couple = blending.per_layer(codes[:2], generator.num_ws)
     checks["blend"] = {
@@ -202,9 +285,13 @@ def build(folder: Path = PAGE) -> Path:
     made = networks()
     codes, copy = portrait_copy(made["faces"][0].network)
     made["portraits"] = Draw(copy, "draw"), codes.mean(0, keepdim=True)
-    for name, (network, example) in made.items():
+    own = own_photos()
+    for name, (network, example) in (made | own).items():
         (parts / f"{name}.onnx").write_bytes(exported(network, example))
-    (parts / "numbers.json").write_text(json.dumps(numbers(made, codes)), encoding="utf-8")
+    told = numbers(made, codes)
+    later = {name: told["checks"].pop(name) for name in ("portraits", "encode", "decode")}
+    for name, content in (("numbers", told), ("numbers-later", later), ("own", compared(own))):
+        (parts / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     runtime = WORK / "node_modules" / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm"
     with io.BytesIO() as buffer:
         with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed_runtime:
@@ -216,7 +303,9 @@ def build(folder: Path = PAGE) -> Path:
     bundle = ["--bundle", "--format=iife", "--minify", "--charset=utf8", "--target=es2022", "--legal-comments=eof"]
     bundle += ["--loader:.onnx=binary", "--loader:.gz=binary", "--log-level=warning"]
     esbuild = shutil.which("esbuild", path=str(WORK / "node_modules" / ".bin"))
-    subprocess.run(list(map(str, [esbuild, parts / "main.js", *bundle, f"--outfile={folder / 'play.js'}"])), check=True)
+    for entry, script in SCRIPTS.items():
+        command = [esbuild, parts / entry, *bundle, f"--outfile={folder / script}"]
+        subprocess.run(list(map(str, command)), check=True)
     for name in ("index.html", "play.css"):
         shutil.copy(SOURCE / name, folder / name)
     return folder / "index.html"

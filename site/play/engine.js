@@ -3,13 +3,15 @@ import * as ort from "onnxruntime-web/wasm";
 import runtime from "./runtime.wasm.gz";
 import mapping from "./mapping.onnx";
 import faces from "./faces.onnx";
-import portraits from "./portraits.onnx";
-import encode from "./encode.onnx";
-import decode from "./decode.onnx";
 import numbers from "./numbers.json";
 import { blend } from "./blending.js";
 
-const files = { mapping, faces, portraits, encode, decode };
+const LATER = { portraits: "later", encode: "later", decode: "later", landmarks: "own", encoder: "own", step: "own" };
+const networks = (globalThis.networks = { // name -> its file, and an input with what torch makes of it
+  mapping: { file: mapping, check: numbers.checks.mapping },
+  faces: { file: faces, check: numbers.checks.faces },
+});
+const scripts = {};
 const sessions = {};
 let queue = Promise.resolve();
 
@@ -35,11 +37,22 @@ export async function start() {
   ort.env.logLevel = "error";
 }
 
+/** Load one of the scripts that hold the networks which the first picture does not need. */
+export function script(name) {
+  scripts[name] ??= new Promise((loaded, failed) => {
+    const element = Object.assign(document.createElement("script"), { src: `${name}.js`, onload: loaded });
+    element.onerror = () => failed(new Error(`The file ${name}.js is not beside this page.`));
+    document.head.append(element);
+  });
+  return scripts[name];
+}
+
 /** A network's output for one input: Float32Array -> Float32Array. */
 export function run(name, input) {
   const answer = queue.then(async () => {
-    sessions[name] ??= await ort.InferenceSession.create(files[name]);
-    const { shape } = numbers.checks[name].input;
+    if (!networks[name]) await script(LATER[name]);
+    sessions[name] ??= await ort.InferenceSession.create(networks[name].file);
+    const { shape } = networks[name].check.input;
     const { y } = await sessions[name].run({ x: new ort.Tensor("float32", input, shape) });
     return y.data;
   });
@@ -47,10 +60,11 @@ export function run(name, input) {
   return answer;
 }
 
-/** The largest difference from torch, as a share of the range of torch's output, over all networks and the blends. */
+/** The largest difference from torch, as a share of the range of torch's output, over all networks loaded, and the blends. */
 export async function disagreement() {
   let worst = 0;
-  for (const [name, { input, output }] of Object.entries(numbers.checks)) {
+  const checks = Object.entries(networks).map(([name, { check }]) => [name, check]);
+  for (const [name, { input, output }] of [...checks, ["blend", numbers.checks.blend]]) {
     const wanted = unpacked(output);
     const made = name === "blend" ? blended(rows(input)) : await run(name, unpacked(input));
     if (made.length !== wanted.length) return Infinity;

@@ -55,7 +55,7 @@ export async function family() {
     }
     document.getElementById("who").textContent = tuned()
       ? "Drawn by a copy of the generator that was tuned on these two photos."
-      : "Drawn by the generator. A portrait looks less like its photo here: the copy tuned on the portraits draws only the two.";
+      : "Drawn by the generator, which comes near a photo and no nearer. For the two portraits, and in the course for yours, a copy of it is tuned on both photos.";
   });
 
   const draw = latest(async (asked) => {
@@ -109,4 +109,17 @@ export async function family() {
   await strangers();
   await parents();
   await changed();
+
+  /** Show somebody as one of the parents: as a new person, or with a better code. */
+  return async function show(side, person) {
+    let place = people.findIndex(({ name }) => name === person.name);
+    if (place < 0) {
+      place = people.push(person) - 1;
+      for (const select of selects) select.add(new Option(person.name));
+    }
+    people[place] = person;
+    selects[side].selectedIndex = place;
+    await parents();
+    await changed();
+  };
 }

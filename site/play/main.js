@@ -2,6 +2,7 @@ import { ALLOWED, disagreement, fail, start } from "./engine.js";
 import { face } from "./face.js";
 import { map } from "./map.js";
 import { family } from "./family.js";
+import { own } from "./photos.js";
 
 async function play() {
   await start();
@@ -9,8 +10,14 @@ async function play() {
   document.documentElement.dataset.firstPicture = performance.now().toFixed(0);
   await new Promise(requestAnimationFrame); // let it be seen before the rest is loaded
   await map();
-  await family();
+  const people = await family();
+  own(people, compare);
   document.getElementById("status").textContent = "Ready.";
+  await compare();
+}
+
+/** Say how far the networks that are loaded are from what torch made of the same inputs. */
+async function compare() {
   const worst = await disagreement();
   const text = document.getElementById("agreement");
   const good = worst <= ALLOWED;
