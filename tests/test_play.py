@@ -221,6 +221,26 @@ def test_a_family_by_keyboard(page):
     changes(page, first, lambda: page.click("#strangers"))
 
 
+def test_siblings_become_parents_and_come_back(page):
+    parents = [keep(page, f"#parent-{side}") for side in (0, 1)]
+    sibling = keep(page, "#siblings canvas >> nth=2")
+    page.wait_for_timeout(500)
+    changes(page, "#parent-0", press(page, ".sibling >> nth=2", "Enter"))
+    assert "Child 1 is of Grace Hopper and Eileen Collins" in page.text_content("#lineage")
+    changes(page, "#parent-1", lambda: page.click(".sibling >> nth=0"))
+    assert "Child 2 is of Child 1 and Eileen Collins" in page.text_content("#lineage")
+    for _ in range(2):
+        page.click("#undo")
+    for side in (0, 1):
+        shows(page, f"#parent-{side}", parents[side])
+    shows(page, "#siblings canvas >> nth=2", sibling)
+    assert page.is_disabled("#undo")
+    page.click("#save")
+    with page.expect_download() as kept:
+        page.click("#card")
+    assert Image.open(kept.value.path()).size == (720, 620)
+
+
 def file_of(pixels, name="photo.png") -> dict:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="png")

@@ -1,6 +1,7 @@
-// A family: two people, their child, and its siblings.
+// A family: two people, their child, and its siblings, of which each can become the next parent.
 import { latest, numbers, run, unpacked } from "./engine.js";
 import { blend, perLayer, randomZ } from "./blending.js";
+import { card } from "./card.js";
 import { show } from "./picture.js";
 
 const GENERATED = 4;
@@ -11,8 +12,10 @@ const mean = unpacked(numbers.mean);
 export async function family() {
   const selects = [0, 1].map((side) => document.getElementById(`person-${side}`));
   const [share, crossover, child, recipe] = ["share", "crossover", "child", "recipe"].map((id) => document.getElementById(id));
-  const people = numbers.portraits.map(({ name, code }) => ({ name, code: unpacked(code) }));
-  let [seed, brood] = [100, 0];
+  const [undo, lineage, save] = ["undo", "lineage", "save"].map((id) => document.getElementById(id));
+  const people = numbers.portraits.map(({ name, code }) => ({ name, code: unpacked(code), tuned: true }));
+  const past = []; // the couples before, each with its brood
+  let [seed, brood, born, leaving] = [100, 0, 0, 0];
   for (const { photo, credit } of numbers.portraits) {
     const image = Object.assign(new Image(64, 64), { src: photo, alt: "" });
     const text = document.createElement("p");
@@ -21,9 +24,11 @@ export async function family() {
   }
   const siblings = Array.from({ length: SIBLINGS }, (_, k) => {
     const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 160, className: "picture" });
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `Sibling ${k + 1}`);
-    document.getElementById("siblings").append(canvas);
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "sibling" });
+    button.setAttribute("aria-label", `Sibling ${k + 1}: make it a parent`);
+    button.append(canvas);
+    button.addEventListener("click", () => breed(k));
+    document.getElementById("siblings").append(button);
     return canvas;
   });
   for (const [side, select] of selects.entries()) {
@@ -44,7 +49,7 @@ export async function family() {
 
   const couple = () => selects.map((select) => people[select.selectedIndex]);
   // A copy of the generator was tuned on the two portraits; it spoils other people's faces.
-  const tuned = () => selects.every((select) => select.selectedIndex < numbers.portraits.length);
+  const tuned = () => couple().every((person) => person.tuned);
   const drawn = (code) => run(tuned() ? "portraits" : "faces", code);
 
   const parents = latest(async () => {
@@ -69,11 +74,16 @@ export async function family() {
     others();
   });
 
-  const others = latest(async () => {
+  function sibling(k) {
     const [a, b] = couple();
-    const sliders = { share: share.value / 100, crossover: Number(crossover.value) };
+    return blend(a.code, b.code, {
+      share: share.value / 100, crossover: Number(crossover.value), sibling: brood * SIBLINGS + k,
+    });
+  }
+
+  const others = latest(async () => {
     for (const [k, canvas] of siblings.entries()) {
-      show(canvas, await drawn(blend(a.code, b.code, { ...sliders, sibling: brood * SIBLINGS + k })));
+      show(canvas, await drawn(sibling(k)));
       await new Promise(requestAnimationFrame); // a slider that moves meanwhile goes first
     }
   });
@@ -110,8 +120,8 @@ export async function family() {
   await parents();
   await changed();
 
-  /** Show somebody as one of the parents: as a new person, or with a better code. */
-  return async function show(side, person) {
+  /** Somebody becomes one of the parents: a new person, or one with a better code. */
+  async function enter(side, person) {
     let place = people.findIndex(({ name }) => name === person.name);
     if (place < 0) {
       place = people.push(person) - 1;
@@ -121,5 +131,34 @@ export async function family() {
     selects[side].selectedIndex = place;
     await parents();
     await changed();
-  };
+  }
+
+  /** A sibling takes the place of the parent who has been there longer. */
+  async function breed(k) {
+    const [a, b] = couple();
+    const child = { name: `Child ${++born}`, code: sibling(k), tuned: tuned(), from: `${a.name} and ${b.name}` };
+    past.push({ chosen: selects.map((select) => select.selectedIndex), brood, leaving });
+    undo.disabled = false;
+    brood++;
+    const side = leaving;
+    leaving = 1 - leaving;
+    lineage.textContent = `${child.name} is of ${child.from}; the next one takes the place of the ${leaving ? "second" : "first"} parent.`;
+    await enter(side, child);
+  }
+
+  undo.addEventListener("click", () => {
+    const before = past.pop();
+    ({ brood, leaving } = before);
+    selects.forEach((select, side) => { select.selectedIndex = before.chosen[side]; });
+    undo.disabled = !past.length;
+    lineage.textContent = "";
+    parents();
+    changed();
+  });
+  save.addEventListener("click", () => {
+    const [first, second] = [0, 1].map((side) => document.getElementById(`parent-${side}`));
+    card({ parents: [first, second], names: couple().map(({ name }) => name), child, siblings });
+  });
+
+  return enter;
 }
