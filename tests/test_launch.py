@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 from latentlib import bootstrap
-from tools import clone
+from tools import badges, clone
 from tools.badges import setup_cell
 from tools.course import ROOT, setting
 
@@ -81,6 +81,12 @@ def installed(python: Path) -> dict[str, str]:
     code = "import importlib.metadata as m, json, torch, numpy; print(json.dumps(dict(sorted({d.name: d.version "
     code += "for d in m.distributions()}.items()) + [('where', torch.__file__ + numpy.__file__)])))"
     return json.loads(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def test_the_readme_leads_to_the_page_to_play():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "https://somebody.github.io/course/play/" in badges.mark(readme, "", "Somebody/course", "main")
+    assert badges.play_link(setting("slug")) in readme
 
 
 def test_a_notebook_alone_fetches_the_course_and_installs_only_what_is_missing(python, environment, tmp_path):

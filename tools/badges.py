@@ -5,7 +5,7 @@
 With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. While the owner is
 a placeholder and git's remote names one on GitHub, nothing is written; the command that sets it is printed.
 In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
-<!-- badges 01_compression --> ... <!-- /badges --> for one notebook.
+<!-- badges 01_compression --> ... <!-- /badges --> for one notebook, and with "play" for the link to the page to play.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ def badges(path: str, slug: str, revision: str) -> str:
     )
 
 
+def play_link(slug: str) -> str:
+    """Markdown for the link to the page to play, where GitHub Pages puts it."""
+    owner, name = slug.split("/")
+    return f"[Play with it in your browser](https://{owner.lower()}.github.io/{name}/play/)"
+
+
 def setup_cell(slug: str, revision: str) -> str:
     """The source of the set-up cell, the same in every notebook."""
     return template("setup").replace("OWNER/NAME", slug).replace('"REVISION"', f'"{revision}"')
@@ -44,6 +50,8 @@ def mark(text: str, default: str, slug: str, revision: str) -> str:
 
     def fill(match: re.Match) -> str:
         name = match["name"]
+        if name == "play":
+            return f"<!-- badges play -->{play_link(slug)}<!-- /badges -->"
         path = f"notebooks/{name}.ipynb" if name else default
         if name:  # inside a table of the README
             return f"<!-- badges {name} -->{badges(path, slug, revision)}<!-- /badges -->"
