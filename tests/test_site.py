@@ -173,11 +173,35 @@ def test_every_page_opens_from_the_folder_without_network_error_or_overflow(brow
         assert complaints == [], path
         assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
         files = {Path(unquote(urlsplit(url).path)) for url in asked if url.startswith("file:")}
-        own = [file for file in files if "_static" not in file.parts and file.name != "searchindex.js"]
+        shared = {"_static", "play"}  # scripts that pages share; the front page shows the page to play in a frame
+        own = [file for file in files if not shared & set(file.parts) and file.name != "searchindex.js"]
         assert sum(file.stat().st_size for file in own) < SHOWN_MB * 1e6, path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than a phone"
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     context.close()
+
+
+@needs_site
+@pytest.mark.skipif(chromium.find() is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_front_page_is_a_latent_space(browser, width):
+    if not site.PLAY.is_file():
+        pytest.skip("the page to play is not built here; `make site` builds it")
+    page = browser.new_page(viewport={"width": width, "height": 740})
+    page.goto((site.SITE / "index.html").as_uri())
+    inside = page.frame_locator("iframe.play")
+    inside.locator("#status", has_text="Ready.").wait_for(timeout=120_000)
+    for slider, picture in (("#direction-1", "#face canvas"), ("#share", "#child")):
+        before = inside.locator(picture).evaluate("canvas => canvas.toDataURL()")
+        inside.locator(slider).press("PageUp")
+        inside.locator(picture).evaluate(
+            "async (canvas, before) => { while (canvas.toDataURL() === before) await new Promise(requestAnimationFrame); }",
+            before,
+        )
+    assert not inside.locator("#pad, #own-consent, #siblings, footer").filter(visible=True).count()
+    root = inside.locator("html")
+    assert root.evaluate("root => root.scrollHeight <= innerHeight && root.scrollWidth <= innerWidth")
+    page.close()
 
 
 @needs_site

@@ -137,13 +137,23 @@ def drawn_map(text: str, up: str = "../") -> str:
     return MERMAID.sub(draw, text)
 
 
+# The page to play without its later parts, on the front page, and the way to the whole of it. The frame says its height.
+FRAME = """<iframe class="play" src="play/index.html#front" title="Change a face, and mix two people into a child"></iframe>
+<script>
+addEventListener("message", (event) => {
+  const frame = document.querySelector("iframe.play");
+  if (event.source === frame.contentWindow && event.data.height > 0) frame.style.height = `${event.data.height}px`;
+});
+</script>
+<p><a class="play" href="play/index.html">Play on: walk a map of digits, breed a family, mix two photos of your own</a></p>"""
+
+
 def front_page(text: str, play: bool) -> str:
-    """The front page with its lists of notebooks, and the way to the page to play where there is one."""
-    button = '<p><a class="play" href="play/index.html">Play: change a face, walk a map, blend a family</a></p>'
+    """The front page with its lists of notebooks, and what there is to play with where the page to play was made."""
     for mark, paths in (("lessons", lessons()), ("solutions", solutions())):
         names = [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
         text = text.replace(f"<!-- {mark} -->", "\n".join(names))
-    return text.replace("<!-- play -->", button if play else "").replace("(../docs/", "(docs/")
+    return text.replace("<!-- play -->", FRAME if play else "").replace("(../docs/", "(docs/")
 
 
 def prepare(target: Path, slug: str, revision: str, play: bool, scripts: bool) -> None:
