@@ -85,8 +85,14 @@ def installed(python: Path) -> dict[str, str]:
 
 def test_the_readme_leads_to_the_page_to_play():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "https://somebody.github.io/course/play/" in badges.mark(readme, "", "Somebody/course", "main")
-    assert badges.play_link(setting("slug")) in readme
+    address = "(https://somebody.github.io/course/play/)"
+    published = badges.mark(readme, "", "Somebody/course", "main")
+    assert published.count(address) == 2  # the first picture, and a sentence
+    assert f".png)]{address}" in published.partition("## ")[0]
+    assert badges.mark(published, "", setting("slug"), "main") == badges.mark(readme, "", setting("slug"), "main")
+    assert badges.to_play("Play with it in your browser", setting("slug")) in readme
+    # What stands behind a comment at the start of a line is shown as it is, not as Markdown.
+    assert not re.search(r"^<!--.*?-->.", published, re.M)
 
 
 def test_a_notebook_alone_fetches_the_course_and_installs_only_what_is_missing(python, environment, tmp_path):

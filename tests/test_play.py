@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -89,27 +90,41 @@ def test_what_cannot_be_fetched_gets_a_sentence(tmp_path, monkeypatch, capsys):
 # --- the page itself
 
 
-@pytest.fixture
-def page(browser):
+@contextlib.contextmanager
+def opened(browser, **context):
+    """The page in a window of its own; at the end: nothing on the console, and no other host asked."""
     if not (play.PAGE / "index.html").is_file():
         pytest.skip("the page to play is not built here; `python -m tools.play` builds it")
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    opened.problems, opened.asked = [], []
-    opened.on("console", lambda message: opened.problems.append(message.text))
-    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-    opened.on("request", lambda request: opened.asked.append(request.url))
-    opened.add_init_script(SHARED)
-    opened.goto((play.PAGE / "index.html").as_uri())
-    opened.wait_for_selector("#agreement[data-worst]", timeout=120_000)
-    yield opened
-    assert opened.problems == []
-    outside = [url for url in opened.asked if not url.startswith((play.PAGE.as_uri(), "data:"))]
+    window = browser.new_context(**context)
+    page = window.new_page()
+    problems, asked = [], []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.add_init_script(SHARED)
+    page.goto((play.PAGE / "index.html").as_uri())
+    page.wait_for_selector("#agreement[data-worst]", timeout=120_000)
+    yield page
+    assert problems == []
+    outside = [url for url in asked if not url.startswith((play.PAGE.as_uri(), "data:"))]
     assert outside == []
-    opened.close()
+    window.close()
+
+
+@pytest.fixture
+def page(browser):
+    with opened(browser, viewport={"width": 1280, "height": 900}) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(browser):
+    with opened(browser, viewport={"width": 360, "height": 780}, has_touch=True, is_mobile=True) as page:
+        yield page
 
 
 if chromium.find() is None and not chromium.required():
-    page = pytest.fixture(lambda: pytest.skip("no Chromium on this machine, the browser tests are left out"))
+    page = phone = pytest.fixture(lambda: pytest.skip("no Chromium on this machine, the browser tests are left out"))
 
 
 SHARED = """
@@ -299,6 +314,48 @@ def test_two_eyes_are_marked_by_keyboard_where_no_face_is_found(page):
     assert page.is_hidden("#eyes")
 
 
-def test_a_narrow_phone_needs_no_sideways_scrolling(page):
-    page.set_viewport_size({"width": 360, "height": 780})
+def test_a_phone_needs_fingers_alone_and_no_sideways_scrolling(phone):
+    page = phone
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    finger = page.context.new_cdp_session(page)
+
+    def box(selector):
+        page.locator(selector).scroll_into_view_if_needed()
+        return page.locator(selector).bounding_box()
+
+    def drag(selector, spots):
+        """A finger that goes over these shares of something's width and height."""
+        at = box(selector)
+        for k, (x, y) in enumerate(spots):
+            point = {"x": at["x"] + x * at["width"], "y": at["y"] + y * at["height"]}
+            kind = "touchMove" if k else "touchStart"
+            finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    changes(page, "#face canvas", lambda: drag("#direction-1", [(0.5, 0.5), (0.7, 0.5), (0.9, 0.5)]))
+    changes(page, "#face canvas", lambda: page.tap("#dice"))
+    changes(page, "#decoded", lambda: drag("#sheet", [(0.5, 0.15)]))
+    assert "are 1s" in page.text_content("#place"), "the ones lie at the top of the map"
+    turn = [k * 2 * np.pi / 40 for k in range(42)]
+    box("#pad")
+    scrolled = page.evaluate("window.scrollY")
+    changes(page, "#decoded", lambda: drag("#pad", [(0.5 + 0.22 * np.cos(t), 0.5 + 0.3 * np.sin(t)) for t in turn]))
+    page.wait_for_function("() => / (are|is a) 0/.test(document.querySelector('#place').textContent)")
+    assert page.evaluate("window.scrollY") == scrolled, "drawing moved the page"
+    changes(page, "#child", lambda: drag("#share", [(0.5, 0.5), (0.2, 0.5)]))
+    changes(page, "#parent-0", lambda: page.tap(".sibling >> nth=0"))
+
+
+def test_two_eyes_are_marked_by_fingers(phone):
+    hills = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    phone.set_input_files("#photo-0", file_of(hills))
+    phone.wait_for_selector("#eyes:not([hidden])", timeout=60_000)
+    for share in (0.35, 0.65):
+        box = phone.locator("#eyes").bounding_box()
+        phone.tap("#eyes", position={"x": share * box["width"], "y": 0.5 * box["height"]})
+    phone.wait_for_selector("#aligned-0:not([hidden])")
+    phone.wait_for_selector("#photo-stop:enabled")
+    phone.tap("#photo-stop")
+    phone.wait_for_selector("#aligned-0[data-error]")
+    points = json.loads(phone.get_attribute("#aligned-0", "data-points"))
+    assert np.abs(np.array(points) - [[0.35 * 90, 30], [0.65 * 90, 30]]).max() < 1

@@ -5,7 +5,8 @@
 With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. While the owner is
 a placeholder and git's remote names one on GitHub, nothing is written; the command that sets it is printed.
 In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
-<!-- badges 01_compression --> ... <!-- /badges --> for one notebook, and with "play" for the link to the page to play.
+<!-- badges 01_compression --> ... <!-- /badges --> for one notebook, with "play" for the link to the page to play, and with
+"picture" for a picture that leads there once the owner is no placeholder.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tools.course import REVISION, ROOT, SLUG, lessons, setting, solutions
 
 PLACEHOLDER = "OWNER"
 GITHUB = re.compile(r"github\.com[:/](?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?$")  # over https or ssh
+PICTURE = re.compile(r"!\[[^]]*\]\([^)]*\)")
 MARKED = re.compile(r"<!-- badges ?(?P<name>[\w./-]*) -->.*?<!-- /badges -->", re.S)
 
 
@@ -34,10 +36,10 @@ def badges(path: str, slug: str, revision: str) -> str:
     )
 
 
-def play_link(slug: str) -> str:
-    """Markdown for the link to the page to play, where GitHub Pages puts it."""
+def to_play(shown: str, slug: str) -> str:
+    """Markdown for a link to the page to play, where GitHub Pages puts it."""
     owner, name = slug.split("/")
-    return f"[Play with it in your browser](https://{owner.lower()}.github.io/{name}/play/)"
+    return f"[{shown}](https://{owner.lower()}.github.io/{name}/play/)"
 
 
 def setup_cell(slug: str, revision: str) -> str:
@@ -51,7 +53,11 @@ def mark(text: str, default: str, slug: str, revision: str) -> str:
     def fill(match: re.Match) -> str:
         name = match["name"]
         if name == "play":
-            return f"<!-- badges play -->{play_link(slug)}<!-- /badges -->"
+            return f"<!-- badges play -->{to_play('Play with it in your browser', slug)}<!-- /badges -->"
+        if name == "picture":
+            shown = PICTURE.search(match[0])[0]
+            linked = shown if slug.startswith(f"{PLACEHOLDER}/") else to_play(shown, slug)
+            return f"<!-- badges picture -->\n{linked}\n<!-- /badges -->"
         path = f"notebooks/{name}.ipynb" if name else default
         if name:  # inside a table of the README
             return f"<!-- badges {name} -->{badges(path, slug, revision)}<!-- /badges -->"
