@@ -195,7 +195,7 @@ def test_the_front_page_is_a_latent_space(browser, width):
         before = inside.locator(picture).evaluate("canvas => canvas.toDataURL()")
         inside.locator(slider).press("PageUp")
         inside.locator(picture).evaluate(
-            "async (canvas, before) => { while (canvas.toDataURL() === before) await new Promise(requestAnimationFrame); }",
+            "async (it, before) => { while (it.toDataURL() === before) await new Promise(requestAnimationFrame); }",
             before,
         )
     assert not inside.locator("#pad, #own-consent, #siblings, footer").filter(visible=True).count()

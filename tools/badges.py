@@ -5,8 +5,8 @@
 With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. While the owner is
 a placeholder and git's remote names one on GitHub, nothing is written; the command that sets it is printed.
 In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
-<!-- badges 01_compression --> ... <!-- /badges --> for one notebook, with "play" for the link to the page to play, and with
-"picture" for a picture that leads there once the owner is no placeholder.
+<!-- badges 01_compression --> ... <!-- /badges --> for one notebook, with "play" for the link to the page to play,
+and with "picture" for a picture that leads there once the owner is no placeholder.
 """
 
 from __future__ import annotations

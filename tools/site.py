@@ -137,15 +137,17 @@ def drawn_map(text: str, up: str = "../") -> str:
     return MERMAID.sub(draw, text)
 
 
-# The page to play without its later parts, on the front page, and the way to the whole of it. The frame says its height.
-FRAME = """<iframe class="play" src="play/index.html#front" title="Change a face, and mix two people into a child"></iframe>
+# The page to play without its later parts, on the front page, and the way to the whole of it. The frame says how high.
+FRAME = """
+<iframe class="play" src="play/index.html#front" title="Change a face, and mix two people into a child"></iframe>
 <script>
 addEventListener("message", (event) => {
   const frame = document.querySelector("iframe.play");
   if (event.source === frame.contentWindow && event.data.height > 0) frame.style.height = `${event.data.height}px`;
 });
 </script>
-<p><a class="play" href="play/index.html">Play on: walk a map of digits, breed a family, mix two photos of your own</a></p>"""
+<p><a class="play" href="play/index.html">
+Play on: walk a map of digits, breed a family, mix two photos of your own</a></p>"""
 
 
 def front_page(text: str, play: bool) -> str:
