@@ -1,5 +1,9 @@
 """Sentences that the course measures instead of asserting."""
 
+import textwrap
+
+WIDTH = 96  # letters that JupyterLab shows in a line of output, beside its files, on a screen of 1280 pixels
+
 
 class ClaimError(AssertionError):
     """Raised when a measured claim turns out to be false."""
@@ -14,9 +18,14 @@ def claim(text: str, passed: bool) -> None:
     """
     if not bool(passed):
         raise ClaimError(f"✘ {text}")
-    print(f"✔ {text}")
+    say(f"✔ {text}")
 
 
 def not_checked(text: str, why: str) -> None:
     """Print that a claim was not checked in this run, and why; never a tick that nothing earned."""
-    print(f"– not checked here: {text} ({why})")
+    say(f"– not checked here: {text} ({why})")
+
+
+def say(text: str) -> None:
+    """Print a sentence in lines of whole words: JupyterLab breaks a line that is too long anywhere, also in a word."""
+    print(textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False))

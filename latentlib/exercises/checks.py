@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from latentlib.claims import say
 from latentlib.exercises import record
 
 
@@ -90,7 +91,7 @@ def check(key: str, answer: Any) -> None:
     record.save()
     if fault is None:
         record.right.add(key)
-        return print(f"✔ {task.title}: right. {task.why}")
+        return say(f"✔ {task.title}: right. {task.why}")
     text = fault.text if isinstance(fault, Wrong) else str(fault)
     if isinstance(fault, Wrong) and not _strict:
         from latentlib import plots
@@ -148,4 +149,4 @@ def blank(answer: Any) -> bool:
 def _say(text: str, kind: type[AssertionError]) -> None:
     if _strict:
         raise kind(text)
-    print(text)
+    say(text)

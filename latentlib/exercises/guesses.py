@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from latentlib.claims import say
 from latentlib.exercises import record
 
-BLANK = "No guess yet. Write {what} in place of the three dots and run the cell again, or go on without."
+BLANK = "No guess yet. Write {what} for the dots and run again, or go on."
 
 
 def guess(key: str, question: str, answer: Any = ..., choices: Sequence[str] | None = None) -> None:
@@ -22,7 +23,7 @@ def guess(key: str, question: str, answer: Any = ..., choices: Sequence[str] | N
     record.asked[key] = question
     record.guesses.pop(key, None)
     if answer is None or answer is ...:
-        print(BLANK.format(what="one of the choices (or its letter)" if choices else "a number"))
+        say(BLANK.format(what="one of the choices, or its letter," if choices else "a number"))
         return
     try:
         value = float(answer) if choices is None else chosen(answer, choices)
@@ -30,11 +31,11 @@ def guess(key: str, question: str, answer: Any = ..., choices: Sequence[str] | N
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         wanted = "a number, such as 12 or 0.5" if choices is None else " or ".join(map(repr, choices))
-        print(f"{answer!r} is no guess that this question understands; write {wanted}.")
+        say(f"{answer!r} is no guess that this question understands; write {wanted}.")
         return
     record.guesses[key] = {"question": question, "guess": value}
     record.save()
-    print(f"Your guess: {spoken(value)}. Run on and see.")
+    say(f"Your guess: {spoken(value)}. Run on and see.")
 
 
 def reveal(key: str, measured: Any, close: float | None = None) -> None:
@@ -45,7 +46,7 @@ def reveal(key: str, measured: Any, close: float | None = None) -> None:
     """
     made = record.guesses.get(key)
     if made is None:
-        print("You made no guess here. The next one is waiting.")
+        say("You made no guess here. The next one is waiting.")
         return
     if isinstance(made["guess"], str):
         right = made["guess"] == str(measured)
@@ -58,7 +59,7 @@ def reveal(key: str, measured: Any, close: float | None = None) -> None:
         verdict = ("A surprise! That is what guessing is for.", "Not far.", "Close.")[points]
     made.update(measured=measured, points=points)
     record.save()
-    print(f"Your guess: {spoken(made['guess'])}. Measured: {spoken(measured)}. {verdict}")
+    say(f"Your guess: {spoken(made['guess'])}. Measured: {spoken(measured)}. {verdict}")
 
 
 def yours(key: str, name: str = "your guess") -> dict[str, float]:

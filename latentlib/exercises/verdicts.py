@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from latentlib.claims import ClaimError
+from latentlib.claims import ClaimError, say
 from latentlib.exercises import record
 from latentlib.exercises.card import Table, show
 from latentlib.exercises.guesses import guess, reveal, spoken
@@ -98,7 +98,7 @@ SENTENCES = {
 def believe(name: str, answer: Any = ...) -> None:
     """Ask what the learner believes of a sentence, before it is measured: "true", "half true" or "false"."""
     sentence = SENTENCES[name]
-    print(f"“{sentence.text}”")
+    say(f"“{sentence.text}”")
     guess(f"{sentence.lesson}-{name}", sentence.text, answer, choices=VERDICTS)
 
 
@@ -107,7 +107,7 @@ def settle(name: str, passed: bool) -> None:
     sentence = SENTENCES[name]
     if not bool(passed):
         raise ClaimError(f"✘ the verdict “{sentence.verdict}” is not borne out: {sentence.text}")
-    print(f"✔ “{sentence.text}” {sentence.verdict.capitalize()}. {sentence.measured}")
+    say(f"✔ “{sentence.text}” {sentence.verdict.capitalize()}. {sentence.measured}")
     reveal(f"{sentence.lesson}-{name}", sentence.verdict)
 
 

@@ -30,9 +30,10 @@ SOURCES = {
 }
 LICENCE = """\
 NVIDIA Source Code License, https://nvlabs.github.io/stylegan2-ada-pytorch/license.html
-In short, and the text itself decides: use for research or evaluation only, not commercially; whoever passes the weights
-on does so under the same licence, with its text; they come without warranty. They were trained on FFHQ, photos under
-several Creative Commons licences, collected under CC BY-NC-SA 4.0 and not meant for facial recognition."""
+In short, and the text itself decides: use for research or evaluation only, not commercially;
+whoever passes the weights on does so under the same licence, with its text; they come without
+warranty. They were trained on FFHQ, photos under several Creative Commons licences, collected
+under CC BY-NC-SA 4.0 and not meant for facial recognition."""
 MOST_RESOLUTION = 1024
 
 
