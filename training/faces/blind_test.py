@@ -1,0 +1,130 @@
+"""Fifty generated faces mixed blindly with fifty photos of people never seen: which are photographs? A person answers.
+
+    python -m training.faces.blind_test --sheets FOLDER   # outside the clone: 5 sheets of each test
+    python -m training.faces.blind_test                   # compares blind_labels.json with the key; fills in the card
+
+One test shows whole pictures, the other, with other people, from the brows to the chin alone: where do the flaws lie?
+Sheets show people: they are never committed. ``blind_labels.json`` holds, for each place in the order, "photo" or what
+gave the picture away, written down before the key was looked at; and the checksum of the weights that drew the faces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from latentlib import weights
+from latentlib.datasets import lfw
+from latentlib.gan.w_space import random_z
+from latentlib.weights import WEIGHTS, checksum
+from training.cards import put_between
+from training.faces.measures import chosen_photos
+
+LABELS = Path(__file__).with_name("blind_labels.json")
+BEGIN, END = "<!-- blind test of faces-64: begin -->", "<!-- blind test of faces-64: end -->"
+EACH, PSI = 50, 0.7  # pictures of each kind, truncation
+ACROSS, DOWN, SIDE = 5, 4, 192  # of a sheet: pictures, pictures, and a picture's pixels on it
+
+
+class Test(NamedTuple):
+    """seed: of samples and order; first: of the people never seen; rows, columns: what is shown of a picture."""
+
+    shown: str
+    seed: int
+    first: int
+    rows: slice
+    columns: slice
+
+
+WHOLE = slice(0, 64)
+TESTS = {
+    "whole": Test("whole pictures", 2026, 0, WHOLE, WHOLE),
+    "face": Test("from the brows to the chin", 2027, EACH, slice(18, 54), slice(14, 50)),
+}
+
+
+def order(test: Test) -> Tensor:
+    """The places of photos (0 to 49) and samples (50 to 99) on the sheets, drawn by chance."""
+    return torch.randperm(2 * EACH, generator=torch.Generator().manual_seed(test.seed))
+
+
+def key(test: Test) -> list[bool]:
+    """For each place in the order whether a photo stands there."""
+    return (order(test) < EACH).tolist()
+
+
+@torch.no_grad()
+def pictures(generator, test: Test) -> Tensor:
+    """What is shown of photos and samples, in the order of the key: (100, 3, h, w) uint8. Needs LFW."""
+    held = lfw.load("held_out")
+    photos = held.images[chosen_photos(held, test.first + EACH)[test.first :]]
+    w = generator.truncate(generator.mapping(random_z(generator, EACH, seed=test.seed)), PSI)
+    both = torch.cat([photos, (generator.draw(w) * 255).round().byte()])[order(test)]
+    return both[:, :, test.rows, test.columns]
+
+
+def sheets(images: Tensor) -> list[Image.Image]:
+    """Pages of numbered pictures, enlarged smoothly."""
+    pages = []
+    for first in range(0, len(images), ACROSS * DOWN):
+        page = Image.new("RGB", (ACROSS * (SIDE + 8), DOWN * (SIDE + 24)), "white")
+        for k, image in enumerate(images[first : first + ACROSS * DOWN]):
+            corner = (k % ACROSS) * (SIDE + 8), (k // ACROSS) * (SIDE + 24)
+            shown = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+            page.paste(shown, (corner[0], corner[1] + 16))
+            ImageDraw.Draw(page).text(corner, str(first + k), fill="black")
+        pages.append(page)
+    return pages
+
+
+def counted(labels: list[str], photo: list[bool]) -> dict:
+    """labels: "photo", or what gave the picture away; photo: the key. Shares called photographs, and the flaws."""
+    if len(labels) != len(photo):
+        raise ValueError(f"{len(photo)} pictures need as many labels, got {len(labels)}")
+    called = {
+        kind: [label for label, truth in zip(labels, photo, strict=True) if truth is kind] for kind in (True, False)
+    }
+    share = {kind: some.count("photo") / len(some) for kind, some in called.items()}
+    flaws = Counter(label for label in called[False] if label != "photo")
+    return {"photos": share[True], "samples": share[False], "flaws": dict(flaws.most_common())}
+
+
+def table(found: dict[str, dict]) -> str:
+    """found: what is shown -> what ``counted`` gives."""
+    rows = [
+        f"| {shown} | {share['samples']:.0%} | {share['photos']:.0%} | "
+        f"{', '.join(f'{flaw} {count}' for flaw, count in share['flaws'].items()) or 'nothing'} |"
+        for shown, share in found.items()
+    ]
+    head = f"| {EACH} and {EACH} | samples called photographs | photos called photographs | what gave samples away |"
+    return "\n".join([head, "|---|---|---|---|", *rows])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="where the sheets go; not inside the repository")
+    folder = parser.parse_args(arguments).sheets
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        generator = weights.load("faces-64", "cpu")
+        for name, test in TESTS.items():
+            for number, page in enumerate(sheets(pictures(generator, test))):
+                page.save(folder / f"{name}-{number}.png")
+        return
+    stored = json.loads(LABELS.read_text(encoding="utf-8"))
+    if stored["weights"] != checksum("faces-64")[:16]:
+        raise SystemExit("These labels are for other weights: draw new sheets, and look again.")
+    shown = table({test.shown: counted(stored[name], key(test)) for name, test in TESTS.items()})
+    put_between(WEIGHTS / "README.md", BEGIN, END, shown)
+    print(shown)
+
+
+if __name__ == "__main__":
+    main()
