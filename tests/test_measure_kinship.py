@@ -85,6 +85,9 @@ def test_what_is_written_is_what_was_measured(measure, folder, monkeypatch, caps
 def test_variants_and_quick_write_nothing(measure, folder):
     result = measure("--quick", "--variants")
     assert set(result["kinds"]) == {**measure_kinship.KINDS, **measure_kinship.VARIANTS}.keys()
+    table = measure_kinship.variants_table(result).splitlines()
+    assert [line.split(":")[0].strip("| ") for line in table[2:]] == [*result["kinds"], "ghost"]
+    assert {line.count("|") for line in table} == {8}
     assert not (folder / measure_kinship.FILE).exists()
     assert "coarse" in measure("--quick", "--kind", "coarse")["table"]["one face"]
 

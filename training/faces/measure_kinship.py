@@ -1,7 +1,7 @@
 """Is the blend of two photos the child of these two, and one face? Couples of people never seen, beside ghosts.
 
 python -m training.faces.measure_kinship               40 couples, writes data/weights/faces-64-kinship.json
-python -m training.faces.measure_kinship --variants    what else was tried, printed; nothing is written
+python -m training.faces.measure_kinship --variants    what else was tried, by a smaller table in the model card
 python -m training.faces.measure_kinship --quick       four couples, two steps; nothing is written
 
 The parents are LFW's held-out people with two photos or more: one photo is mixed, likeness is asked of another one.
@@ -40,6 +40,7 @@ from latentlib.metrics import (
 )
 from latentlib.models.stylegan import Generator
 from latentlib.weights import WEIGHTS, checksum, load
+from training.cards import put_between
 
 FILE = "faces-64-kinship.json"
 NETWORKS = ("faces-64", "faces-64-discriminator", "faces-64-encoder", "faces-64-identity")
@@ -59,7 +60,18 @@ VARIANTS = {
     "coarse": "error at a quarter of the size as well",
     "locality": "the copy shall draw other codes as before (PTI's regularisation)",
     "half the steps": "75 steps",
+    "twice the steps": "300 steps",
+    "freer codes": "the pivots held back a tenth as much",
 }
+
+
+VARIANT_MEASURES = (
+    "own parents nearest",
+    "nearer to own than to other couples",
+    "detail, beside the photos'",
+    "one face",
+)
+BEGIN, END = "<!-- ways to tune: begin -->", "<!-- ways to tune: end -->"
 
 
 class Couple(NamedTuple):
@@ -158,6 +170,12 @@ def children(kind: str, nets: Networks, photos: Tensor, codes: Tensor, steps: in
         options["penalty"] = locality(nets, codes)
     elif kind == "half the steps":
         options["steps"] = max(1, steps // 2)
+    elif kind == "twice the steps":
+        options["steps"] = 2 * steps
+    elif kind == "freer codes":
+        codes = tuning.pivots(
+            nets.generator, photos, nets.encoder, p_norm_weight=tuning.PIVOT_P_NORM_WEIGHT / 10, progress=False
+        ).codes
     return drawn_by(tuning.tune(nets.generator, codes, photos, **options).generator, codes), codes
 
 
@@ -224,11 +242,28 @@ def text(result: dict) -> str:
     return "\n".join(lines)
 
 
+def variants_table(result: dict) -> str:
+    """What each way to tune does, in Markdown: a row for each way, and the ghost's below."""
+    rows = {"ghost": "the average of both photos"} | result["kinds"]
+    lines = [
+        f"| {result['couples']} couples of people never seen | parents, dB | unusual | "
+        + " | ".join(VARIANT_MEASURES)
+        + " |",
+        "|---" * (3 + len(VARIANT_MEASURES)) + "|",
+    ]
+    for kind in [*result["kinds"], "ghost"]:
+        parents = result["parents"].get(kind)
+        own = f"{parents['psnr']:.1f} | {parents['unusual']:.2f}" if parents else "– | –"
+        values = " | ".join(f"{result['table'][measure][kind]:.2f}" for measure in VARIANT_MEASURES)
+        lines.append(f"| {kind}: {rows[kind]} | {own} | {values} |")
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--couples", type=int, default=40)
-    parser.add_argument("--variants", action="store_true", help="other ways to tune as well; nothing is written")
+    parser.add_argument("--variants", action="store_true", help="other ways to tune as well, for the model card")
     parser.add_argument(
         "--kind", action="append", choices=VARIANTS, help="one of these ways as well; nothing is written"
     )
@@ -258,6 +293,8 @@ def main(arguments: list[str] | None = None) -> dict:
         "one_face": list(ONE_FACE),
     } | measure(drawn, codes, nets, couples, strangers, train.images[some].float() / 255)
     print(text(result))
+    if options.variants and not options.quick:
+        put_between(folder / "README.md", BEGIN, END, variants_table(result))
     if not (options.quick or options.variants or options.kind):
         (folder / FILE).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
