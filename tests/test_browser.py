@@ -97,4 +97,23 @@ def test_the_latent_map_and_the_pad_follow_keyboard_and_mouse(opened):
     assert changes(lambda: place.press("Shift+ArrowUp")), "the arrow keys did not move the code"
     assert changes(lambda: (slider.focus(), [slider.press("ArrowRight") for _ in range(20)])), "nor did the slider"
     assert output.get_attribute("aria-label").startswith("Decoded picture, code ")
+
+    # Perplexity under a slider, with lines from a point to its true neighbours.
+    sliders = notebook.panel.locator(
+        ".jp-OutputArea-output", has=notebook.page.get_by_text("perplexity", exact=True)
+    ).last
+    plot, (perplexity, point) = sliders.locator("img").first, sliders.locator(".noUi-handle").all()
+
+    def press_on(handle, times: int):
+        def act():
+            handle.focus()
+            for _ in range(times):
+                handle.press("ArrowRight")
+
+        return act
+
+    assert notebook.changed_by(plot, press_on(perplexity, 1)), "another perplexity did not change the plot"
+    assert notebook.changed_by(plot, press_on(point, 2)), "another point did not change the lines"
+    assert notebook.changed_by(plot, lambda: drag(notebook.page, point, -40)), "dragging did not change the lines"
+    assert "perplexity 30" in plot.get_attribute("alt")
     assert notebook.problems() == []
