@@ -39,7 +39,7 @@ PAGES = (
     "data/README.md",
     *(f"data/weights/{name}.md" for name in ("README", "digits", "furniture")),
 )
-PICTURES = ("docs/pictures/walk.png", "data/weights/faces-64-samples.png")
+PICTURES = ("docs/pictures/walk.png", "docs/pictures/children.jpg", "data/weights/faces-64-samples.png")
 WIDGET = re.compile(r"(Sliders \(|A map to point at|A pad to draw on|A family: |A breeding board: )")
 PLOTLY = "application/vnd.plotly.v1+json"
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)#\s]+)((?:#[^)\s]*)?\))")
