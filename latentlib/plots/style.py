@@ -29,7 +29,6 @@ THINGS = {
     "autoencoder": "blue",
     "vae": "green",
     "your run": "sky",
-    "denoising autoencoder": "purple",
     "pixels": "vermillion",
     "cross-fade": "vermillion",
     "latent path": "blue",
