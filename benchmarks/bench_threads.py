@@ -1,10 +1,10 @@
 """How long a job takes alone, beside itself, and beside a busy process: with the short spin of latentlib and without.
 
 Run by ``make bench`` with a small training as the job, or alone with a notebook, on a machine that does nothing else:
-``python -m benchmarks.bench_threads 01_compression 3`` (a notebook's name, how many rounds). Each run is a fresh
-process that may use all cores; the arms take turns, and each figure is the median of the rounds. The aims on two cores:
-alone at most 1.1 times the default, two at once at most 2.5 times as long as one alone, beside a busy process at most
-twice as long.
+``python -m benchmarks.bench_threads 01_compression 3`` (a notebook's name, how many rounds). With the word ``short``
+behind it the default is measured alone only: beside others it takes an hour. Each run is a fresh process that may use
+all cores; the arms take turns, and each figure is the median of the rounds. The aims on two cores: alone at most 1.1
+times the default, two at once at most 2.5 times as long as one alone, beside a busy process at most twice as long.
 
 In the first row the ratio is value / peer; in the others it is value / our own time alone. Less is better.
 """
@@ -64,14 +64,18 @@ def seconds(code: str, default: bool, copies: int = 1, busy: bool = False) -> fl
     return time.perf_counter() - begin
 
 
-def run(notebook: str | None = None, rounds: int = 1) -> list[Row]:
-    """Seconds alone, two at once (the later of the two), and beside a busy process; peer: PyTorch's default waiting."""
+def run(notebook: str | None = None, rounds: int = 1, short: bool = False) -> list[Row]:
+    """Seconds alone, two at once (the later of the two), and beside a busy process; peer: PyTorch's default waiting.
+
+    short: the default alone only; its other figures are nan
+    """
     code = NOTEBOOK.format(name=notebook) if notebook else TRAINING
     arms = {"alone": {}, "two at once": {"copies": 2}, "beside a busy process": {"busy": True}}
     taken: dict[tuple[str, bool], list[float]] = {(name, default): [] for name in arms for default in (False, True)}
     for _ in range(rounds):
         for name, default in taken:
-            taken[name, default].append(seconds(code, default, **arms[name]))
+            left_out = short and default and name != "alone"
+            taken[name, default].append(float("nan") if left_out else seconds(code, default, **arms[name]))
     median = {arm: statistics.median(times) for arm, times in taken.items()}
     job = notebook or "a small training"
     return [
@@ -86,5 +90,6 @@ def run(notebook: str | None = None, rounds: int = 1) -> list[Row]:
 
 
 if __name__ == "__main__":
-    for row in run(*sys.argv[1:2], rounds=int((sys.argv[2:3] or [ROUNDS])[0])):
+    notebook, rounds, short = [*sys.argv[1:], *(None, ROUNDS, "")[len(sys.argv) - 1 :]]
+    for row in run(notebook, int(rounds), short == "short"):
         print(f"{row.name:72} {row.value:8.1f} {row.peer:8.1f} {row.ratio:6.2f}×")

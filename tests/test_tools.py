@@ -313,6 +313,10 @@ def test_the_threads_are_compared_alone_in_pairs_and_beside_a_busy_process(monke
     assert [row.value for row in rows] == list(ours.values())
     assert [row.peer for row in rows] == list(default.values())
     assert [row.ratio for row in rows] == pytest.approx([1.1, 2.0, 1.5])
+    alone, *beside_others = bench_threads.run("01_compression", rounds=1, short=True)
+    assert (alone.peer, alone.ratio) == (10.0, pytest.approx(1.1))
+    assert all(math.isnan(row.peer) for row in beside_others), "the default takes an hour beside others"
+    assert [row.ratio for row in beside_others] == pytest.approx([2.0, 1.5])
 
 
 def test_the_processes_of_the_threads_get_the_settings(monkeypatch):
