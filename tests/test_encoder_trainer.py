@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from tiny_encoder import TINY, networks, tiny
+from tiny_encoder import TINY, networks, photos, tiny
 from training.faces import encoder_trainer
 from training.runs import Stop
 
@@ -117,6 +117,26 @@ def test_it_begins_with_what_the_discriminator_sees():
 def test_photos_without_photos():
     with pytest.raises(Stop, match="choose --no-photos"):
         encoder_trainer.Trainer(dict(TINY), *networks(), "first", None)
+
+
+class Apart:
+    """In place of the measure of identity, which knows 64 × 64 pictures only: how far the means of two pictures are."""
+
+    def distance(self, a, b):
+        return (a.mean((1, 2, 3)) - b.mean((1, 2, 3))).abs()
+
+
+def test_a_measure_of_identity_alone_brings_photos_and_drawings_nearer():
+    nothing_else = dict.fromkeys(("code", "picture", "features", "length"), 0.0)
+    trainer, people, left = tiny(identity=1.0, **nothing_else), photos().float() / 255, []
+    trainer.identity = Apart()
+    for _ in range(60):
+        with torch.no_grad():
+            drawn = trainer.generator.synthesis(trainer.encoder(people * 2 - 1), noise=None) / 2 + 0.5
+        left.append(trainer.identity.distance(drawn, people).mean().item())
+        assert "identity" in trainer.step()
+    assert left[-1] < left[0] / 2
+    assert "identity" not in tiny().step()
 
 
 def test_another_generator_is_noticed():

@@ -34,6 +34,7 @@ RECIPE = {
     "whitened": 0.1,  # share in it of the error in units of the spread of w
     "picture": 1.0,  # weight of the mean squared error of the picture drawn again, in [-1, 1]
     "features": 0.1,  # weight of the error of the discriminator's features, relative to their size
+    "identity": 0.0,  # weight of the identity measure's distance between a photo and its drawing; 0: not asked
     "length": 0.01,  # weight of the length of a photo's codes (1 is usual): without codes to learn, they wander off
     "probes": 1024,  # samples from which the effect of each layer's w on the picture is measured
     "ema_half_life": 5_000,  # images; the shipped weights are a running mean of the trained ones
@@ -109,10 +110,13 @@ def picture_metric(generator, recipe: dict, batch: int = 32) -> torch.Tensor:
 class Trainer:
     """Everything a run needs; its state is what a checkpoint holds."""
 
-    def __init__(self, recipe: dict, generator, discriminator, checksum: str, photos: torch.Tensor | None = None):
-        """photos: (n, 3, r, r) uint8 of training people; checksum: of the generator's weights."""
+    def __init__(
+        self, recipe: dict, generator, discriminator, checksum: str, photos: torch.Tensor | None = None, identity=None
+    ):
+        """photos: (n, 3, r, r) uint8 of training people; checksum: the generator's; identity: the measure of it."""
         self.recipe, self.generator, self.discriminator, self.checksum = recipe, generator, discriminator, checksum
         self.photos = photos if recipe["photos"] else None
+        self.identity = identity
         if recipe["photos"] and photos is None:
             raise Stop("this recipe has a share of photos, but there are none; choose --no-photos")
         self.device = generator.w_mean.device
@@ -179,6 +183,8 @@ class Trainer:
             (a.float() - b.float()).square().mean() / b.float().square().mean()
             for a, b in zip(features, wanted, strict=True)
         ) / len(features)
+        if recipe["identity"] and recipe["photos"]:
+            losses["identity"] = self.identity.distance(drawn.float() / 2 + 0.5, target / 2 + 0.5).mean()
         self.optimizer.zero_grad(set_to_none=True)
         sum(loss * recipe[name] for name, loss in losses.items()).backward()
         if self.world > 1:

@@ -104,6 +104,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--photos", type=float, help="share of the batch that are training photos")
     parser.add_argument("--no-photos", dest="photos", action="store_const", const=0.0, help="samples alone")
+    parser.add_argument("--identity", type=float, help="weight of the distance by the shipped measure of identity")
     parser.add_argument("--weights", type=Path, metavar="FOLDER", default=WEIGHTS, help="the generator's folder")
     parser.add_argument("--warm-start", type=Path, metavar="FOLDER", help="begin from shipped weights")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the last checkpoint's weights and stop")
@@ -113,7 +114,7 @@ def parse(argv=None) -> argparse.Namespace:
 def set_up(arguments, state: dict | None, device: torch.device) -> Trainer:
     """The trainer, as the checkpoint, the warm start or nothing at all leaves it."""
     recipe = {**RECIPE, **(state["recipe"] if state else {})}
-    for name in ("batch", "learning_rate", "photos"):
+    for name in ("batch", "learning_rate", "photos", "identity"):
         if getattr(arguments, name) is not None:
             recipe[name] = getattr(arguments, name)
     photos = None
@@ -127,7 +128,8 @@ def set_up(arguments, state: dict | None, device: torch.device) -> Trainer:
             recipe["photos"] = 0.0
     generator = weights.load("faces-64", device, arguments.weights)
     discriminator = weights.load("faces-64-discriminator", device, arguments.weights)
-    trainer = Trainer(recipe, generator, discriminator, checksum("faces-64", arguments.weights), photos)
+    identity = weights.load("faces-64-identity", device, arguments.weights) if recipe["identity"] else None
+    trainer = Trainer(recipe, generator, discriminator, checksum("faces-64", arguments.weights), photos, identity)
     if state:
         same = trainer.restore(state)
         if not same and trainer.rank == 0:
