@@ -166,20 +166,20 @@ class TestBrowser:
         self.hear(view, {"kind": "piece", "key": "a"}, pieces[-1])
         view.wait()
         assert view.controls["second"] == "Your photo 1"
-        assert not view._arriving
+        assert not view._arriving.arriving
 
     def test_a_huge_file_is_refused_by_its_size_alone(self, view):
         self.hear(view, {"kind": "photo", "key": "a", "parent": "first", "size": 61_000_000})
         assert view.panel.status == "This file has 61 MB, more than 60; make the photo smaller and try again."
         assert view.panel.failed
         self.hear(view, {"kind": "piece", "key": "a"}, b"x" * 1000)  # on its way already: ignored
-        assert not view._arriving
+        assert not view._arriving.arriving
 
     def test_more_bytes_than_said_are_not_kept(self, view):
         self.hear(view, {"kind": "photo", "key": "a", "parent": "first", "size": 10})
         self.hear(view, {"kind": "piece", "key": "a"}, b"x" * 1000)
         assert view.panel.failed
-        assert not view._arriving
+        assert not view._arriving.arriving
 
     def test_an_empty_file_is_no_picture(self, view):
         self.hear(view, {"kind": "photo", "key": "a", "parent": "first", "size": 0})
@@ -213,10 +213,10 @@ class TestBrowser:
         photo = {"kind": "photo", "parent": "first", "size": 1000}
         self.hear(view, photo | {"key": "a"})
         self.hear(view, photo | {"key": "b"})  # another photo for the same side
-        assert list(view._arriving) == ["b"]
-        monkeypatch.setattr("latentlib.widgets.family.ABANDONED", 0)
+        assert list(view._arriving.arriving) == ["b"]
+        monkeypatch.setattr("latentlib.widgets.uploads.ABANDONED", 0)
         self.hear(view, {"kind": "show"})
-        assert not view._arriving
+        assert not view._arriving.arriving
 
 
 class TestTuning:
@@ -283,7 +283,7 @@ class TestTuning:
         tuner.go.set()
         view.wait()
         assert len(tuner.asked) == 2
-        assert list(view._copies) == [("person 0", "person 2")]
+        assert list(view.copies.kept) == [("person 0", "person 2")]
 
     def test_a_couple_is_tuned_once_whoever_comes_first(self, view, tuner):
         tuner.go.set()
@@ -297,12 +297,12 @@ class TestTuning:
         assert "tuned on both photos" in view.panel.tuning
 
     def test_only_a_few_copies_are_kept(self, view, tuner, monkeypatch):
-        monkeypatch.setattr("latentlib.widgets.family.COPIES", 2)
+        monkeypatch.setattr("latentlib.widgets.copies.MOST", 2)
         tuner.go.set()
         for name in ("person 1", "person 2", "person 0"):
             view.set(second=name)
             view.wait()
-        assert list(view._copies) == [("person 0", "person 2"), ("person 0", "person 0")]
+        assert list(view.copies.kept) == [("person 0", "person 2"), ("person 0", "person 0")]
 
     def test_what_was_tuned_before_is_used_at_once(self, generator, photos, brighter):
         view = FamilyView(generator, photos, copies={("person 1", "person 0"): brighter})
@@ -336,8 +336,8 @@ class TestTuning:
     def test_close_ends_the_threads(self, view, tuner):
         assert tuner.begun.wait(30)
         view.close()
-        view._tuner.shutdown(wait=True)  # returns: the tuning heard that it is not wanted any more
-        assert not view._copies
+        view.copies.pool.shutdown(wait=True)  # returns: the tuning heard that it is not wanted any more
+        assert not view.copies.kept
         view.close()
 
 

@@ -25,16 +25,15 @@ import traitlets
 from torch import Tensor
 
 from latentlib.gan import blending
-from latentlib.photos import MOST_BYTES, NoFaceError, PhotoError, align, find_landmarks, read, too_large
+from latentlib.photos import MOST_BYTES, NoFaceError, PhotoError, align, find_landmarks, read
 from latentlib.plots.images import to_png
+from latentlib.widgets.copies import Copies, Tune
 from latentlib.widgets.eye_picker import EyePicker
 from latentlib.widgets.family_card import family_card, save_card
+from latentlib.widgets.uploads import Uploads
 from latentlib.widgets.words import error_line
 
 SIBLINGS = 12  # on the slider
-COPIES = 6  # tuned generators that are kept, a few megabytes each
-DRAWN = 1e-4  # squared error below which a picture counts as drawn by its code: nothing is left to tune
-ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 CONSENT = (
     "I agree: the photo goes to the kernel that runs this notebook and nowhere else; on Colab or Binder that is their "
     "server. Nothing is written until I press Save. I choose only photos of people who said yes."
@@ -89,14 +88,14 @@ class FamilyView(ipywidgets.VBox):
         encoder: torch.nn.Module | None = None,
         *,
         search: Callable[[Tensor], Tensor] | None = None,
-        tune: Callable[[Tensor, Tensor, Callable[[], bool]], torch.nn.Module] | None = None,
+        tune: Tune | None = None,
         copies: Mapping[tuple[str, str], torch.nn.Module] | None = None,
         card: str | Path = "family_card.png",
     ):
         if not people:
             raise ValueError("people is empty; give at least one: {name: (picture, code)}")
         self.generator, self.encoder, self.card = generator, encoder, Path(card)
-        self.search, self.tune = search or self._invert, tune
+        self.search = search or self._invert
         self.device = generator.w_mean.device
         self.people = {name: (picture.detach().cpu(), self._code(code)) for name, (picture, code) in people.items()}
         names = list(self.people)
@@ -111,16 +110,13 @@ class FamilyView(ipywidgets.VBox):
         self.pictures: dict[str, bytes] = {}
         self.picker: EyePicker | None = None
         self._alts: dict[str, str] = {}
-        self._arriving: dict[str, _Upload] = {}
+        self._arriving = Uploads()
         self._answered: deque[int] = deque(maxlen=50)  # numbers of the browser's questions
         self._complained = False  # does the line below the pictures say that a move failed?
         self._lock = threading.RLock()
         self._worker = ThreadPoolExecutor(1)  # one photo after the other, while the sliders go on
         self._working: Future | None = None
-        self._tuner = ThreadPoolExecutor(1)  # one copy after the other
-        self._job: _Job | None = None  # the tuning that is wanted now
-        # Of couples, the latest last.
-        self._copies = {tuple(sorted(couple)): copy for couple, copy in (copies or {}).items()}
+        self.copies = Copies(generator, tune, copies, self._say_tuning, self._redraw, self._lock)
         self._uploads = 0
         self.panel = Panel(names=names, controls=self.controls, layers=generator.num_ws, path=Path(card).name)
         self.panel.on_msg(self._heard)
@@ -213,84 +209,27 @@ class FamilyView(ipywidgets.VBox):
 
     def network(self) -> torch.nn.Module:
         """Who draws now: the copy tuned on these two parents when there is one, else the generator."""
-        return self._copies.get(self._couple(), self.generator)
+        return self.copies.of(*(self.controls[side] for side in SIDES))
 
     def stop(self) -> None:
         """End the tuning; its best copy so far is used."""
-        if self._job is not None:
-            self._job.stop.set()
-
-    def _couple(self) -> tuple[str, str]:
-        return tuple(sorted(self.controls[side] for side in SIDES))
+        self.copies.stop()
 
     def _want_copy(self) -> None:
-        """Tune a copy for the parents chosen now, unless there is one; a tuning for others is given up."""
-        couple = self._couple()
-        if self.tune is None and not self._copies:
-            return
-        if self._job is not None:
-            if self._job.couple == couple and not self._job.given_up:
-                return
-            self._job.given_up = True
-            self._job.stop.set()
-            self._job = None
-        if couple in self._copies:
-            self._copies[couple] = self._copies.pop(couple)  # the latest last
-            self._say_tuning("Drawn by a copy of the generator that was tuned on both photos.")
-            return
-        if self.tune is None:
-            self._say_tuning("")
-            return
         names = [self.controls[side] for side in SIDES]
         pictures, codes = (torch.stack([self.people[name][k].to(self.device) for name in names]) for k in (0, 1))
-        with torch.no_grad():
-            far = (self.generator.draw(codes) - pictures).square().flatten(1).mean(1)
-        if (far < DRAWN).all():
-            self._say_tuning("The generator draws both parents exactly: there is nothing to tune.")
-            return
-        self._job = job = _Job(couple)
-        self._say_tuning("This is a sketch. A copy of the generator is learning both photos …", learning=True)
-        job.future = self._tuner.submit(self._learn, job, codes, pictures)
+        self.copies.want(*names, codes, pictures)
 
-    def _learn(self, job: _Job, codes: Tensor, pictures: Tensor) -> None:
-        if job.given_up:
-            return
-        start = time.perf_counter()
-        try:
-            copy = self.tune(codes, pictures, job.stop.is_set)
-        except Exception as error:  # in a thread nobody else would see it
-            with self._lock:
-                if job is self._job:
-                    self._job = None
-                    self._say_tuning(f"The copy could not be tuned. {error_line(error)}")
-            return
-        with self._lock:
-            if job.given_up:
-                return
-            self._job = None
-            self._copies[job.couple] = copy
-            while len(self._copies) > COPIES:
-                del self._copies[next(iter(self._copies))]
-            how = "stopped after" if job.stop.is_set() else "tuned in"
-            self._say_tuning(f"Drawn by a copy of the generator, {how} {time.perf_counter() - start:.1f} s.")
-            self._redraw()
-
-    def _say_tuning(self, sentence: str, learning: bool = False) -> None:
+    def _say_tuning(self, sentence: str, learning: bool) -> None:
         with self.panel.hold_sync():
             self.panel.tuning, self.panel.learning = sentence, learning
 
     def close(self) -> None:
         """Let threads, copies, uploads and the picker go, and the widget with them."""
         if hasattr(self, "panel"):  # else it was never whole
-            with self._lock:
-                if self._job is not None:
-                    self._job.given_up = True
-                    self._job.stop.set()
-                self.tune = self._job = None
-                self._copies.clear()
-                self._arriving.clear()
-            for pool in (self._worker, self._tuner):
-                pool.shutdown(wait=False, cancel_futures=True)
+            self.copies.close()
+            self._arriving.forget_all()
+            self._worker.shutdown(wait=False, cancel_futures=True)
             self._close_picker()
             self.panel.close()
         super().close()
@@ -300,23 +239,21 @@ class FamilyView(ipywidgets.VBox):
     def _heard(self, _: Any, content: dict, buffers: list) -> None:
         kind = content.get("kind")
         try:
-            self._forget_abandoned()
+            self._arriving.forget_abandoned()
             if kind == "show":
                 self._show(list(self.pictures))
             elif kind == "change":
                 self._answer(content["values"], content["number"])
             elif kind == "photo":
-                side = content["parent"]
-                self._arriving = {key: upload for key, upload in self._arriving.items() if upload.side != side}
-                self._arriving[content["key"]] = _Upload(side, content["size"])
-                self._arrived(content["key"])
-            elif kind == "piece" and content["key"] in self._arriving:
-                self._arriving[content["key"]].take(buffers[0])
-                self._arrived(content["key"])
+                self._take(self._arriving.begin(content["key"], content["parent"], content["size"]))
+            elif kind == "piece":
+                self._take(self._arriving.take(content["key"], buffers[0]))
             elif kind == "save":
                 self.save()
             elif kind == "stop":
                 self.stop()
+        except PhotoError as error:
+            self._say(str(error), failed=True)
         except Exception as error:  # an error in a callback shows nowhere else
             self._say(f"That did not work. {error_line(error)}", failed=True)
             self._complained = kind == "change"
@@ -332,19 +269,9 @@ class FamilyView(ipywidgets.VBox):
             self.panel.send({"kind": "failed", "number": number})
             raise
 
-    def _forget_abandoned(self) -> None:
-        """A page that was closed in the middle of an upload must not leave its photo here."""
-        latest = time.monotonic() - ABANDONED
-        self._arriving = {key: upload for key, upload in self._arriving.items() if upload.touched > latest}
-
-    def _arrived(self, key: str) -> None:
-        side, size, content = self._arriving[key].side, self._arriving[key].size, self._arriving[key].content
-        if min(size, MOST_BYTES) < len(content) or size > MOST_BYTES:
-            del self._arriving[key]
-            self._say(too_large(max(size, len(content))), failed=True)
-        elif len(content) == size:
-            del self._arriving[key]
-            self.upload(side, bytes(content))
+    def _take(self, whole: tuple[str, bytes] | None) -> None:
+        if whole is not None:
+            self.upload(*whole)
 
     # --- photos
 
@@ -364,9 +291,7 @@ class FamilyView(ipywidgets.VBox):
         """Wait until no photo is worked on and no copy is tuned."""
         if self._working is not None:
             self._working.result()
-        job = self._job
-        if job is not None and job.future is not None:
-            job.future.result()
+        self.copies.wait()
 
     def _start(self, job: Callable[[], None], sentence: str) -> None:
         def work() -> None:
@@ -476,22 +401,3 @@ class FamilyView(ipywidgets.VBox):
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A family: two parents, sliders for mix, crossover and sibling, and the child"
-
-
-class _Upload:
-    """A photo on its way, in pieces."""
-
-    def __init__(self, side: str, size: int):
-        self.side, self.size, self.content, self.touched = side, size, bytearray(), time.monotonic()
-
-    def take(self, piece: Any) -> None:
-        self.content.extend(piece)
-        self.touched = time.monotonic()
-
-
-class _Job:
-    """A copy that is being tuned for a couple."""
-
-    def __init__(self, couple: tuple[str, str]):
-        self.couple, self.stop, self.given_up = couple, threading.Event(), False
-        self.future: Future | None = None
