@@ -3,6 +3,7 @@
 import errno
 import io
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from PIL import Image
 
 from latentlib import photos
 from latentlib.datasets import portraits
+from latentlib.gan import blending
 from latentlib.models.stylegan import Generator
 from latentlib.widgets import family_card as card_room
+from latentlib.widgets.copies import Copies
 from latentlib.widgets.eye_picker import EyePicker
 from latentlib.widgets.family import FamilyView
 from latentlib.widgets.family_card import CARD_SENTENCE, card_alt, family_card, save_card
@@ -326,6 +329,21 @@ class TestTuning:
         assert view.panel.tuning == "The copy could not be tuned. ZeroDivisionError: division by zero"
         assert view.network() is generator
         view.close()
+
+    def test_who_waits_hears_the_last_sentence(self, generator, photos):
+        said = []
+
+        def slowly(sentence, learning):
+            time.sleep(0 if learning else 0.3)
+            said.append(sentence)
+
+        copies = Copies(generator, lambda *_: 1 / 0, None, slowly, lambda: None, threading.RLock())
+        pictures, codes = (torch.stack([photos[f"person {k}"][part] for k in (0, 1)]) for part in (0, 1))
+        copies.want("a", "b", blending.per_layer(codes, generator.num_ws), pictures)
+        time.sleep(0.1)  # the tuning has failed by now, and is saying so
+        copies.wait()
+        assert said[-1].startswith("The copy could not be tuned.")
+        copies.close()
 
     def test_people_whom_the_generator_draws_exactly_need_no_copy(self, generator, people, tuner):
         view = FamilyView(generator, people, tune=tuner)

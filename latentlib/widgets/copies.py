@@ -80,19 +80,21 @@ class Copies:
         except Exception as error:  # in a thread nobody else would see it
             with self.lock:
                 if job is self.job:
-                    self.job = None
                     self.say(f"The copy could not be tuned. {error_line(error)}", False)
+                    self.job = None  # last, since whoever waits stops waiting now
             return
         with self.lock:
             if job.given_up:
                 return
-            self.job = None
             self.kept[job.couple] = copy
             while len(self.kept) > MOST:
                 del self.kept[next(iter(self.kept))]
             how = "stopped after" if job.stop.is_set() else "tuned in"
             self.say(f"Drawn by a copy of the generator, {how} {time.perf_counter() - start:.1f} s.", False)
-            self.arrived()
+            try:
+                self.arrived()
+            finally:
+                self.job = None
 
     def stop(self) -> None:
         """End the tuning; its best copy so far is used."""
