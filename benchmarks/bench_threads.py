@@ -90,6 +90,7 @@ def run(notebook: str | None = None, rounds: int = 1, short: bool = False) -> li
 
 
 if __name__ == "__main__":
-    notebook, rounds, short = [*sys.argv[1:], *(None, ROUNDS, "")[len(sys.argv) - 1 :]]
-    for row in run(notebook, int(rounds), short == "short"):
+    words = [word for word in sys.argv[1:] if word != "short"]
+    rounds = int(words[1]) if words[1:] else ROUNDS
+    for row in run(words[0] if words else None, rounds, short="short" in sys.argv):
         print(f"{row.name:72} {row.value:8.1f} {row.peer:8.1f} {row.ratio:6.2f}×")
