@@ -360,6 +360,17 @@ class TestTuning:
 
 
 class TestPhotos:
+    def test_closing_lets_the_thread_go_that_read_photos(self, generator, people, hopper):
+        before = set(threading.enumerate())
+        view = FamilyView(generator, people, search=lambda picture: torch.zeros(generator.w_dim))
+        view.panel.consent = True
+        view.upload("first", hopper)
+        view.wait()
+        (reader,) = set(threading.enumerate()) - before
+        view.close()
+        reader.join(10)
+        assert not reader.is_alive()
+
     def test_a_photo_becomes_a_parent(self, view, generator):
         child = view.child
         view.upload("first", encoded(portraits.photo("Grace Hopper")))
@@ -540,10 +551,12 @@ class TestEyes:
         ):
             view.upload("first", encoded(turned))
             view.wait()
-            assert view.picker is not None
+            picker = view.picker
+            assert picker.comm is not None
             close()
             view.wait()
             assert view.picker is None
+            assert picker.comm is None  # the browser's half has let go as well
             assert view.children == (view.panel,)
         assert view.controls["first"] == "person 0"
 

@@ -57,6 +57,7 @@ VARIANTS = {
     "a copy each, averaged": "a copy tuned for each parent, weights averaged as the share says",
     "pixels only": "no perceptual distance",
     "perceptual 0.1": "perceptual distance with weight 0.1",
+    "perceptual 0.3": "perceptual distance with weight 0.3",
     "coarse": "error at a quarter of the size as well",
     "locality": "the copy shall draw other codes as before (PTI's regularisation)",
     "half the steps": "75 steps",
@@ -162,8 +163,8 @@ def children(kind: str, nets: Networks, photos: Tensor, codes: Tensor, steps: in
         codes = invert(nets.generator, photos, "encoder", encoder=nets.encoder, progress=False).codes
     elif kind == "pixels only":
         options["perceptual_weight"] = 0.0
-    elif kind == "perceptual 0.1":
-        options["perceptual_weight"] = 0.1
+    elif kind.startswith("perceptual "):
+        options["perceptual_weight"] = float(kind.split()[1])
     elif kind == "coarse":
         options["penalty"] = coarse(codes, photos)
     elif kind == "locality":
@@ -263,6 +264,7 @@ def main(arguments: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--couples", type=int, default=40)
+    parser.add_argument("--skip", type=int, default=0, help="leave out the first ones, on which a way was chosen")
     parser.add_argument("--variants", action="store_true", help="other ways to tune as well, for the model card")
     parser.add_argument(
         "--kind", action="append", choices=VARIANTS, help="one of these ways as well; nothing is written"
@@ -274,7 +276,7 @@ def main(arguments: list[str] | None = None) -> dict:
     device, folder = pick_device(options.device), options.folder
     nets = Networks(*(load(name, device, folder) for name in NETWORKS))
     held, train = lfw.load("held_out", device), lfw.load("train", device)
-    couples = draw_couples(held, 4 if options.quick else options.couples)
+    couples = draw_couples(held, 4 if options.quick else options.couples)[options.skip :]
     strangers = train.images[:: max(1, len(train.images) // 500)].float() / 255
     some = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(1))[:TAUGHT].to(device)
     kinds = KINDS | VARIANTS if options.variants else KINDS
@@ -295,7 +297,7 @@ def main(arguments: list[str] | None = None) -> dict:
     print(text(result))
     if options.variants and not options.quick:
         put_between(folder / "README.md", BEGIN, END, variants_table(result))
-    if not (options.quick or options.variants or options.kind):
+    if not (options.quick or options.variants or options.kind or options.skip):
         (folder / FILE).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
 
