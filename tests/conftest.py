@@ -83,3 +83,17 @@ def opened(lab, browser, request):
         shots.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=shots / f"{request.node.name}.png")
     page.close()
+
+
+@pytest.fixture
+def written(lab, opened):
+    """A function that writes a notebook of code cells beside the lessons, opens it and runs it."""
+    import nbformat
+
+    def open_it(name: str, *cells: str):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, lab.course / "notebooks" / f"{name}.ipynb")
+        return opened(name)
+
+    return open_it

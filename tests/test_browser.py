@@ -12,6 +12,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+FORGETFUL_MAP = """import sys
+sys.path.insert(0, "..")
+import torch
+from latentlib.widgets import LatentMap
+
+class Forgetful(LatentMap):
+    heard = 0
+
+    def _answer(self, change):
+        self.heard += 1
+        if self.heard > 1:
+            super()._answer(change)
+
+codes = torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
+Forgetful(codes, lambda place: place[:, :1, None, None].expand(-1, 1, 8, 8), alt="Codes and a shade of grey")"""
+
+
 def drag(page, handle, pixels: int) -> None:
     box = handle.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -37,6 +54,14 @@ def test_a_slider_changes_its_picture_by_keyboard_and_by_mouse(opened):
     assert notebook.changed_by(image, lambda: drag(notebook.page, handle, -60)), "dragging did not change the picture"
     assert handle.get_attribute("aria-label")
     assert image.get_attribute("alt")
+    assert notebook.problems() == []
+
+
+def test_a_lost_question_of_the_map_is_asked_again(written):
+    notebook = written("forgetful", FORGETFUL_MAP)
+    image = notebook.panel.locator(".latent-map-side img").first
+    chart = notebook.panel.locator(".latent-map-chart").first
+    assert notebook.changed_by(image, lambda: (chart.focus(), chart.press("Shift+ArrowRight")))
     assert notebook.problems() == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 
 from tools import chromium
@@ -34,16 +33,8 @@ class Moody:
 BreedingBoard(Moody(), codes, ("Ada", "Ben"))"""
 
 
-@pytest.fixture
-def opened_board(lab, opened):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, lab.course / "notebooks" / "breeding.ipynb")
-    return lambda: opened("breeding")
-
-
-def test_a_child_is_chosen_by_mouse_and_by_keyboard_and_undo_goes_back(opened_board):
-    notebook = opened_board()
+def test_a_child_is_chosen_by_mouse_and_by_keyboard_and_undo_goes_back(written):
+    notebook = written("breeding", CELL)
     assert notebook.problems() == []
     root = notebook.panel.locator(".breeding").first
     notebook.show(root)

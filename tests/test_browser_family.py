@@ -113,26 +113,15 @@ def opened_lesson(lab, opened):
 
 
 @pytest.fixture
-def opened_family(lab, opened):
+def opened_family(written):
     """The widget in a notebook that has nothing else."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, lab.course / "notebooks" / "family.ipynb")
-    return lambda: opened("family")
+    return lambda: written("family", CELL)
 
 
 @pytest.fixture
-def opened_moody(lab, opened):
+def opened_moody(written):
     """The widget around a generator that is slow and refuses, with a line that counts the page's questions."""
-    cells = [
-        nbformat.v4.new_code_cell(source)
-        for source in (CELL.replace("FamilyView(g", "_ = FamilyView(g"), SLOW_AND_BROKEN)
-    ]
-    cells.append(nbformat.v4.new_code_cell(SECONDS))
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, lab.course / "notebooks" / "moody.ipynb")
-    return lambda: opened("moody")
+    return lambda: written("moody", CELL.replace("FamilyView(g", "_ = FamilyView(g"), SLOW_AND_BROKEN, SECONDS)
 
 
 def test_two_photos_a_slider_and_the_card(lab, opened_lesson):
@@ -244,7 +233,7 @@ def test_a_refusal_is_said_once_and_a_slow_drawing_settles(opened_moody):
     assert family.pixels(1) == shown
 
 
-def test_the_sketch_is_replaced_by_the_tuned_child_and_tuning_can_be_stopped(lab, opened):
+def test_the_sketch_is_replaced_by_the_tuned_child_and_tuning_can_be_stopped(written):
     cell = CELL.replace("FamilyView(generator, people,", "view = FamilyView(generator, photos, tune=learn,")
     assert cell != CELL
     photos = "photos = {name: (torch.rand(3, 64, 64), code) for name, (_, code) in people.items()}\n"
@@ -258,10 +247,7 @@ def test_the_sketch_is_replaced_by_the_tuned_child_and_tuning_can_be_stopped(lab
         "    return White()\n"
     )
     start, end = cell.rsplit("\n", 1)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"{start}\n{photos}{learn}{end}\nview")])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, lab.course / "notebooks" / "tuned.ipynb")
-    page = opened("tuned")
+    page = written("tuned", f"{start}\n{photos}{learn}{end}\nview")
     assert page.problems() == []
     family = Family(page)
     family.root.get_by_text("This is a sketch").wait_for()

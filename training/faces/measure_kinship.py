@@ -264,7 +264,7 @@ def main(arguments: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--couples", type=int, default=40)
-    parser.add_argument("--skip", type=int, default=0, help="leave out the first ones, on which a way was chosen")
+    parser.add_argument("--seed", type=int, default=0, help="draw other couples of the same people; nothing is written")
     parser.add_argument("--variants", action="store_true", help="other ways to tune as well, for the model card")
     parser.add_argument(
         "--kind", action="append", choices=VARIANTS, help="one of these ways as well; nothing is written"
@@ -276,7 +276,7 @@ def main(arguments: list[str] | None = None) -> dict:
     device, folder = pick_device(options.device), options.folder
     nets = Networks(*(load(name, device, folder) for name in NETWORKS))
     held, train = lfw.load("held_out", device), lfw.load("train", device)
-    couples = draw_couples(held, 4 if options.quick else options.couples)[options.skip :]
+    couples = draw_couples(held, 4 if options.quick else options.couples, options.seed)
     strangers = train.images[:: max(1, len(train.images) // 500)].float() / 255
     some = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(1))[:TAUGHT].to(device)
     kinds = KINDS | VARIANTS if options.variants else KINDS
@@ -297,7 +297,7 @@ def main(arguments: list[str] | None = None) -> dict:
     print(text(result))
     if options.variants and not options.quick:
         put_between(folder / "README.md", BEGIN, END, variants_table(result))
-    if not (options.quick or options.variants or options.kind or options.skip):
+    if not (options.quick or options.variants or options.kind or options.seed):
         (folder / FILE).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
 
