@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDEST = 9.0  # inches; the most that a laptop shows without scrolling
+PLOTLY = {"showSendToCloud": False, "displaylogo": False}  # else one of its buttons uploads the plot
 
 
 @styled()
@@ -211,10 +212,10 @@ def _turnable(
     )  # fmt: skip
     plot = go.Figure(clouds, layout)
     if "google.colab" in sys.modules:  # Colab draws no plotly data by itself
-        plot.show(renderer="colab")
+        plot.show(renderer="colab", config=PLOTLY)
         return
-    data = {"application/vnd.plotly.v1+json": plot.to_plotly_json(), "text/plain": f"(a plot to turn) {alt}"}
-    display(data, raw=True)
+    drawing = {**plot.to_plotly_json(), "config": PLOTLY}
+    display({"application/vnd.plotly.v1+json": drawing, "text/plain": f"(a plot to turn) {alt}"}, raw=True)
 
 
 @styled()
