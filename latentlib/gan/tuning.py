@@ -28,7 +28,7 @@ from latentlib.training import progress as progress_bar
 
 STEPS = 150
 LEARNING_RATE = 3e-3  # of Adam; the weights have unit variance
-PERCEPTUAL_WEIGHT = 0.03
+PERCEPTUAL_WEIGHT = 0.1
 PIVOT_STEPS = 80
 PIVOT_P_NORM_WEIGHT = 0.003  # keeps the codes of photos about as usual as those of the mapping
 

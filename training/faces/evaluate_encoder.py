@@ -17,10 +17,11 @@ import torch
 from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.device import describe
-from latentlib.metrics import psnr
+from latentlib.metrics import auc, psnr
 from latentlib.weights import WEIGHTS, checksum, read_weights
 from training.cards import put_between
 from training.faces.encoder_trainer import NAME
+from training.faces.measure_kinship import draw_couples
 from training.faces.measures import chosen_photos
 
 BEGIN, END = f"<!-- evaluation of {NAME}: begin -->", f"<!-- evaluation of {NAME}: end -->"
@@ -43,6 +44,22 @@ def reconstruction(encoder, generator, target: torch.Tensor) -> dict:
         "psnr_most": found.max().item(),
         "psnr_of_the_mean_face": mean.mean().item(),
     }
+
+
+@torch.no_grad()
+def likeness(encoder, generator, identity, held: lfw.Faces) -> dict:
+    """How often an encoded face is nearer to another photo of the same person than to somebody else's (AUC, 0.5 by
+    chance), and how often the photo itself is."""
+    couples = draw_couples(held, held.people.unique(return_counts=True)[1].gt(1).sum().item() // 2)
+    photos, others = (torch.cat(parts) for parts in zip(*couples, strict=True))
+
+    def told(faces: torch.Tensor) -> float:
+        far = 1 - identity.embed(faces) @ identity.embed(others).T
+        own = torch.eye(len(far), dtype=torch.bool)
+        return auc(far[own], far[~own])
+
+    drawn = torch.cat([generator.draw(encoder(part * 2 - 1)) for part in photos.split(32)])
+    return {"people": len(photos), "encoded": told(drawn), "photo": told(photos)}
 
 
 @torch.no_grad()
@@ -101,6 +118,13 @@ def card(result: dict) -> str:
     if "held_out_photos" in result:
         lines.append(row("photos of people never seen in training", result["held_out_photos"]))
     lines.append(row("generated faces", result["generated_faces"]))
+    if "likeness" in result:
+        told = result["likeness"]
+        lines.append(
+            "\nBy the measure of identity below, the face that is drawn from the answer is nearer to another photo of "
+            f"the same person than to somebody else's in {100 * told['encoded']:.0f} of 100 comparisons; the photo "
+            f"itself in {100 * told['photo']:.0f} ({told['people']} people never seen)."
+        )
     made, ms = result["made"], result["core_ms_a_picture"]
     lines.append(
         f"\n{made['images_seen']:,} pictures shown, {made['since']:,} of them with the generator it belongs to, in "
@@ -121,8 +145,11 @@ def main() -> None:
         photos = held.images[chosen_photos(held)]
     except RuntimeError as error:
         print(f"only generated faces are measured: {error}")
-        photos = None
-    result = evaluate(weights.load("faces-64-encoder"), made, weights.load("faces-64"), checksum("faces-64"), photos)
+        held = photos = None
+    encoder, generator = weights.load("faces-64-encoder", "cpu"), weights.load("faces-64", "cpu")
+    result = evaluate(encoder, made, generator, checksum("faces-64"), photos)
+    if held is not None:
+        result["likeness"] = likeness(encoder, generator, weights.load("faces-64-identity", "cpu"), held)
     if not result["trained_on_this_generator"]:
         print(
             "the shipped generator is not the one that this encoder was trained on; go on with: "
