@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from latentlib import weights
+from latentlib.datasets import lfw
 from latentlib.weights import read_weights
 from tiny_encoder import TINY, networks, photos, tiny
 from training.faces import evaluate_encoder
@@ -50,6 +52,24 @@ def test_evaluation_of_an_encoder_that_knows_and_one_that_does_not():
     assert "held_out_photos" not in result
     assert not result["trained_on_this_generator"]
     assert "earlier generator" in evaluate_encoder.card(result)
+
+
+def test_who_is_drawn_is_asked_of_another_photo():
+    pictures = torch.rand(8, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).repeat(1, 2, 1, 1, 1)
+    held = lfw.Faces((pictures.flatten(0, 1) * 255).byte(), torch.arange(8).repeat_interleave(2))
+    identity, discriminator = (weights.load(f"faces-64-{name}", "cpu") for name in ("identity", "discriminator"))
+
+    class Copies:
+        draw = staticmethod(lambda codes: codes)
+
+    class Forgets:
+        draw = staticmethod(torch.ones_like)
+
+    told = evaluate_encoder.likeness(lambda part: part / 2 + 0.5, Copies(), identity, discriminator, held)
+    assert told["people"] == 8
+    assert all(told[judge] == {"encoded": 1.0, "photo": 1.0} for judge in evaluate_encoder.JUDGES)
+    told = evaluate_encoder.likeness(lambda part: part, Forgets(), identity, discriminator, held)
+    assert all(told[judge]["encoded"] < 0.8 for judge in evaluate_encoder.JUDGES)
 
 
 def test_what_is_stored_belongs_to_what_is_shipped():
