@@ -260,7 +260,7 @@ class TestPlots:
         assert len(clouds) == 4
         assert names["text"] == ["0", "1", "2", "3"]
         assert turnable["application/vnd.plotly.v1+json"]["layout"]["width"] <= 900
-        assert turnable["application/vnd.plotly.v1+json"]["config"]["showSendToCloud"] is False
+        assert turnable["application/vnd.plotly.v1+json"]["config"]["displayModeBar"] is False
         assert static["text/plain"] == "A cloud"
         assert metadata["image/png"]["alt"] == "A cloud"
 

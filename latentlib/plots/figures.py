@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDEST = 9.0  # inches; the most that a laptop shows without scrolling
-PLOTLY = {"showSendToCloud": False, "displaylogo": False}  # else one of its buttons uploads the plot
+PLOTLY = {"displayModeBar": False}  # its buttons would cover the title, and one of them uploads the plot
 
 
 @styled()
