@@ -225,7 +225,7 @@ def measure(drawn: dict[str, Tensor], codes: dict[str, Tensor], nets: Networks, 
         }
     table = kinship_table(seen)
     return {
-        "table": {name: {kind: round(value, 3) for kind, value in row.items()} for name, row in table.items()},
+        "table": {name: {kind: round(value, 3) + 0.0 for kind, value in row.items()} for name, row in table.items()},
         "struck": [name for name, row in table.items() if struck(row, SHOWN)],
         "verdict": {kind: verdict(table, kind) for kind in drawn},
         "parents": parents,
