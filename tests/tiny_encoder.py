@@ -9,7 +9,7 @@ from latentlib.weights import save_weights
 from training.faces import encoder_trainer
 
 CHANNELS = {4: 8, 8: 8, 16: 8}
-TINY = {**encoder_trainer.RECIPE, "batch": 8, "probes": 64, "ramp": 16, "ema_half_life": 100}
+TINY = {**encoder_trainer.RECIPE, "identity": 0.0, "batch": 8, "probes": 64, "ramp": 16, "ema_half_life": 100}
 
 
 def networks(seed=0):

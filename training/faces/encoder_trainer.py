@@ -34,7 +34,7 @@ RECIPE = {
     "whitened": 0.1,  # share in it of the error in units of the spread of w
     "picture": 1.0,  # weight of the mean squared error of the picture drawn again, in [-1, 1]
     "features": 0.1,  # weight of the error of the discriminator's features, relative to their size
-    "identity": 0.0,  # weight of the identity measure's distance between a photo and its drawing; 0: not asked
+    "identity": 0.1,  # weight of the identity measure's distance between a photo and its drawing; 0: not asked
     "length": 0.01,  # weight of the length of a photo's codes (1 is usual): without codes to learn, they wander off
     "probes": 1024,  # samples from which the effect of each layer's w on the picture is measured
     "ema_half_life": 5_000,  # images; the shipped weights are a running mean of the trained ones
