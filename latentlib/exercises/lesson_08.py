@@ -46,6 +46,33 @@ def _(asked_for):
 
 
 @exercise(
+    "08-gate",
+    "What must be refused?",
+    why="A list of the forbidden is never complete; a list of the allowed, name by name, need not be.",
+)
+def _(refused):
+    allowed = {"collections.OrderedDict", "torch._utils._rebuild_tensor_v2"}
+    cases = [
+        (set(), set(), "a file that asks for nothing"),
+        (allowed, set(), "a file that asks only for what is on the list"),
+        ({"os.system"}, {"os.system"}, "os.system"),
+        ({"posix.system"}, {"posix.system"}, "posix.system, which is os.system under its other name"),
+        ({"torch.hub.load"}, {"torch.hub.load"}, "torch.hub.load, which fetches a program and runs it"),
+        ({"torch._utils._rebuild_tensor_v2.__globals__"}, {"torch._utils._rebuild_tensor_v2.__globals__"},
+         "something that an allowed function has inside"),
+        (allowed | {"builtins.exec"}, {"builtins.exec"}, "builtins.exec between two allowed names"),
+    ]  # fmt: skip
+    for asked, expected, what in cases:
+        got = set(refused(set(asked), set(allowed)))
+        if got < expected:
+            return f"{what} gets through your gate; it should be refused."
+        if got != expected:
+            wanted, said = (", ".join(sorted(map(str, names))) or "nothing" for names in (expected, got))
+            return f"{what}: for {wanted} it should be refused; yours says {said}."
+    return None
+
+
+@exercise(
     "08-double",
     "Twice as many pixels",
     why="Every generator has to get from 4 to 1024 pixels; how it doubles decides whether it leaves a checkerboard.",

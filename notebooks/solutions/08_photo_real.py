@@ -24,6 +24,15 @@ def asked_for(content):
 check("08-names", asked_for)
 
 
+# %% 08-gate
+def refused(asked, allowed):
+    """For which names a file must be refused: two sets of names in, a set out."""
+    return asked - allowed  # name by name, whole  #: return ...
+
+
+check("08-gate", refused)
+
+
 # %% 08-double
 def double(row):
     """A row (n,) at twice its length: zeros between, then [1, 3, 3, 1] over neighbours."""

@@ -23,6 +23,13 @@ WRONG = {
         lambda content: set(),
         lambda content: {type(pickle.loads(content)).__name__},  # runs it
     ],
+    "08-gate": [
+        lambda asked, allowed: asked & {"os.system", "builtins.exec", "builtins.eval"},  # a list of the forbidden
+        lambda asked, allowed: {name for name in asked if name.split(".")[0] not in ("torch", "collections")},
+        lambda asked, allowed: {name for name in asked if not any(name.startswith(good) for good in allowed)},
+        lambda asked, allowed: asked,  # lets nothing through
+        lambda asked, allowed: set() if asked & allowed else asked,  # one good name is enough
+    ],
     "08-double": [
         lambda row: row.repeat_interleave(2),  # squares
         _interpolated,  # right inside, but the border repeats itself
