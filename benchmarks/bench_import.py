@@ -1,4 +1,4 @@
-"""How long a fresh Python takes to import each room of latentlib, beside ``import torch`` in the same process.
+"""How long a Python that has torch takes to import each room of latentlib, beside ``import torch`` itself.
 
 Run by ``make bench`` or alone: ``python -m benchmarks.bench_import``. The aim: at most 0.25 s beyond torch's own.
 
@@ -8,23 +8,35 @@ A row: seconds of torch and the room, seconds of torch alone, and their ratio (1
 from __future__ import annotations
 
 import json
+import os
 import pkgutil
 import statistics
 import subprocess
 import sys
 
-from benchmarks.rows import Row
+from benchmarks.rows import LeftOut, Row
 
 ROUNDS = 3
 ALLOWED = 0.25  # seconds beyond torch
 
+# One process imports torch; for each room a copy of it, which knows nothing of the other rooms, imports that.
 TIMED = """
-import json, time
+import importlib, json, os, sys, time
 start = time.perf_counter()
 import torch
-between = time.perf_counter()
-import {room}
-print(json.dumps([between - start, time.perf_counter() - between]))
+taken = {"torch": time.perf_counter() - start}
+for room in sys.argv[1:]:
+    reader, writer = os.pipe()
+    if not os.fork():
+        start = time.perf_counter()
+        importlib.import_module(room)
+        os.write(writer, str(time.perf_counter() - start).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as answer:
+        taken[room] = float(answer.read())
+    os.wait()
+print(json.dumps(taken))
 """
 
 
@@ -36,20 +48,17 @@ def rooms() -> list[str]:
 
 
 def run(rounds: int = ROUNDS) -> list[Row]:
-    """The median of a few fresh processes for each room, taken turn by turn; the first turn fills the disk cache."""
-    times: dict[str, list[list[float]]] = {name: [] for name in rooms()}
-    for turn in range(rounds + 1):
-        for name, taken in times.items():
-            if turn == 0 and name != "latentlib.widgets":  # it imports most others
-                continue
-            command = [sys.executable, "-c", TIMED.format(room=name)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            if turn:
-                taken.append(json.loads(done.stdout.splitlines()[-1]))
-    rows = []
-    for name, taken in times.items():
-        torch_alone, beyond = (statistics.median(column) for column in zip(*taken, strict=True))
-        whole = torch_alone + beyond
+    """The median of a few rounds for each room; a first round fills the disk cache."""
+    if not hasattr(os, "fork"):
+        raise LeftOut("a process cannot be copied on this system")
+    names, rows = rooms(), []
+    rounds = [
+        json.loads(subprocess.run([sys.executable, "-c", TIMED, *names], check=True, capture_output=True).stdout)
+        for _ in range(rounds + 1)
+    ][1:]
+    torch_alone = statistics.median(taken["torch"] for taken in rounds)
+    for name in names:
+        whole = torch_alone + statistics.median(taken[name] for taken in rounds)
         rows.append(Row(f"import {name}: s (peer: torch alone)", whole, torch_alone, whole / torch_alone))
     return rows
 

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "claims",
         "datasets",
         "device",
+        "download",
         "exercises",
         "folders",
         "foreign",

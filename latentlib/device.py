@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import random
-import sys
 import time
-from pathlib import Path
 
 import torch
 
@@ -106,22 +104,6 @@ class Stopwatch:
         self.seconds = time.perf_counter() - self._start
 
 
-def peak_memory_mb() -> float | None:
-    """The most memory this process has held so far, in MB (10**6 bytes); None where the system does not tell."""
-    if sys.platform == "win32":
-        try:
-            import psutil
-        except ImportError:
-            return None
-        return psutil.Process().memory_info().peak_wset / 1e6
-    if sys.platform.startswith("linux"):  # getrusage would count the memory of the process that started this one
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
 def describe(device: torch.device | str) -> str:
     """One line about the machine: Python, PyTorch, and the device with its name."""
     device = _device(device)
@@ -129,28 +111,3 @@ def describe(device: torch.device | str) -> str:
     if device.type == "cuda":
         name = f"{torch.cuda.get_device_name(device)}"
     return f"Python {platform.python_version()}, PyTorch {torch.__version__}, {device.type} ({name})"
-
-
-def keep_freed_memory() -> bool:
-    """Keep the memory that was freed for what comes next, instead of giving it back to the system each time.
-
-    Training allocates and frees the same hundreds of megabytes in every step; glibc, the C library of most Linux
-    systems, hands large pieces back at once, and the kernel must clear them before it gives them out again. From this
-    call on the process stays as large as it was at its largest, so it is for long training runs on a CPU.
-    Returns whether anything was changed: False on other systems.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    import ctypes
-
-    try:
-        c_library = ctypes.CDLL(None)
-        _ = c_library.gnu_get_libc_version  # other C libraries take the same call and do nothing
-        mallopt = c_library.mallopt
-    except (OSError, AttributeError):
-        return False
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_…, from malloc.h
-    kept = [mallopt(trim_threshold, 10**9), mallopt(top_pad, 200 * 10**6)]
-    # Older versions of glibc refuse more than 32 MB here.
-    kept.append(mallopt(mmap_threshold, 10**9) or mallopt(mmap_threshold, 2**25))
-    return all(kept)

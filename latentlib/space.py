@@ -133,28 +133,6 @@ def knn_accuracy(codes: Tensor, labels: Tensor, k: int = 5) -> float:
     return (votes.argmax(1) == labels).float().mean().item()
 
 
-def trustworthiness(high: Tensor, low: Tensor, k: int = 5) -> float:
-    """How far neighbours in ``low`` are neighbours in ``high`` too: 1 all of them, about 0.5 by chance.
-
-    high: (n, ...) what was plotted, low: (n, d) the plot; k: neighbours looked at, less than n / 2
-    Source: Venna and Kaski, "Neighborhood preservation in nonlinear projection methods" (2001); as in scikit-learn.
-    """
-    high, low = _flat(high, "high"), _flat(low, "low")
-    n = len(high)
-    if len(low) != n or not 0 < k < n / 2:
-        raise ValueError(
-            f"trustworthiness needs as many rows in high as in low, and k < n / 2; got {n}, {len(low)}, k {k}"
-        )
-    _, near = _nearest(low, low, k, skip_self=True)
-    penalty, middle = 0.0, high.mean(0)
-    for rows in torch.arange(n, device=high.device).split(max(1, CHUNK // n)):
-        far = _squared(high[rows], high, middle)
-        far[torch.arange(len(rows), device=far.device), rows] = -1.0  # oneself has rank 0
-        ranks = torch.searchsorted(far.sort(1).values, far.gather(1, near[rows]))  # (rows, k): nearest other is 1
-        penalty += (ranks - k).clamp(min=0).sum().item()
-    return 1.0 - penalty * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0))
-
-
 def _nearest(codes: Tensor, queries: Tensor, k: int, skip_self: bool) -> tuple[Tensor, Tensor]:
     n = len(codes) - skip_self
     if not 0 < k <= n:

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from latentlib import before_torch, datasets, device, folders
+from training import runs
 
 
 @pytest.fixture
@@ -114,26 +115,6 @@ def test_a_stopwatch_counts_at_least_what_passed():
     with device.Stopwatch() as watch:
         time.sleep(0.02)
     assert watch.seconds >= 0.02
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="reads the process in another way there")
-def test_peak_memory_grows_with_what_is_held_and_stays():
-    code = "from latentlib.device import peak_memory_mb as peak; a = peak(); b = bytearray(1_500_000_000); c = peak();"
-    done = subprocess.run([sys.executable, "-c", code + "del b; print(a, c, peak())"], capture_output=True, check=True)
-    before, held, after = map(float, done.stdout.split())
-    assert before < 1500 < held < before + 1600
-    assert after > held - 5  # the block is gone, its peak stays; Linux counts pages in batches, a few MB apart
-
-
-def test_peak_memory_on_windows_and_macos(monkeypatch):
-    import psutil
-
-    monkeypatch.setattr(sys, "platform", "win32")
-    told = types.SimpleNamespace(memory_info=lambda: types.SimpleNamespace(peak_wset=5_000_000))
-    monkeypatch.setattr(psutil, "Process", lambda: told)
-    assert device.peak_memory_mb() == 5.0
-    monkeypatch.setitem(sys.modules, "psutil", None)
-    assert device.peak_memory_mb() is None
 
 
 def test_describe_names_the_machine_in_one_line(monkeypatch):
@@ -243,7 +224,7 @@ def test_importing_latentlib_imports_nothing_heavy():
 RESIDENT = """
 import re, torch
 from pathlib import Path
-from latentlib.device import keep_freed_memory
+from training.runs import keep_freed_memory
 
 def resident_mb():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000
@@ -272,7 +253,7 @@ def test_freed_memory_is_kept_only_after_asking():
 
 def test_other_systems_and_other_c_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert device.keep_freed_memory() is False
+    assert runs.keep_freed_memory() is False
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace(mallopt=pytest.fail))
-    assert device.keep_freed_memory() is False
+    assert runs.keep_freed_memory() is False

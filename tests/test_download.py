@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from latentlib import weights
-from latentlib.foreign import download, nvidia
-from latentlib.foreign.download import DownloadError, fetch
+from latentlib import download, weights
+from latentlib.download import DownloadError, fetch
+from latentlib.foreign import nvidia
 
 CONTENT = b"\x80" + bytes(range(256)) * 4000
 
@@ -166,12 +166,13 @@ def test_the_next_address_is_tried_and_the_sentence_says_why(server, tmp_path, p
     assert not (tmp_path / "a.pkl").exists()
 
 
-def test_a_server_that_claims_less_is_found_by_the_checksum(server, tmp_path):
-    right = hashlib.sha256(CONTENT).hexdigest()
-    assert get(server, tmp_path, "claims_less", "good", sha256=right)[0] == CONTENT
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_a_server_that_claims_less_is_found_by_the_checksum(server, tmp_path, algorithm):
+    right = f"{algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}"
+    assert get(server, tmp_path, "claims_less", "good", checksum=right)[0] == CONTENT
     (tmp_path / "a.pkl").unlink()
     with pytest.raises(DownloadError, match="sent 5,000 bytes that differ from its checksum"):
-        get(server, tmp_path, "claims_less", sha256=right)
+        get(server, tmp_path, "claims_less", checksum=right)
 
 
 def test_the_first_download_is_trusted_and_a_later_one_must_be_the_same(server, tmp_path):
@@ -189,6 +190,22 @@ def test_a_silent_server_is_given_up(server, tmp_path, monkeypatch):
     monkeypatch.setattr(Handler, "silent", lambda self, first: threading.Event().wait(1), raising=False)
     with pytest.raises(DownloadError, match="was silent for 0 seconds"):
         get(server, tmp_path, "silent")
+    assert len(server.asked) == 1  # asking again would take as long
+
+
+def test_a_server_that_falls_silent_is_asked_again_for_the_rest(server, tmp_path, monkeypatch):
+    def stalls(self, first):
+        if first:
+            self.rest(first)
+        else:
+            self.send(CONTENT[:5000], length=len(CONTENT))
+            self.wfile.flush()
+            threading.Event().wait(1)
+
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    monkeypatch.setattr(Handler, "stalls", stalls, raising=False)
+    assert get(server, tmp_path, "stalls")[0] == CONTENT
+    assert [begins for _, begins in server.asked] == [None, "bytes=5000-"]
 
 
 def test_nobody_there(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "latentlib"
 # A room may import those on the lines above its own. The set-up cell's room is on no line: it may ask any of them.
 ARROWS = (
     ("_lazy", "before_torch", "claims", "device", "folders"),
-    ("space", "models"),
+    ("space", "models", "download"),
     ("foreign",),
     ("weights",),
     ("photos",),

@@ -134,21 +134,6 @@ class TestNeighbours:
         theirs = cross_val_score(KNeighborsClassifier(5), codes.numpy(), labels.numpy(), cv=LeaveOneOut()).mean()
         assert space.knn_accuracy(codes, labels, k=5) == pytest.approx(theirs, abs=1e-6)
 
-    @pytest.mark.parametrize("chunk", [2**24, 500])
-    @pytest.mark.parametrize("k", [1, 5, 30])
-    def test_trustworthiness_as_scikit_learn(self, codes, k, chunk, monkeypatch):
-        from sklearn.manifold import trustworthiness
-
-        monkeypatch.setattr(space, "CHUNK", chunk)
-        low = codes[:, :2]
-        theirs = trustworthiness(codes.numpy(), low.numpy(), n_neighbors=k)
-        assert space.trustworthiness(codes, low, k=k) == pytest.approx(theirs, abs=1e-5)
-
-    def test_trustworthiness_of_itself_is_one_and_of_noise_a_half(self, codes):
-        assert space.trustworthiness(codes, codes) == 1.0
-        noise = torch.rand(len(codes), 2, generator=torch.Generator().manual_seed(3))
-        assert space.trustworthiness(codes, noise) == pytest.approx(0.5, abs=0.05)
-
     def test_triple_share(self):
         anchors = torch.zeros(4, 2)
         alikes = torch.tensor([[1.0, 0], [1, 0], [3, 0], [2, 0]])
@@ -162,8 +147,6 @@ class TestNeighbours:
             space.neighbours(codes, codes[:, :3])
         with pytest.raises(ValueError, match="k must be from 1 to 300"):
             space.neighbours(codes, codes, k=301)
-        with pytest.raises(ValueError, match="k < n / 2"):
-            space.trustworthiness(codes, codes, k=150)
         with pytest.raises(ValueError, match="labels must be"):
             space.knn_accuracy(codes, labels[:3])
         with pytest.raises(ValueError, match="same shape"):
@@ -252,9 +235,6 @@ def test_answers_stay_on_the_device(codes, labels):
     assert space.slerp(on_gpu[0], on_gpu[1], torch.linspace(0, 1, 3)).is_cuda
     assert space.probe_r2(on_gpu, on_gpu[:, :2]).is_cuda
     assert space.neighbours(on_gpu, on_gpu, k=2)[1].is_cuda
-    assert space.trustworthiness(on_gpu, on_gpu[:, :2]) == pytest.approx(
-        space.trustworthiness(codes, codes[:, :2]), abs=1e-4
-    )
     assert space.knn_accuracy(on_gpu, labels.cuda()) == pytest.approx(space.knn_accuracy(codes, labels), abs=0.01)
     torch.testing.assert_close(
         space.principal_directions(on_gpu, 3).directions.cpu(),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
+import gzip
 import os
-import socket
 import struct
 import tempfile
-import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +13,9 @@ import torch
 
 from latentlib.datasets import cache_folder, data_folder, offline
 from latentlib.device import pick_device
+from latentlib.download import fetch
 
-TIMEOUT = 20.0  # seconds without a byte after which a mirror is given up
+GZIP = b"\x1f\x8b"  # what a packed file begins with
 IMAGES, LABELS = 2051, 2049  # the magic numbers at the start of MNIST's idx files
 FILES = {  # file name -> (magic number, how many items it must hold)
     "train-images-idx3-ubyte": (IMAGES, 60_000),
@@ -117,52 +115,19 @@ def download(folder: Path) -> None:
     Raises RuntimeError with one sentence when a file cannot be had from any mirror, OSError when the disk refuses.
     """
     from torchvision.datasets import MNIST
-    from torchvision.datasets.utils import download_and_extract_archive
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=folder.parent) as temporary, given_up_after(TIMEOUT):
-        whole = Path(temporary) / "raw"
-        for name, checksum in MNIST.resources:
-            refusals = []
-            for mirror in MNIST.mirrors:
-                try:
-                    download_and_extract_archive(mirror + name, str(whole), md5=checksum, remove_finished=True)
-                    break
-                except (OSError, RuntimeError, http.client.HTTPException, EOFError, zlib.error) as error:
-                    refusals.append(f"{mirror} {said(error)}")
-                    (whole / name).unlink(missing_ok=True)
-            else:
-                raise RuntimeError(f"{name}: " + "; ".join(refusals))
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=folder.parent) as temporary:
+        whole = Path(temporary)
+        for name, md5 in MNIST.resources:
+            addresses = [mirror + name for mirror in MNIST.mirrors]
+            packed = fetch(addresses, whole / name, begins=GZIP, checksum=f"md5:{md5}", announce=lambda _: None)
+            packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
         for name, (magic, count) in FILES.items():
             read_idx(whole / name, magic, count)
-        if not folder.is_dir():
-            try:
-                whole.rename(folder)
-                return
-            except OSError:
-                if not folder.is_dir():  # else another process was quicker
-                    raise
+        folder.mkdir(exist_ok=True)
         for name in FILES:  # what else lies in the folder is not ours
             os.replace(whole / name, folder / name)
-
-
-@contextmanager
-def given_up_after(seconds: float):
-    """torchvision opens its addresses without a time-out, so that a silent server would hold the learner for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def said(error: Exception) -> str:
-    if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
-        return f"was silent for {TIMEOUT:.0f} seconds"
-    if isinstance(error, RuntimeError) and "corrupt" in str(error):
-        return "sent a file with a wrong checksum"
-    return f"failed with {error}"
 
 
 def load_bundled(device: torch.device | str) -> Digits:

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch.overrides import TorchFunctionMode
 
+from latentlib.download import fetch, file_hash
 from latentlib.folders import cache_folder, data_folder
-from latentlib.foreign.download import fetch, file_sha256
 from latentlib.foreign.pickle_reader import HostileFileError, Network, StoredTensor, load_tensors, read_networks
 from latentlib.models.stylegan2 import Discriminator, Generator
 
@@ -180,7 +180,7 @@ def _find(name: str) -> Path | None:
 
 def _converted(path: Path) -> Path:
     """The file's safetensors copy in the cache; made when there is none."""
-    checksum = file_sha256(path)
+    checksum = file_hash(path)
     copy = _folder() / f"{path.stem}-{checksum[:16]}.safetensors"
     if copy.is_file():
         return copy

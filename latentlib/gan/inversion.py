@@ -89,7 +89,11 @@ def invert(
     steps = _steps(method, steps, encoder)
     check_images(generator, images)
     _check_networks(encoder, discriminator, method, perceptual_weight)
-    _check_numbers(learning_rate, p_norm_weight, perceptual_weight, tolerance, snapshots)
+    check_number("learning_rate", learning_rate, above_0=True)
+    check_number("p_norm_weight", p_norm_weight)
+    check_number("perceptual_weight", perceptual_weight)
+    check_number("tolerance", tolerance)
+    check_count("snapshots", snapshots)
     if perceptual_weight is None:
         perceptual_weight = PERCEPTUAL_WEIGHT
     if p_norm_weight is None:
@@ -290,8 +294,8 @@ def _held(*networks: nn.Module | None):
 def _steps(method: str, steps: int | None, encoder: nn.Module | None) -> int:
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
-        raise ValueError(f"steps must be a whole number from 1 up, got {steps!r}")
+    if steps is not None:
+        check_count("steps", steps, 1)
     if method == "encoder":
         return 0
     if method == "hybrid" and encoder is None:
@@ -323,12 +327,13 @@ def _check_networks(encoder, discriminator, method: str, perceptual_weight: floa
         raise ValueError("perceptual_weight needs discriminator=, whose features are compared")
 
 
-def _check_numbers(learning_rate, p_norm_weight, perceptual_weight, tolerance, snapshots) -> None:
-    if learning_rate is not None and not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be a number above 0, got {learning_rate!r}")
-    named = {"p_norm_weight": p_norm_weight, "perceptual_weight": perceptual_weight, "tolerance": tolerance}
-    for name, value in named.items():
-        if value is not None and not 0 <= value < math.inf:
-            raise ValueError(f"{name} must be a number from 0 up, got {value!r}")
-    if isinstance(snapshots, bool) or not isinstance(snapshots, int) or snapshots < 0:
-        raise ValueError(f"snapshots must be a whole number from 0 up, got {snapshots!r}")
+def check_number(name: str, value: float | None, above_0: bool = False) -> None:
+    """Raises ValueError for a number that is not finite, or below 0, or not above it; None stands for a usual one."""
+    if value is not None and not (0 < value < math.inf if above_0 else 0 <= value < math.inf):
+        raise ValueError(f"{name} must be a number {'above 0' if above_0 else 'from 0 up'}, got {value!r}")
+
+
+def check_count(name: str, value: int, least: int = 0) -> None:
+    """Raises ValueError for what is no whole number, or below the least."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")

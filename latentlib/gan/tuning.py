@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from latentlib.device import synchronize
-from latentlib.gan.inversion import Inversion, PictureError, Point, check_images, invert
+from latentlib.gan.inversion import Inversion, PictureError, Point, check_count, check_images, check_number, invert
 from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.training import progress as progress_bar
 
@@ -78,7 +78,9 @@ def tune(
     """
     check_images(generator, images)
     codes = _checked_codes(generator, codes, len(images))
-    _check_numbers(steps, learning_rate, perceptual_weight)
+    check_count("steps", steps, 1)
+    check_number("learning_rate", learning_rate, above_0=True)
+    check_number("perceptual_weight", perceptual_weight)
     device, began = generator.w_mean.device, time.perf_counter()
     images = images.detach().to(device, torch.float32)
     error = PictureError(images, discriminator, perceptual_weight)
@@ -176,12 +178,3 @@ def _checked_codes(generator: Generator, codes: Tensor, count: int) -> Tensor:
         raise ValueError("codes hold values that are not finite numbers")
     codes = codes.detach().to(generator.w_mean.device, torch.float32)
     return codes[:, None].repeat(1, layers, 1) if codes.dim() == 2 else codes
-
-
-def _check_numbers(steps: int, learning_rate: float, perceptual_weight: float) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a whole number from 1 up, got {steps!r}")
-    if not 0 < learning_rate < torch.inf:
-        raise ValueError(f"learning_rate must be a number above 0, got {learning_rate!r}")
-    if not 0 <= perceptual_weight < torch.inf:
-        raise ValueError(f"perceptual_weight must be a number from 0 up, got {perceptual_weight!r}")

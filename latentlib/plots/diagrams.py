@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from latentlib.plots.figures import figure, show
-from latentlib.plots.images import checked_alt, to_uint8
+from latentlib.plots.figures import figure, name_at, show
+from latentlib.plots.images import decoded_sheet, to_uint8
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 
@@ -19,7 +18,6 @@ def bottleneck(picture: Tensor, code: Tensor, returned: Tensor, alt: str) -> Non
 
     picture, returned: (c, h, w) in [0, 1]; code: (d,), written out when it has at most six numbers
     """
-    checked_alt(alt)
     fig, ax = figure(9.0, 3.2)
     for left, image in ((0.0, picture), (8.0, returned)):
         ax.imshow(to_uint8(image[None])[0], extent=(left, left + 2, 0, 2), aspect="auto", zorder=2)
@@ -66,16 +64,8 @@ def decoded_map(
 
     decode: (n, 2) -> (n, c, h, w); codes: (n, 2), labels: (n,); low, high: the corners (x, y) of the part that is shown
     """
-    checked_alt(alt)
-    device = codes.device
     (x0, y0), (x1, y1) = (tuple(map(float, corner)) for corner in (low, high))
-    across = x0 + (torch.arange(steps) + 0.5) * (x1 - x0) / steps  # the middles of the grid's cells
-    up = (y0 + (torch.arange(steps) + 0.5) * (y1 - y0) / steps).flip(0)
-    places = torch.stack([across.repeat(steps), up.repeat_interleave(steps)], dim=1).to(device)
-    with torch.no_grad():
-        drawn = to_uint8(decode(places))  # (steps², h, w, 3)
-    h, w = drawn.shape[1:3]
-    sheet = drawn.reshape(steps, steps, h, w, -1).transpose(0, 2, 1, 3, 4).reshape(steps * h, steps * w, -1)
+    sheet = decoded_sheet(decode, (x0, y0), (x1, y1), steps, codes.device)
     points, classes = codes.detach().cpu().numpy(), labels.cpu().numpy().astype(int)
     inside = ((points >= (x0, y0)) & (points <= (x1, y1))).all(1)
     fig, axes = figure(9.0, 5.4, 1, 2, sharex=True, sharey=True)
@@ -83,20 +73,14 @@ def decoded_map(
     axes[0].scatter(*points[inside].T, s=9, c=shades[classes[inside] % len(shades)], alpha=0.7, linewidths=0)
     axes[1].imshow(sheet, extent=(x0, x1, y0, y1), aspect="auto", interpolation="antialiased")
     for k in np.unique(classes[inside]):
-        _name(axes[0], np.median(points[inside & (classes == k)], axis=0), str(k), shades[k % len(shades)])
+        name_at(axes[0], np.median(points[inside & (classes == k)], axis=0), str(k), shades[k % len(shades)])
     for ax in axes:
         ax.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="first number of the code")
         ax.set_aspect("equal")
     axes[0].set_ylabel("second number of the code")
-    if title:
-        axes[0].set_title(title)
+    axes[0].set_title(title or "")
     axes[1].set_title("What the decoder draws there")
     show(fig, alt)
-
-
-def _name(ax, place: np.ndarray, text: str, edge: str) -> None:
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": edge, "alpha": 0.9}
-    ax.annotate(text, place, ha="center", va="center", fontsize=11, weight="bold", bbox=box)
 
 
 @styled()
@@ -112,7 +96,6 @@ def dots(
 
     mark: (name, value) of a dashed line, such as blind guessing. Every group needs the same names in the same order.
     """
-    checked_alt(alt)
     names = list(next(iter(values.values())))
     if any(list(group) != names for group in values.values()):
         raise ValueError(f"every group needs the same names in the same order: {', '.join(names)}")
@@ -138,8 +121,7 @@ def dots(
     if mark is not None:
         ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2, label=mark[0])
     ax.set_xlabel(xlabel)
-    if title:
-        ax.set_title(title)
+    ax.set_title(title or "")
     fig.legend(loc="outside upper left", ncols=2)
     show(fig, alt)
 
@@ -150,11 +132,9 @@ def signed(images: Tensor) -> Tensor:
 
     images: (n, 1, h, w) of any range -> (n, 3, h, w) in [0, 1]
     """
+    from matplotlib.colors import to_rgb
+
     share = images.detach() / images.abs().max().clamp(min=1e-12)  # -1 to 1
-
-    def shade(name: str) -> Tensor:
-        code = PALETTE[name]
-        return torch.tensor([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)], device=images.device).view(3, 1, 1)
-
-    above, below = 1 - shade("vermillion"), 1 - shade("blue")  # what is taken away from white
+    # What is taken away from white.
+    above, below = (1 - images.new_tensor(to_rgb(colour(name)))[:, None, None] for name in ("vermillion", "blue"))
     return 1 - share.clamp(min=0) * above - (-share).clamp(min=0) * below

@@ -86,9 +86,7 @@ def draw_codes(
         classes, colours, names = _classes(labels, names, len(points))
         ax.scatter(*points.T, s=size, c=[colours[k] for k in classes.tolist()], alpha=0.65, linewidths=0)
         for k in np.unique(classes):
-            middle = np.median(points[classes == k], axis=0)
-            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colours[k], "alpha": 0.9}
-            ax.annotate(names[k], middle, ha="center", va="center", fontsize=11, weight="bold", bbox=box)
+            name_at(ax, np.median(points[classes == k], axis=0), names[k], colours[k])
     else:
         shade = PALETTE["blue"] if values is None else _array(values)
         drawn = ax.scatter(
@@ -97,11 +95,7 @@ def draw_codes(
         if values is not None:
             ax.figure.colorbar(drawn, ax=ax)
     ax.set_aspect("equal", adjustable="datalim")  # so that near on the page is near in the code
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[["left", "bottom"]].set_visible(False)
-    if title:
-        ax.set_title(title)
+    _bare(ax, title)
 
 
 @styled()
@@ -116,7 +110,6 @@ def scatter_codes(
     size: float | None = None,
 ) -> None:
     """Show 2-D codes as points, as ``draw_codes`` draws them: (n, 2), coloured by labels or values."""
-    checked_alt(alt)
     fig, ax = figure(6.4, 5.2)
     draw_codes(ax, codes, labels, names, values, title, size)
     show(fig, alt)
@@ -129,7 +122,6 @@ def picture_scatter(
     """Show 2-D codes as small pictures: (n, 2) and (n, c, h, w); at most ``most`` of them, ``size`` pixels wide."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-    checked_alt(alt)
     points = _points(codes, 2)
     if len(points) != len(images):
         raise ValueError(f"{len(points)} codes for {len(images)} pictures; give one each")
@@ -139,11 +131,7 @@ def picture_scatter(
     for point, picture in zip(points, pixels, strict=True):
         small = OffsetImage(picture, zoom=size * 72 / 96 / picture.shape[1], interpolation="antialiased")
         ax.add_artist(AnnotationBbox(small, point, frameon=False, pad=0))
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[["left", "bottom"]].set_visible(False)
-    if title:
-        ax.set_title(title)
+    _bare(ax, title)
     show(fig, alt)
 
 
@@ -177,10 +165,8 @@ def scatter_3d(
         ax.scatter(*group.T, s=10, color=colours[k], label=names[k], depthshade=True, linewidths=0)
     if labels is not None:
         for k, group in groups.items():
-            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colours[k], "alpha": 0.85}
-            ax.text(*np.median(group, axis=0), names[k], fontsize=11, weight="bold", ha="center", bbox=box, zorder=99)
-    if title:
-        ax.set_title(title)
+            name_at(ax, np.median(group, axis=0), names[k], colours[k])
+    ax.set_title(title or "")
     show(fig, alt)
 
 
@@ -235,7 +221,6 @@ def curves(
     series: name -> values; a name known to ``colour`` has its colour
     log: logarithmic x axis; marks: name -> height of a dashed line, such as a figure from a paper
     """
-    checked_alt(alt)
     fig, ax = figure(7.0, 4.0)
     shades = _shades(series)
     for name, values in series.items():
@@ -254,8 +239,7 @@ def curves(
         ax.minorticks_off()
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    if title:
-        ax.set_title(title)
+    ax.set_title(title or "")
     show(fig, alt)
 
 
@@ -270,7 +254,6 @@ def bars(
     digits: int = 2,
 ) -> None:
     """Show numbers as horizontal bars with the number at the end; mark: (name, value) of a dashed line."""
-    checked_alt(alt)
     fig, ax = figure(7.0, 0.9 + 0.45 * len(values))
     names, numbers = list(values), [float(v) for v in values.values()]
     shades = [colour(name) if name.lower() in THINGS else PALETTE["blue"] for name in names]
@@ -289,8 +272,7 @@ def bars(
             fontsize=11,
         )
     ax.set_xlabel(xlabel)
-    if title:
-        ax.set_title(title)
+    ax.set_title(title or "")
     show(fig, alt)
 
 
@@ -299,7 +281,6 @@ def grouped_bars(
     values: Mapping[str, Mapping[str, float]], *, alt: str, xlabel: str, mark: tuple[str, float] | None = None
 ) -> None:
     """Show one group of horizontal bars for each name, with the same series in each: group -> series -> number."""
-    checked_alt(alt)
     series = list(next(iter(values.values())))
     if any(list(group) != series for group in values.values()):
         raise ValueError(f"every group needs the same series in the same order: {', '.join(series)}")
@@ -317,6 +298,20 @@ def grouped_bars(
     ax.set_xlabel(xlabel)
     fig.legend(loc="outside upper left", ncols=2)
     show(fig, alt)
+
+
+def name_at(ax: Axes, place: Sequence[float], text: str, edge: str) -> None:
+    """Write a class's name over its points: place (2,), or (3,) in a 3-D plot; edge: the colour of its frame."""
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": edge, "alpha": 0.9}
+    ax.text(*place, text, ha="center", va="center", fontsize=11, weight="bold", bbox=box, zorder=99)
+
+
+def _bare(ax: Axes, title: str | None) -> None:
+    """No ticks and no frame: the numbers of such a plot say nothing, only near and far do."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[["left", "bottom"]].set_visible(False)
+    ax.set_title(title or "")
 
 
 def _shades(names: Iterable[str]) -> dict[str, str]:

@@ -154,6 +154,21 @@ def manifold_grid(
         show_images(decode(codes), alt, columns=steps, gap=0)
 
 
+@torch.no_grad()
+def decoded_sheet(
+    decode: Callable[[Tensor], Tensor], low: Sequence[float], high: Sequence[float], steps: int, device: torch.device
+) -> np.ndarray:
+    """What a decoder of 2-D codes draws in the middles of steps × steps cells: (steps · h, steps · w, 3) uint8.
+
+    decode: (n, 2) codes -> (n, 1 or 3, h, w); low, high: the corners (x, y); x grows to the right, y upwards
+    """
+    middles = (torch.arange(steps, device=device) + 0.5) / steps
+    across, up = (a + middles * (b - a) for a, b in zip(low, high, strict=True))
+    drawn = to_uint8(decode(torch.stack([across.repeat(steps), up.flip(0).repeat_interleave(steps)], dim=1)))
+    h, w = drawn.shape[1:3]
+    return drawn.reshape(steps, steps, h, w, 3).transpose(0, 2, 1, 3, 4).reshape(steps * h, steps * w, 3)
+
+
 def _grid(
     images: np.ndarray,
     scale: float | None,

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from latentlib.plots.images import checked_alt, to_uint8
+from latentlib.plots.images import decoded_sheet
 from latentlib.plots.style import LABEL_COLOURS, PALETTE
 
 
@@ -23,6 +23,8 @@ def space_map(
     side: pixels of each picture; steps: drawings across and up
     Both show the square around the codes that holds 98 in 100 of them along each axis; x to the right, y upwards.
     """
+    from matplotlib.colors import to_rgb
+
     if codes.dim() != 2 or codes.shape[1] != 2 or len(labels) != len(codes):
         raise ValueError(f"a map needs codes (n, 2) and n labels, got {tuple(codes.shape)} and {len(labels)}")
     low, high = codes.float().quantile(0.01, dim=0), codes.float().quantile(0.99, dim=0)
@@ -30,23 +32,15 @@ def space_map(
     place = ((codes - middle) / reach + 1) / 2  # (n, 2), from 0 to 1 inside the square
     inside = ((place > 0.01) & (place < 0.99)).all(1)
     columns, rows = (place[inside] * side).long().cpu().unbind(1)
-    colours = torch.tensor([_rgb(shade) for shade in LABEL_COLOURS])
+    colours = torch.tensor([to_rgb(shade) for shade in LABEL_COLOURS])
     colours = colours[labels[inside].cpu().long() % len(LABEL_COLOURS)]  # (n, 3)
     points = torch.ones(side, side, 3)
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
             points[(side - 1 - rows + down).clamp(0, side - 1), (columns + right).clamp(0, side - 1)] = colours
-    middles = ((torch.arange(steps, device=codes.device) + 0.5) / steps * 2 - 1) * reach  # of the cells
-    across, up = middle[0] + middles, (middle[1] + middles).flip(0)
-    drawn = to_uint8(decode(torch.stack([across.repeat(steps), up.repeat_interleave(steps)], dim=1)))
-    h, w = drawn.shape[1:3]
-    sheet = drawn.reshape(steps, steps, h, w, 3).transpose(0, 2, 1, 3, 4).reshape(steps * h, steps * w, 3)
+    sheet = decoded_sheet(decode, middle - reach, middle + reach, steps, codes.device)
     sheet = np.array(Image.fromarray(sheet).resize((side, side), Image.Resampling.BOX))
     return torch.stack([points, torch.from_numpy(sheet) / 255]).permute(0, 3, 1, 2)
-
-
-def _rgb(shade: str) -> list[float]:
-    return [int(shade[i : i + 2], 16) / 255 for i in (1, 3, 5)]
 
 
 def ruler_test(
@@ -63,7 +57,6 @@ def ruler_test(
     """
     from latentlib.plots.figures import figure, show
 
-    checked_alt(alt)
     kinds = list(wanted)
     if any(list(row) != kinds for row in shares.values()):
         raise ValueError(f"every ruler needs the same pictures in the same order: {', '.join(kinds)}")
@@ -81,6 +74,5 @@ def ruler_test(
     ax.tick_params(length=0)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.set(xlim=(0, len(kinds)), ylim=(len(shares), 0))
-    if title:
-        ax.set_title(title)
+    ax.set_title(title or "")
     show(fig, alt)

@@ -19,11 +19,12 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
-from latentlib.device import describe, keep_freed_memory, pick_device, synchronize
+from latentlib.device import describe, pick_device, synchronize
 from latentlib.models import stylegan
 from training.cards import put_between
 from training.faces.networks import TrainedGenerator
 from training.faces.trainer import RECIPE, Trainer
+from training.runs import keep_freed_memory
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"

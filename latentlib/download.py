@@ -1,4 +1,4 @@
-"""One large file from one of several addresses: with a progress bar, resumed where it broke off, checked at the end."""
+"""A file from one of several addresses: with a progress bar, resumed where it broke off, checked at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latentlib.folders import offline
 
 TIMEOUT = 20.0  # seconds without a byte after which an address is given up
 TRIES = 3  # of each address; a file that broke off is resumed
-PIECE = 2**20  # bytes read at a time
+PIECE = 2**20  # bytes read at a time, at most
 KNOWN = "known.json"  # what each address gave the first time
 BROKEN = (OSError, http.client.HTTPException, ValueError)  # what a network does
 
@@ -31,7 +31,7 @@ def fetch(
     path: str | Path,  # where the file will lie; unfinished pieces lie beside it
     *,
     begins: bytes = b"",  # what the file must begin with
-    sha256: str | None = None,  # its checksum, where it is known
+    checksum: str | None = None,  # where it is known: "sha256:…" or "md5:…", in hexadecimal digits
     progress: bool = True,  # show a bar
     announce: Callable[[str], None] = print,  # gets one line when an address is given up
 ) -> Path:
@@ -50,7 +50,7 @@ def fetch(
     for address in addresses:
         try:
             unfinished = _from_one(address, path, begins, progress)
-            _check(unfinished, address, sha256)
+            _check(unfinished, address, checksum)
             os.replace(unfinished, path)
             return path
         except _NotThisOne as reason:
@@ -81,6 +81,8 @@ def _from_one(address: str, path: Path, begins: bytes, progress: bool) -> Path:
             raise _NotThisOne(f"answered {error.code} ({error.reason})") from error
         except BROKEN as error:
             trouble = _said(error)
+            if not unfinished.is_file():  # nobody is there, or somebody who is silent: asking again takes as long
+                raise _NotThisOne(trouble) from error
     raise _NotThisOne(f"{trouble}, {TRIES} times")
 
 
@@ -109,7 +111,7 @@ def _receive(address: str, unfinished: Path, begins: bytes, progress: bool) -> b
                 desc=name, total=whole, initial=here, unit="B", unit_scale=True, disable=not progress, leave=False
             ) as bar,
         ):
-            while piece := answer.read(PIECE):
+            while piece := answer.read1(PIECE):  # what has come, not a whole piece: the line may fall silent
                 if not here and not piece.startswith(begins[: len(piece)]):
                     raise _NotThisOne("sent something else than the file")
                 file.write(piece)
@@ -122,28 +124,24 @@ def _goes_on(content_range: str, here: int) -> bool:
     return content_range.startswith(f"bytes {here}-")
 
 
-def _check(unfinished: Path, address: str, sha256: str | None) -> None:
+def _check(unfinished: Path, address: str, checksum: str | None) -> None:
     """The checksum, or what this address gave the first time."""
-    found = {"bytes": unfinished.stat().st_size, "sha256": file_sha256(unfinished)}
-    known = unfinished.with_name(KNOWN)
-    seen = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
-    if sha256 is not None:
-        right = found["sha256"] == sha256
-        expected = "its checksum"
-    else:
-        before = seen.get(address)
-        right = before is None or all(found[key] == before[key] for key in found)
-        expected = f"the file that it gave on {before['first']}" if before else ""
-        if before is None:
-            seen[address] = {**found, "first": time.strftime("%Y-%m-%d")}
-            known.write_text(json.dumps(seen, indent=2) + "\n", encoding="utf-8")
+    algorithm, _, digest = (checksum or "sha256:").partition(":")
+    found = {"bytes": unfinished.stat().st_size, algorithm: file_hash(unfinished, algorithm)}
+    right, expected = found[algorithm] == digest, "its checksum"
+    if checksum is None:
+        known = unfinished.with_name(KNOWN)
+        seen = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
+        before = seen.setdefault(address, {**found, "first": time.strftime("%Y-%m-%d")})
+        right, expected = found.items() <= before.items(), f"the file that it gave on {before['first']}"
+        known.write_text(json.dumps(seen, indent=2) + "\n", encoding="utf-8")
     if not right:
         unfinished.unlink()
         raise _NotThisOne(f"sent {found['bytes']:,} bytes that differ from {expected}")
 
 
-def file_sha256(path: str | Path) -> str:
-    digest = hashlib.sha256()
+def file_hash(path: str | Path, algorithm: str = "sha256") -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while piece := file.read(PIECE):
             digest.update(piece)
