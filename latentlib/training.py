@@ -129,14 +129,16 @@ def where(model: nn.Module, images: torch.Tensor) -> torch.device:
     return images.device if held.type == "cpu" else held
 
 
-def pair(images: torch.Tensor, targets: torch.Tensor | None, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def pair(
+    images: torch.Tensor, targets: torch.Tensor | None, device: torch.device | str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Images and targets on the device; the same tensor twice when the images are their own targets."""
     if len(images) == 0:
         raise ValueError(f"there are no pictures to learn from: images are {tuple(images.shape)}")
     if targets is not None and len(targets) != len(images):
         raise ValueError(f"each picture needs one target: got {len(images)} images and {len(targets)} targets")
-    images = images.to(device)
-    return images, images if targets is None else targets.to(device)
+    images = images.to(pick_device(device))
+    return images, images if targets is None else targets.to(images.device)
 
 
 def full_precision(output: Any) -> Any:

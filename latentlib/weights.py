@@ -136,7 +136,7 @@ def load_stylegan2(
         if not path.is_file():
             known = ", ".join(["stylegan2-64", *nvidia.SOURCES])
             raise FileNotFoundError(f"there is no file {path}; give the path of a .pkl file, or one of {known}")
-    return StyleGAN2(*nvidia.load(path, pick_device(device)))
+    return StyleGAN2(*nvidia.load(path, device))
 
 
 # ------------------------------------------------------------------------------------------------- files of weights

@@ -67,7 +67,7 @@ def test_the_metric_never_forgets_a_direction():
         assert torch.linalg.eigvalsh(layer).min() > 0
 
 
-def test_usual_codes_have_length_one():
+def test_whitened_distances_from_the_mean_are_one_on_average():
     generator, _ = networks()
     torch.manual_seed(1)
     away = generator.mapping(torch.randn(2000, 8)) - generator.w_mean

@@ -353,7 +353,7 @@ def test_images_in_half_precision_and_ones_that_want_gradients_are_taken(run, im
     assert not run(images.clone().requires_grad_(), steps=2).codes.requires_grad
 
 
-def test_along_the_search_axes_every_layer_changes_the_picture_more_alike(generator):
+def test_along_the_preconditioners_axes_every_layer_changes_the_picture_more_alike(generator):
     axes = preconditioner(generator)
     assert axes.shape == (generator.num_ws, generator.w_dim, generator.w_dim)
     assert torch.equal(axes, preconditioner(generator))

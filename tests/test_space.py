@@ -134,7 +134,7 @@ class TestNeighbours:
         theirs = cross_val_score(KNeighborsClassifier(5), codes.numpy(), labels.numpy(), cv=LeaveOneOut()).mean()
         assert space.knn_accuracy(codes, labels, k=5) == pytest.approx(theirs, abs=1e-6)
 
-    def test_triple_share(self):
+    def test_triplet_accuracy(self):
         anchors = torch.zeros(4, 2)
         alikes = torch.tensor([[1.0, 0], [1, 0], [3, 0], [2, 0]])
         others = torch.tensor([[2.0, 0], [0, 3], [1, 0], [0, 2]])

@@ -48,27 +48,27 @@ def load(source: str = "auto", device: torch.device | str = "cpu") -> Digits:
         raise ValueError(f'source must be "auto", "mnist" or "bundled", got {source!r}')
     device = pick_device(device)
     if source == "bundled":
-        return load_bundled(device)
+        return _load_bundled(device)
     try:
-        return load_mnist(device)
+        return _load_mnist(device)
     except (RuntimeError, FileNotFoundError) as error:
         if source == "mnist":
             raise
         print(f"Using scikit-learn's bundled digits, enlarged to 28×28, in place of MNIST: {error}")
-        return load_bundled(device)
+        return _load_bundled(device)
 
 
-def load_mnist(device: torch.device) -> Digits:
+def _load_mnist(device: torch.device) -> Digits:
     problems = []
     given, cached = data_folder(), cache_folder() / "MNIST" / "raw"
     if given and (given / "MNIST" / "raw").is_dir():
         try:
-            return read_mnist(given / "MNIST" / "raw", device)
+            return _read_mnist(given / "MNIST" / "raw", device)
         except (OSError, ValueError) as error:  # the user's own folder: say what is wrong, change nothing
             problems.append(f"the copy in LATENTLIB_DATA cannot be used ({error})")
     if cached.is_dir():
         try:
-            return read_mnist(cached, device)
+            return _read_mnist(cached, device)
         except (OSError, ValueError):  # of no use; a whole copy takes its place once it is here, and not before
             pass
     if offline():
@@ -76,13 +76,13 @@ def load_mnist(device: torch.device) -> Digits:
     else:
         try:
             download(cached)
-            return read_mnist(cached, device)
+            return _read_mnist(cached, device)
         except (OSError, ValueError, RuntimeError) as error:
             problems.append(f"MNIST could not be downloaded ({error})")
     raise RuntimeError(", and ".join(problems))
 
 
-def read_mnist(folder: Path, device: torch.device) -> Digits:
+def _read_mnist(folder: Path, device: torch.device) -> Digits:
     """Read the four unpacked idx files; ValueError when one of them is not whole, OSError when one is missing."""
     tensors = []
     for name, (magic, count) in FILES.items():  # one after the other, to spare memory
@@ -130,7 +130,7 @@ def download(folder: Path) -> None:
             os.replace(whole / name, folder / name)
 
 
-def load_bundled(device: torch.device | str) -> Digits:
+def _load_bundled(device: torch.device) -> Digits:
     """scikit-learn's 8×8 digits at MNIST's size: smoothly enlarged to 20×20 within a frame of 4, as MNIST's digits are.
 
     Every seventh picture is for the test (257 of 1,797), the same ones on every machine.

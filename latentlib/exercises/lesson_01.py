@@ -137,9 +137,9 @@ def _greedy(variances: Tensor, budget: int) -> Tensor:
 )
 def _(fool):
     from latentlib import space
-    from latentlib.datasets.digits import load_bundled
+    from latentlib.datasets.digits import load
 
-    digits = load_bundled("cpu")
+    digits = load("bundled")
     principal = space.principal_directions(digits.train_images, 30)
     pictures = digits.test_images[:60]
 

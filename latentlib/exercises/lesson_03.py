@@ -69,9 +69,9 @@ def far(one: nn.Module, other: nn.Module) -> bool:
 )
 def _(ruler):
     from latentlib import weights
-    from latentlib.datasets.digits import load_bundled
+    from latentlib.datasets.digits import load
 
-    machine, digits = weights.load("digits-30"), load_bundled("cpu")
+    machine, digits = weights.load("digits-30"), load("bundled")
     real, seen = digits.test_images, digits.train_images[::5]
     chance = torch.Generator().manual_seed(5)
     with torch.no_grad():

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch.overrides import TorchFunctionMode
 
+from latentlib.device import pick_device
 from latentlib.download import fetch, file_hash
 from latentlib.folders import cache_folder, data_folder
 from latentlib.foreign.pickle_reader import HostileFileError, Network, StoredTensor, load_tensors, read_networks
@@ -51,13 +52,13 @@ def find_or_fetch(name: str, accept_licence: bool, progress: bool = True) -> Pat
     return _find(name) or fetch(SOURCES[name], _folder() / f"{name}.pkl", begins=b"\x80", progress=progress)
 
 
-def load(path: str | Path, device: torch.device) -> tuple[Generator, Discriminator]:
+def load(path: str | Path, device: torch.device | str = "auto") -> tuple[Generator, Discriminator]:
     """The networks in a file of NVIDIA's. It is converted once; the copy, in safetensors, lies in the cache.
 
     Both come in evaluation mode, without gradients for their weights. HostileFileError with one sentence when it is no
     such file.
     """
-    return _build(_converted(Path(path)), device)
+    return _build(_converted(Path(path)), pick_device(device))
 
 
 def read_official(path: str | Path) -> tuple[dict[str, StoredTensor], dict[str, dict]]:

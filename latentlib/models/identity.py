@@ -47,13 +47,15 @@ class Identity(nn.Module):
         Colour is dropped; the mean and the contrast of a picture, and of each part of it, are divided out; the blur
         makes a sharp and a soft picture of the same face alike.
         """
+        from torchvision.transforms.functional import gaussian_blur  # only here: loading it takes a second
+
         if images.dim() != 4 or images.shape[1:] != (3, 64, 64):
             raise ValueError(
                 f"images must be (n, 3, 64, 64) in [0, 1], aligned by photos.align; got {tuple(images.shape)}"
                 + ("; add a batch axis with images[None]" if images.dim() == 3 else "")
             )
         weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-        grey = blur((images * weights).sum(1, keepdim=True))  # (n, 1, 64, 64)
+        grey = gaussian_blur((images * weights).sum(1, keepdim=True), [7, 7], [1.0, 1.0])  # (n, 1, 64, 64)
         wide = F.pad(grey, (1, 1, 1, 1), mode="replicate")
         right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
         angles = torch.arange(self.directions, device=images.device) * (2 * math.pi / self.directions)
@@ -79,13 +81,3 @@ class Identity(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.embed(images)
-
-
-def blur(images: torch.Tensor, width: float = 1.0) -> torch.Tensor:
-    """A Gaussian blur of that many pixels (standard deviation); the border is repeated. (n, 1, h, w) -> the same."""
-    reach = math.ceil(3 * width)
-    place = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    weights = torch.exp(-(place / width).square() / 2)
-    weights = (weights / weights.sum())[None, None, None]  # (1, 1, 1, k)
-    wide = F.pad(images, (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(wide, weights), weights.transpose(2, 3))

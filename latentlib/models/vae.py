@@ -45,7 +45,7 @@ class VAE(nn.Module):
         return mean, log_variance.clamp(-12, 8)  # beyond, exp() would drown the gradient in one bad step
 
     def sample(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-        """One code from each cloud; the noise is drawn apart, so that gradients reach mean and variance."""
+        """One code from each cloud, by the reparameterisation trick: so gradients reach mean and variance."""
         return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:

@@ -156,13 +156,17 @@ def manifold_grid(
 
 @torch.no_grad()
 def decoded_sheet(
-    decode: Callable[[Tensor], Tensor], low: Sequence[float], high: Sequence[float], steps: int, device: torch.device
+    decode: Callable[[Tensor], Tensor],
+    low: Sequence[float],
+    high: Sequence[float],
+    steps: int,
+    device: torch.device | str = "cpu",
 ) -> np.ndarray:
     """What a decoder of 2-D codes draws in the middles of steps × steps cells: (steps · h, steps · w, 3) uint8.
 
     decode: (n, 2) codes -> (n, 1 or 3, h, w); low, high: the corners (x, y); x grows to the right, y upwards
     """
-    middles = (torch.arange(steps, device=device) + 0.5) / steps
+    middles = (torch.arange(steps, device=pick_device(device)) + 0.5) / steps
     across, up = (a + middles * (b - a) for a, b in zip(low, high, strict=True))
     drawn = to_uint8(decode(torch.stack([across.repeat(steps), up.flip(0).repeat_interleave(steps)], dim=1)))
     h, w = drawn.shape[1:3]

@@ -12,6 +12,7 @@ import math
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from latentlib.device import autocast, seed_everything
 from latentlib.models.encoder import Encoder
@@ -207,8 +208,8 @@ class Trainer:
     @torch.no_grad()
     def _average(self) -> None:
         half_life = min(self.recipe["ema_half_life"], self.recipe["ema_ramp"] * self.since)
-        share = 1 - 0.5 ** (self.recipe["batch"] / half_life)
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.encoder.parameters()), share)
+        average = get_ema_multi_avg_fn(0.5 ** (self.recipe["batch"] / half_life))
+        average(list(self.ema.parameters()), list(self.encoder.parameters()), None)
 
     # ------------------------------------------------------------------------------------------------- checkpoints
 

@@ -11,6 +11,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from latentlib.device import autocast, seed_everything
 from latentlib.models.stylegan import Discriminator, Generator
@@ -189,8 +190,9 @@ class Trainer:
     def _average(self) -> None:
         """The shipped weights are a running mean of the trained ones."""
         half_life = min(self.recipe["ema_half_life"], self.recipe["ema_ramp"] * (self.images_seen + 1))
-        share = 1 - 0.5 ** (self.recipe["batch"] / max(half_life, 1e-8))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.generator.parameters()), share)
+        decay = 0.5 ** (self.recipe["batch"] / max(half_life, 1e-8))
+        average = get_ema_multi_avg_fn(decay)
+        average(list(self.ema.parameters()), list(self.generator.parameters()), None)
 
     @torch.no_grad()
     def _adapt(self, on_real, number) -> None:
