@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from training.faces import measure_stylegan2 as measured
 
 
@@ -28,3 +32,24 @@ def test_a_couple_is_measured_from_the_file_to_the_children(monkeypatch, tmp_pat
     assert len(found["seconds"]) == 5
     assert all(value >= 0 for value in found["seconds"].values())
     assert found["memory"] > 0
+
+
+@pytest.mark.parametrize("searching", [True, False])
+def test_operations_are_counted_as_a_step_takes_them(monkeypatch, searching):
+    monkeypatch.setattr(measured, "official", lambda size: {2**i: 64 for i in range(2, size.bit_length())})
+    generator = measured.generator_of(32, torch.device("cpu"))
+    discriminator = measured.Discriminator(32, measured.official(32)).requires_grad_(False)
+    photos = torch.rand(2, 3, 32, 32)
+    codes = generator.w_mean.repeat(2, generator.num_ws, 1)
+
+    def taken(steps: int) -> int:
+        with FlopCounterMode(display=False) as counted:
+            options = {"discriminator": discriminator, "steps": steps, "progress": False}
+            if searching:
+                measured.tuning.pivots(generator, photos, **options)
+            else:
+                measured.tuning.tune(generator, codes, photos, **options)
+        return counted.get_total_flops()
+
+    step = measured.step_operations(32, searching)
+    assert step <= taken(3) - taken(2) < 1.03 * step  # a search also asks how unusual its codes are

@@ -2,6 +2,7 @@
 
     python -m training.faces.measure_stylegan2 [--sizes 256 512]    one picture, and one step of a search
     python -m training.faces.measure_stylegan2 --couple             a whole couple at 256 pixels, as in notebook 08
+    python -m training.faces.measure_stylegan2 --operations         what a couple computes at each size, on any machine
 
 Random weights of the official widths, so that nothing need be downloaded: the seconds are the same, the pictures are
 noise. Each writes its part of data/weights/stylegan2-speed.json, which notebook 08 reads.
@@ -18,12 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from latentlib import device as devices
 from latentlib import weights
 from latentlib.datasets import portraits
 from latentlib.gan import blending, tuning
 from latentlib.gan.inversion import invert
+from latentlib.metrics import perceptual_features
 from latentlib.models.stylegan2 import Discriminator, Generator, official_channels
 from training.faces.nvidia_pickle import file_of
 
@@ -92,25 +95,48 @@ def couple(size: int, device: torch.device, folder: Path) -> dict:
         tuned.generator.draw(blending.average(*tuned.codes)[None])
         tuned.generator.draw(blending.siblings(*tuned.codes, count=6, seed=0))
     status = Path("/proc/self/status").read_text()  # of Linux: the most memory this process has held
-    memory = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-    return {
-        "steps": found.steps + tuned.steps,
-        "seconds": seconds,
-        "memory": None if memory is None else round(memory / 1000, 1),
-    }
+    memory = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
+    return {"steps": found.steps + tuned.steps, "seconds": seconds, "memory": round(memory, 1)}
+
+
+def step_operations(size: int, searching: bool) -> int:
+    """Multiplications and additions of the networks in one step of a couple's search, or of its tuning.
+
+    PyTorch counts them; nothing is computed, since on the meta device tensors have a shape and no numbers.
+    """
+    with torch.device("meta"):
+        generator, discriminator = Generator(size, channels=official(size)), Discriminator(size, official(size))
+        w = torch.zeros(2, generator.num_ws, generator.w_dim, requires_grad=searching)
+    generator.requires_grad_(not searching)
+    discriminator.requires_grad_(False)
+    with FlopCounterMode(display=False) as counted:
+        drawn = generator.synthesis(w, noise=None) / 2 + 0.5
+        sum(level.sum() for level in perceptual_features(discriminator, drawn)).backward()
+    return counted.get_total_flops()
+
+
+def operations(size: int) -> dict[str, float]:
+    """What a couple's search and tuning compute, in 10¹² multiplications and additions."""
+    search, tune = SEARCH_STEPS * step_operations(size, True), tuning.STEPS * step_operations(size, False)
+    return {"search their codes": round(search / 1e12, 1), "tune a copy on both": round(tune / 1e12, 1)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--couple", action="store_true", help="only a couple at 256 pixels, whole (minutes)")
+    parser.add_argument(
+        "--operations", action="store_true", help="only count what a couple's search and tuning compute"
+    )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = devices.pick_device()
     known = json.loads(RESULT.read_text(encoding="utf-8"))
     machine = {"machine": devices.describe(device), "load": round(os.getloadavg()[0], 1)}
-    if arguments.couple:
+    if arguments.operations:
+        known["operations"] = {str(size): operations(size) for size in arguments.sizes}
+    elif arguments.couple:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["LATENTLIB_CACHE"] = folder  # the converted copy goes with it
             known["couple"] = {**machine, **couple(256, device, Path(folder))}
