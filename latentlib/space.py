@@ -6,13 +6,15 @@ Codes are tensors (n, d) on any device, in any floating type; answers come back 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK = 2**20  # numbers in one block of distances: 4 MB in float32; larger is no faster
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
+
 EXACT = 2048  # numbers in a code, or codes, up to which a principal component analysis is solved exactly
 
 # --- walking
@@ -115,7 +117,8 @@ def neighbours(codes: Tensor, queries: Tensor, k: int = 1) -> tuple[Tensor, Tens
     codes, queries = _flat(codes, "codes"), _flat(queries, "queries")
     if codes.shape[1] != queries.shape[1]:
         raise ValueError(f"queries have {queries.shape[1]} numbers each, the codes {codes.shape[1]}")
-    return _nearest(codes, queries, k, skip_self=False)
+    distances, positions = _search(codes, k, len(codes)).kneighbors(queries.cpu().numpy())
+    return torch.from_numpy(distances).to(codes), torch.from_numpy(positions).to(codes.device)
 
 
 def distance_to_data(items: Tensor, data: Tensor) -> Tensor:
@@ -128,40 +131,17 @@ def knn_accuracy(codes: Tensor, labels: Tensor, k: int = 5) -> float:
     codes = _flat(codes, "codes")
     if labels.shape != codes.shape[:1]:
         raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
-    _, near = _nearest(codes, codes, k, skip_self=True)
-    votes = torch.nn.functional.one_hot(labels.long()[near], int(labels.max()) + 1).sum(1)  # (n, classes)
+    near = _search(codes, k, len(codes) - 1).kneighbors(return_distance=False)  # nobody is their own neighbour
+    votes = F.one_hot(labels.long()[torch.from_numpy(near).to(labels.device)]).sum(1)  # (n, classes)
     return (votes.argmax(1) == labels).float().mean().item()
 
 
-def _nearest(codes: Tensor, queries: Tensor, k: int, skip_self: bool) -> tuple[Tensor, Tensor]:
-    n = len(codes) - skip_self
-    if not 0 < k <= n:
-        raise ValueError(f"k must be from 1 to {n}, the number of codes to choose from; got {k}")
-    middle = codes.mean(0)
-    found, distances = [], []
-    for rows in torch.arange(len(queries), device=codes.device).split(max(1, CHUNK // len(codes))):
-        far = _squared(queries[rows], codes, middle)
-        if skip_self:
-            far[torch.arange(len(rows), device=far.device), rows] = torch.inf
-        # Squares by matrix product are fast but round; so take a few more, measure those exactly, sort again.
-        near = far.topk(min(k + 8, n), largest=False).indices
-        for some in torch.arange(len(rows), device=codes.device).split(
-            max(1, CHUNK // near.shape[1] // codes.shape[1])
-        ):
-            exact = (codes[near[some]] - queries[rows[some], None]).norm(dim=2)
-            exact, order = exact.topk(k, largest=False)
-            distances.append(exact)
-            found.append(near[some].gather(1, order))
-    return torch.cat(distances), torch.cat(found)
+def _search(codes: Tensor, k: int, most: int) -> NearestNeighbors:
+    from sklearn.neighbors import NearestNeighbors
 
-
-def _squared(a: Tensor, b: Tensor, middle: Tensor) -> Tensor:
-    """Squared distances (m, n) of (m, d) and (n, d); exact enough to rank when ``middle`` is near both."""
-    a, blocks = a - middle, []
-    for block in b.split(max(1, CHUNK // b.shape[1])):  # thousands of pictures are not copied at once
-        block = block - middle
-        blocks.append((a.square().sum(1)[:, None] + block.square().sum(1) - 2 * a @ block.T).clamp_(min=0))
-    return torch.cat(blocks, 1)
+    if not 0 < k <= most:
+        raise ValueError(f"k must be from 1 to {most}, the number of codes to choose from; got {k}")
+    return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(codes.cpu().numpy())
 
 
 def _flat(codes: Tensor, name: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""The code in the folded solutions works: each notebook is run fast, and then, in the same kernel, its solutions."""
+"""fast=True runs in every notebook, and after it, in the same kernel, the code of the folded solutions."""
 
 from __future__ import annotations
 
