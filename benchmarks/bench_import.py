@@ -52,13 +52,13 @@ def run(rounds: int = ROUNDS) -> list[Row]:
     if not hasattr(os, "fork"):
         raise LeftOut("a process cannot be copied on this system")
     names, rows = rooms(), []
-    rounds = [
+    seen = [
         json.loads(subprocess.run([sys.executable, "-c", TIMED, *names], check=True, capture_output=True).stdout)
         for _ in range(rounds + 1)
     ][1:]
-    torch_alone = statistics.median(taken["torch"] for taken in rounds)
+    torch_alone = statistics.median(taken["torch"] for taken in seen)
     for name in names:
-        whole = torch_alone + statistics.median(taken[name] for taken in rounds)
+        whole = torch_alone + statistics.median(taken[name] for taken in seen)
         rows.append(Row(f"import {name}: s (peer: torch alone)", whole, torch_alone, whole / torch_alone))
     return rows
 
