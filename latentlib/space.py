@@ -15,7 +15,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from sklearn.neighbors import NearestNeighbors
 
-EXACT = 2048  # numbers in a code, or codes, up to which a principal component analysis is solved exactly
+EXACT = 2048  # numbers in a code up to which a principal component analysis is solved exactly
 
 # --- walking
 
@@ -162,32 +162,20 @@ class Principal(NamedTuple):
 
 
 def principal_directions(codes: Tensor, k: int) -> Principal:
-    """The ``k`` directions in which codes (n, d) vary most, by principal component analysis (PCA).
+    """The ``k`` directions in which codes (n, d) vary most, by principal component analysis (PCA, scikit-learn's).
 
-    The largest entry of each direction is positive, so that every machine gives the same signs.
+    The largest entry of each direction is positive, so that every machine gives the same signs. Of codes of more than
+    EXACT numbers the directions are found by the randomised method (Halko, Martinsson and Tropp 2011), seeded.
     """
-    codes = _flat(codes, "codes")
-    n, d = codes.shape
-    if not 0 < k <= min(n, d):
-        raise ValueError(f"k must be from 1 to {min(n, d)}, the smaller of codes and numbers in a code; got {k}")
-    mean = codes.mean(0)
-    if d <= EXACT:  # the covariance is small: add it up exactly, part by part, whatever the number of codes
-        parts = (_double(rows - mean) for rows in codes.split(2048))
-        squares, vectors = torch.linalg.eigh(sum(part.T @ part for part in parts).cpu())
-        squares, directions = squares.flip(0)[:k], vectors.T.flip(0)[:k]
-    elif n <= EXACT:
-        rows = _double(codes - mean).cpu()
-        squares, mixtures = torch.linalg.eigh(rows @ rows.T)  # the same directions, told as mixtures of the codes
-        squares, mixtures = squares.flip(0)[:k], mixtures.T.flip(0)[:k]
-        directions = F.normalize(mixtures @ rows, dim=1)
-    else:  # many long codes: the randomised method of Halko, Martinsson and Tropp (2011), seeded
-        with torch.random.fork_rng(devices=[codes.device] if codes.device.type == "cuda" else []):
-            torch.manual_seed(0)
-            _, stretch, directions = torch.svd_lowrank(codes - mean, q=min(k + 16, n, d), niter=6)
-        squares, directions = stretch[:k].square(), directions.T[:k]
-    signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
-    variances = squares.clamp(min=0) / max(n - 1, 1)
-    return Principal(mean, (directions * signs).to(codes), variances.to(codes))
+    from sklearn.decomposition import PCA
+
+    flat = _flat(codes, "codes").cpu().numpy()
+    if not 0 < k <= min(flat.shape):
+        raise ValueError(f"k must be from 1 to {min(flat.shape)}, the smaller of codes and numbers in a code; got {k}")
+    solver = "covariance_eigh" if flat.shape[1] <= EXACT else "randomized"
+    found = PCA(k, svd_solver=solver, random_state=0).fit(flat)
+    parts = (found.mean_, found.components_, found.explained_variance_)
+    return Principal(*(torch.from_numpy(part).to(codes.device, torch.float32) for part in parts))
 
 
 def pca_project(codes: Tensor, principal: Principal) -> Tensor:

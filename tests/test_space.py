@@ -149,11 +149,11 @@ class TestNeighbours:
 
 
 class TestDirections:
-    @pytest.mark.parametrize("shape", [(300, 6), (50, 80), (90, 80)])
+    @pytest.mark.parametrize("shape", [(300, 6), (50, 80)])
     def test_pca_as_scikit_learn(self, shape, monkeypatch):
         from sklearn.decomposition import PCA
 
-        monkeypatch.setattr(space, "EXACT", 60)  # so that small data takes each of the three ways
+        monkeypatch.setattr(space, "EXACT", 60)  # so that small data takes both ways
         generator = torch.Generator().manual_seed(2)
         strong = torch.randn(shape[0], 4, generator=generator) * torch.tensor([9.0, 7, 5, 3])
         x = strong @ torch.randn(4, shape[1], generator=generator) + 0.1 * torch.randn(shape, generator=generator) + 20

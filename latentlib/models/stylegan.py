@@ -41,7 +41,7 @@ class FullyConnected(nn.Module):
         self.activate = activate
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        x = F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
         return F.leaky_relu(x, SLOPE) * math.sqrt(2) if self.activate else x
 
 
@@ -112,7 +112,7 @@ class SynthesisLayer(nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise="random") -> torch.Tensor:
         # √2·leaky_relu(x) = leaky_relu(√2·x), so the gain is spent where it costs nothing.
-        x = modulated_convolution(x, self.weight * self.weight_gain, self.affine(w), gain=math.sqrt(2))
+        x = modulated_convolution(x, self.weight, self.affine(w) * self.weight_gain, gain=math.sqrt(2))
         if self.up:
             x = upsample(x)
         shift = self.bias[:, None, None] * math.sqrt(2)
@@ -135,7 +135,7 @@ class ToRGB(nn.Module):
         self.weight_gain = 1 / math.sqrt(channels)
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        rgb = modulated_convolution(x, self.weight * self.weight_gain, self.affine(w), demodulate=False)
+        rgb = modulated_convolution(x, self.weight, self.affine(w) * self.weight_gain, demodulate=False)
         return rgb.float() + self.bias[:, None, None]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from latentlib.plots.figures import figure, name_at, show
+from latentlib.plots.figures import figure, name_at, shades_of, show
 from latentlib.plots.images import decoded_sheet, to_uint8
-from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
+from latentlib.plots.style import LABEL_COLOURS, PALETTE, colour, styled
 
 
 @styled()
@@ -90,7 +90,6 @@ def dots(
     alt: str,
     xlabel: str,
     mark: tuple[str, float] | None = None,
-    title: str | None = None,
 ) -> None:
     """Show numbers that carry an uncertainty as dots with their intervals: group -> name -> (value, half the interval).
 
@@ -100,16 +99,13 @@ def dots(
     if any(list(group) != names for group in values.values()):
         raise ValueError(f"every group needs the same names in the same order: {', '.join(names)}")
     fig, ax = figure(7.4, 1.5 + 0.32 * len(names) * len(values))
-    shades = [PALETTE[k] for k in ("vermillion", "blue", "green", "purple", "orange", "sky", "black")]
-    known = {name: colour(name) for name in names if name.lower() in THINGS}
-    free = iter([shade for shade in shades if shade not in known.values()] * 3)
-    shade_of = {name: known.get(name) or next(free) for name in names}
+    shades = shades_of(names)
     row, ticks = 0.0, []
     for group in values.values():
         start = row
         for name, (value, half) in group.items():
             label = name if group is next(iter(values.values())) else None
-            ax.errorbar(value, row, xerr=half, fmt="o", color=shade_of[name], capsize=3, label=label)
+            ax.errorbar(value, row, xerr=half, fmt="o", color=shades[name], capsize=3, label=label)
             place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 10}
             ax.annotate(f"{value:.2f}", (value + half, row), **place)
             row += 1
@@ -121,7 +117,6 @@ def dots(
     if mark is not None:
         ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2, label=mark[0])
     ax.set_xlabel(xlabel)
-    ax.set_title(title or "")
     fig.legend(loc="outside upper left", ncols=2)
     show(fig, alt)
 

@@ -9,11 +9,10 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from latentlib.plots.images import checked_alt, publish, to_uint8, with_palette
+from latentlib.plots.images import checked_alt, publish, with_palette
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDEST = 9.0  # inches; the most that a laptop shows without scrolling
+MOST_TURNED = 1000  # points in a plot to turn: it is saved in the notebook
 PLOTLY = {"displayModeBar": False}  # its buttons would cover the title, and one of them uploads the plot
 
 
@@ -63,136 +63,66 @@ def show(fig: Figure, alt: str) -> None:
 
 
 @styled()
-def draw_codes(
-    ax: Axes,
-    codes: Tensor,
-    labels: Tensor | None = None,
-    names: Sequence[str] | None = None,
-    values: Tensor | None = None,
-    title: str | None = None,
-    size: float | None = None,
-) -> None:
-    """Draw 2-D codes into ``ax``: one colour for each class with its name at the class's middle, or a colour scale.
+def draw_codes(ax: Axes, codes: Tensor, labels: Tensor, title: str | None = None) -> None:
+    """Draw 2-D codes into ``ax``: one colour for each class, and its number at the class's middle.
 
-    codes: (n, 2); labels: (n,) whole numbers; names: the name of each class, else its number
-    values: (n,) numbers shown by a colour scale, instead of labels
-    size: area of a point; None makes many points small and few points large
+    codes: (n, 2); labels: (n,) whole numbers
     """
-    points = _points(codes, 2)
-    size = min(max(12000 / len(points), 5.0), 40.0) if size is None else size
-    if labels is not None and values is not None:
-        raise ValueError("give labels (classes) or values (a colour scale), not both")
-    if labels is not None:
-        classes, colours, names = _classes(labels, names, len(points))
-        ax.scatter(*points.T, s=size, c=[colours[k] for k in classes.tolist()], alpha=0.65, linewidths=0)
-        for k in np.unique(classes):
-            name_at(ax, np.median(points[classes == k], axis=0), names[k], colours[k])
-    else:
-        shade = PALETTE["blue"] if values is None else _array(values)
-        drawn = ax.scatter(
-            *points.T, s=size, c=shade, cmap=None if values is None else "viridis", alpha=0.75, linewidths=0
-        )
-        if values is not None:
-            ax.figure.colorbar(drawn, ax=ax)
+    points, classes = _points(codes, labels, 2)
+    size = min(max(12000 / len(points), 5.0), 40.0)  # many points are small, few are large
+    ax.scatter(*points.T, s=size, c=[_shade(k) for k in classes], alpha=0.65, linewidths=0)
+    for k in np.unique(classes):
+        name_at(ax, np.median(points[classes == k], axis=0), str(k), _shade(k))
     ax.set_aspect("equal", adjustable="datalim")  # so that near on the page is near in the code
-    _bare(ax, title)
+    ax.set(xticks=[], yticks=[])  # the numbers of such a plot say nothing, only near and far do
+    ax.spines[["left", "bottom"]].set_visible(False)
+    ax.set_title(title or "")
 
 
 @styled()
-def scatter_codes(
-    codes: Tensor,
-    labels: Tensor | None = None,
-    *,
-    alt: str,
-    names: Sequence[str] | None = None,
-    values: Tensor | None = None,
-    title: str | None = None,
-    size: float | None = None,
-) -> None:
-    """Show 2-D codes as points, as ``draw_codes`` draws them: (n, 2), coloured by labels or values."""
-    fig, ax = figure(6.4, 5.2)
-    draw_codes(ax, codes, labels, names, values, title, size)
-    show(fig, alt)
-
-
-@styled()
-def picture_scatter(
-    codes: Tensor, images: Tensor, alt: str, most: int = 250, size: int = 26, title: str | None = None
-) -> None:
-    """Show 2-D codes as small pictures: (n, 2) and (n, c, h, w); at most ``most`` of them, ``size`` pixels wide."""
-    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-
-    points = _points(codes, 2)
-    if len(points) != len(images):
-        raise ValueError(f"{len(points)} codes for {len(images)} pictures; give one each")
-    points, pixels = points[:most], to_uint8(images[:most])
-    fig, ax = figure(7.5, 6.0)
-    ax.scatter(*points.T, s=0)  # sets the limits
-    for point, picture in zip(points, pixels, strict=True):
-        small = OffsetImage(picture, zoom=size * 72 / 96 / picture.shape[1], interpolation="antialiased")
-        ax.add_artist(AnnotationBbox(small, point, frameon=False, pad=0))
-    _bare(ax, title)
-    show(fig, alt)
-
-
-@styled()
-def scatter_3d(
-    codes: Tensor,
-    labels: Tensor | None = None,
-    *,
-    alt: str,
-    names: Sequence[str] | None = None,
-    title: str | None = None,
-    most: int = 1000,
-) -> None:
+def scatter_3d(codes: Tensor, labels: Tensor, *, alt: str, title: str | None = None) -> None:
     """Show 3-D codes twice: as a plot that the mouse turns (plotly), and as the static picture beside it.
 
-    codes: (n, 3); of more than ``most`` points an even selection is shown; labels, names: as in ``draw_codes``
+    codes: (n, 3); of more than MOST_TURNED points an even selection is shown; labels: (n,) whole numbers
     Tag the cell ``nbval-ignore-output``: the saved plot holds the points, which differ a little between machines.
     """
     from IPython.core.interactiveshell import InteractiveShell
 
-    alt, points = checked_alt(alt), _points(codes, 3)
-    classes, colours, names = _classes(torch.zeros(len(points)) if labels is None else labels, names, len(points))
-    keep = np.linspace(0, len(points) - 1, min(most, 1000, len(points))).round().astype(int)
+    alt, (points, classes) = checked_alt(alt), _points(codes, labels, 3)
+    keep = np.linspace(0, len(points) - 1, min(MOST_TURNED, len(points))).round().astype(int)
     points, classes = points[keep], classes[keep]
     groups = {int(k): np.round(points[classes == k], 3) for k in np.unique(classes)}
     if InteractiveShell.initialized():
-        _turnable(groups, colours, names, title, alt, legend=labels is not None)
-
+        _turnable(groups, title, alt)
     fig, ax = figure(6.4, 5.0, subplot_kw={"projection": "3d"})
     for k, group in groups.items():
-        ax.scatter(*group.T, s=10, color=colours[k], label=names[k], depthshade=True, linewidths=0)
-    if labels is not None:
-        for k, group in groups.items():
-            name_at(ax, np.median(group, axis=0), names[k], colours[k])
+        ax.scatter(*group.T, s=10, color=_shade(k), depthshade=True, linewidths=0)
+    for k, group in groups.items():
+        name_at(ax, np.median(group, axis=0), str(k), _shade(k))
     ax.set_title(title or "")
     show(fig, alt)
 
 
-def _turnable(
-    groups: dict[int, np.ndarray], colours: list[str], names: Sequence[str], title: str | None, alt: str, legend: bool
-) -> None:
+def _turnable(groups: dict[int, np.ndarray], title: str | None, alt: str) -> None:
     import plotly.graph_objects as go
     from IPython.display import display
 
     clouds = [
         go.Scatter3d(
             x=group[:, 0].tolist(), y=group[:, 1].tolist(), z=group[:, 2].tolist(),
-            mode="markers", name=names[k], marker={"size": 3, "color": colours[k]},
+            mode="markers", name=str(k), marker={"size": 3, "color": _shade(k)},
         )
         for k, group in groups.items()
     ]  # fmt: skip
-    if legend:  # the names also stand where their points are
-        middles = np.array([np.median(group, axis=0) for group in groups.values()]).round(3)
-        clouds.append(
-            go.Scatter3d(
-                x=middles[:, 0].tolist(), y=middles[:, 1].tolist(), z=middles[:, 2].tolist(), mode="text",
-                text=[names[k] for k in groups], textfont={"size": 18, "color": "black"}, showlegend=False,
-            )
-        )  # fmt: skip
+    middles = np.array([np.median(group, axis=0) for group in groups.values()]).round(3)
+    clouds.append(  # the names also stand where their points are
+        go.Scatter3d(
+            x=middles[:, 0].tolist(), y=middles[:, 1].tolist(), z=middles[:, 2].tolist(), mode="text",
+            text=[str(k) for k in groups], textfont={"size": 18, "color": "black"}, showlegend=False,
+        )
+    )  # fmt: skip
     layout = go.Layout(
-        width=640, height=460, template="none", showlegend=legend, title=title,
+        width=640, height=460, template="none", showlegend=True, title=title,
         margin={"l": 0, "r": 0, "t": 40 if title else 0, "b": 10}, legend={"itemsizing": "constant"},
         scene={"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.1}}},
     )  # fmt: skip
@@ -212,7 +142,6 @@ def curves(
     alt: str,
     xlabel: str,
     ylabel: str,
-    title: str | None = None,
     log: bool = False,
     marks: Mapping[str, float] | None = None,
 ) -> None:
@@ -222,7 +151,7 @@ def curves(
     log: logarithmic x axis; marks: name -> height of a dashed line, such as a figure from a paper
     """
     fig, ax = figure(7.0, 4.0)
-    shades = _shades(series)
+    shades = shades_of(series)
     for name, values in series.items():
         ax.plot(x, [float(v) for v in values], marker="o", color=shades[name])
         ax.annotate(
@@ -237,9 +166,7 @@ def curves(
         ax.set_xscale("log")
         ax.set_xticks(list(x), [f"{value:g}" for value in x])
         ax.minorticks_off()
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
-    ax.set_title(title or "")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     show(fig, alt)
 
 
@@ -249,7 +176,6 @@ def bars(
     *,
     alt: str,
     xlabel: str,
-    title: str | None = None,
     mark: tuple[str, float] | None = None,
     digits: int = 2,
 ) -> None:
@@ -263,16 +189,9 @@ def bars(
     ax.margins(x=0.12)
     if mark is not None:
         ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2)
-        ax.annotate(
-            mark[0],
-            (mark[1], 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, 2),
-            textcoords="offset points",
-            fontsize=11,
-        )
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (3, 2), "textcoords": "offset points"}
+        ax.annotate(mark[0], (mark[1], 1), fontsize=11, **place)
     ax.set_xlabel(xlabel)
-    ax.set_title(title or "")
     show(fig, alt)
 
 
@@ -286,7 +205,7 @@ def grouped_bars(
         raise ValueError(f"every group needs the same series in the same order: {', '.join(series)}")
     fig, ax = figure(7.4, 1.2 + len(values) * (0.27 * len(series) + 0.1))
     middles, step = np.arange(len(values)), 0.82 / len(series)
-    for k, (name, shade) in enumerate(_shades(series).items()):
+    for k, (name, shade) in enumerate(shades_of(series).items()):
         numbers = [float(group[name]) for group in values.values()]
         places = middles + (k - (len(series) - 1) / 2) * step
         ax.bar_label(ax.barh(places, numbers, height=step * 0.9, color=shade, label=name), fmt="%.2f", padding=3)
@@ -306,15 +225,7 @@ def name_at(ax: Axes, place: Sequence[float], text: str, edge: str) -> None:
     ax.text(*place, text, ha="center", va="center", fontsize=11, weight="bold", bbox=box, zorder=99)
 
 
-def _bare(ax: Axes, title: str | None) -> None:
-    """No ticks and no frame: the numbers of such a plot say nothing, only near and far do."""
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[["left", "bottom"]].set_visible(False)
-    ax.set_title(title or "")
-
-
-def _shades(names: Iterable[str]) -> dict[str, str]:
+def shades_of(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name: that of the thing where it has one, else one that none of the others has."""
     known = {name: colour(name) for name in names if name.lower() in THINGS}
     spare = [PALETTE[k] for k in ("green", "purple", "sky", "black", "orange", "vermillion", "blue")]
@@ -322,25 +233,17 @@ def _shades(names: Iterable[str]) -> dict[str, str]:
     return {name: known.get(name) or next(free) for name in names}
 
 
-def _array(tensor: Tensor) -> np.ndarray:
-    return torch.as_tensor(tensor).detach().float().cpu().numpy()
-
-
-def _points(codes: Tensor, size: int) -> np.ndarray:
-    points = _array(codes)
+def _points(codes: Tensor, labels: Tensor, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (n, size) and their classes (n,) as arrays; raises ValueError when they are something else."""
+    points, classes = codes.detach().float().cpu().numpy(), labels.cpu().numpy().astype(int)
     if points.ndim != 2 or points.shape[1] != size or not len(points):
         raise ValueError(
             f"codes must be (n, {size}), got {points.shape}; project them first, as with space.pca_project"
         )
-    return points
+    if classes.shape != (len(points),):
+        raise ValueError(f"labels must be ({len(points)},), one for each code; got {classes.shape}")
+    return points, classes
 
 
-def _classes(labels: Tensor, names: Sequence[str] | None, n: int) -> tuple[np.ndarray, list[str], Sequence[str]]:
-    classes = _array(labels).astype(int)
-    if classes.shape != (n,):
-        raise ValueError(f"labels must be ({n},), one for each code; got {classes.shape}")
-    most = int(classes.max()) + 1
-    if classes.min() < 0 or (names is not None and most > len(names)):
-        raise ValueError(f"labels run from {classes.min()} to {most - 1}, but there are {len(names or ())} names")
-    colours = [LABEL_COLOURS[k % len(LABEL_COLOURS)] for k in range(most)]
-    return classes, colours, names or [str(k) for k in range(most)]
+def _shade(label: int) -> str:
+    return LABEL_COLOURS[label % len(LABEL_COLOURS)]

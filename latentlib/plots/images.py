@@ -20,6 +20,7 @@ from torch import Tensor
 from latentlib.device import pick_device
 
 PAGE_WIDTH = 900  # pixels: what a laptop shows without scrolling
+GAP = 4  # white pixels between two pictures
 SMALL = 48  # pixels: narrower pictures are shown by their pixels
 LARGE = 50_000  # bytes: a stored picture beyond this gets a palette
 
@@ -71,7 +72,6 @@ def to_png(
     columns: int | None = None,
     titles: Sequence[str] | None = None,
     rows: Sequence[str] | None = None,
-    gap: int = 4,
     pixels: bool | None = None,
 ) -> bytes:
     """Pictures in a grid as PNG bytes; a few milliseconds, fit for a slider.
@@ -80,12 +80,11 @@ def to_png(
     scale: how many times to enlarge; None chooses what fits the page
     columns: pictures in a row; None puts up to ten in a row
     titles: a caption under each picture; rows: a label at the left of each row
-    gap: white pixels between pictures
     pixels: True shows each pixel as a square, False enlarges smoothly; None shows squares of pictures below 48 pixels
         that are enlarged a whole number of times
     """
     buffer = io.BytesIO()
-    _grid(to_uint8(images), scale, columns, titles, rows, gap, pixels).save(buffer, format="png", compress_level=1)
+    _grid(to_uint8(images), scale, columns, titles, rows, pixels=pixels).save(buffer, format="png", compress_level=1)
     return buffer.getvalue()
 
 
@@ -96,12 +95,11 @@ def show_images(
     columns: int | None = None,
     rows: Sequence[str] | None = None,
     scale: float | None = None,
-    gap: int = 4,
-    pixels: bool | None = None,
+    gap: int = GAP,
 ) -> None:
-    """Show pictures in a grid, as ``to_png`` draws it, with alt text."""
+    """Show pictures in a grid, as ``to_png`` draws it, with alt text; gap: white pixels between them."""
     checked_alt(alt)
-    sheet = _grid(to_uint8(images), scale, columns, titles, rows, gap, pixels)
+    sheet = _grid(to_uint8(images), scale, columns, titles, rows, gap)
     png = _png(sheet)
     publish(png if len(png) <= LARGE else with_palette(sheet), alt)
 
@@ -132,28 +130,6 @@ def film_strip(
     show_images(images.flatten(0, 1), alt, titles=captions, columns=columns, rows=rows, gap=2)
 
 
-def manifold_grid(
-    decode: Callable[[Tensor], Tensor],
-    alt: str,
-    x: tuple[float, float] = (-2.0, 2.0),
-    y: tuple[float, float] = (-2.0, 2.0),
-    steps: int = 15,
-    device: torch.device | str = "cpu",
-) -> None:
-    """Show what a decoder of 2-D codes makes of a lattice of codes: x grows to the right, y upwards.
-
-    decode: (n, 2) codes -> (n, c, h, w) pictures
-    """
-    device = pick_device(device)
-    across = torch.linspace(*x, steps, device=device)
-    up = torch.linspace(*y, steps, device=device).flip(0)
-    codes = torch.stack(
-        [across.repeat(steps), up.repeat_interleave(steps)], dim=1
-    )  # (steps², 2), row by row from the top
-    with torch.no_grad():
-        show_images(decode(codes), alt, columns=steps, gap=0)
-
-
 @torch.no_grad()
 def decoded_sheet(
     decode: Callable[[Tensor], Tensor],
@@ -179,8 +155,8 @@ def _grid(
     columns: int | None,
     titles: Sequence[str] | None,
     rows: Sequence[str] | None,
-    gap: int,
-    pixels: bool | None,
+    gap: int = GAP,
+    pixels: bool | None = None,
 ) -> Image.Image:
     n, h, w, _ = images.shape
     columns = min(n, 10) if columns is None else columns

@@ -1,7 +1,7 @@
 """Views that answer at once: sliders, a film, a map of codes, a pad to draw on, eyes, a family, a breeding board.
 
 A saved notebook does not keep a widget, so set a static picture beside each: ``plots.film_strip`` or
-``plots.show_images`` for sliders and films, ``plots.scatter_codes`` or ``plots.manifold_grid`` for the map.
+``plots.show_images`` for sliders and films, ``plots.decoded_map`` for the map.
 """
 
 from latentlib._lazy import attach

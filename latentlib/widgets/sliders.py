@@ -1,7 +1,7 @@
 """Sliders above a picture that is drawn again at each move, and a film to play.
 
 A saved notebook does not keep a widget, so set a static picture beside each: ``plots.film_strip`` or
-``plots.show_images`` for sliders and films, ``plots.scatter_codes`` or ``plots.manifold_grid`` for the map.
+``plots.show_images`` for sliders and films, ``plots.decoded_map`` for the map.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def picture_slider(
     return PictureSlider(render, alt, {name: _control(name, spec) for name, spec in controls.items()}, width)
 
 
-def player(frames: Sequence[Tensor | bytes], alt: str, interval: int = 120, width: int | None = None) -> PictureSlider:
+def player(frames: Sequence[Tensor | bytes], alt: str, interval: int = 120) -> PictureSlider:
     """A film to play, pause and step through: frames (c, h, w) each or PNG bytes, drawn beforehand.
 
     interval: milliseconds between two frames
@@ -108,7 +108,7 @@ def player(frames: Sequence[Tensor | bytes], alt: str, interval: int = 120, widt
         raise ValueError("a film needs at least one frame")
     pngs = [frame if isinstance(frame, bytes) else to_png(frame) for frame in frames]
     last = len(pngs) - 1
-    film = picture_slider(lambda frame: pngs[frame], alt, width=width, frame=(0, last, 0))
+    film = picture_slider(lambda frame: pngs[frame], alt, frame=(0, last, 0))
     play = ipywidgets.Play(min=0, max=last, value=0, interval=interval)
     film.play = play
     ipywidgets.jslink((play, "value"), (film.controls["frame"], "value"))
