@@ -6,6 +6,7 @@ pixels on every machine.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
@@ -123,19 +124,26 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
     if size < 8 or size % 8:
         raise ValueError(f"size must be a positive multiple of 8 pixels, got {size}")
     images = torch.empty(len(factors), 3, size, size, device=factors.device)
+    on_cpu = factors.device.type == "cpu"
     # As many pictures at once as the processor's cache likes; a GPU wants more.
-    chunk = max(1, (64 if factors.device.type == "cpu" else 1024) * 64 * 64 // (size * size))
-    if factors.device.type == "cpu":
+    chunk = max(1, (64 if on_cpu else 1024) * 64 * 64 // (size * size))
+    if on_cpu:
         # Linux's allocator keeps freed blocks up to twice the largest block freed so far, so this (untouched) block
         # saves handing memory back and forth with the system.
         torch.empty(30 << 20, dtype=torch.uint8)
     # Pieces with the same parts together, so that parts that none of them has cost nothing.
     order = (factors[:, column("arms")] - factors[:, column("kind")]).argsort()
-    for which in order.split(chunk) if len(order) else ():
+
+    @torch.no_grad()
+    def draw(which: Tensor) -> None:
         part = factors[which]
         turn, tilt, paint = part[:, column("turn")], part[:, column("tilt")], part[:, column("red") :]
-        pictures = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
-        images.index_copy_(0, which, pictures)
+        images[which] = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
+
+    # Thousands of short operations: cores that each draw pictures of their own need not wait for each other.
+    workers = torch.get_num_threads() if on_cpu else 1
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(draw, order.split(chunk) if len(order) else ()))
     return images
 
 

@@ -13,20 +13,17 @@ from latentlib.datasets import furniture
 from latentlib.datasets.furniture import FACTORS, KIND_RANGES, Furniture, column
 
 SIZE = 32  # pixels: distances are taken of small pictures, which is four times as fast
+ROUNDS = 3  # steps of each search; five lead 1 to 2 % nearer and take 1.6 times as long
+MOVED = [i for i, name in enumerate(FACTORS) if name not in ("kind", "arms")]  # these two are there or not, and stay
 DAMPING = 0.3  # of the least squares, in squared units of a picture's distance
 
 
 @torch.no_grad()
-def nearest(
-    pictures: Tensor,
-    pile: Furniture,
-    read: Callable[[Tensor], Tensor],
-    rounds: int = 5,
-) -> tuple[Tensor, Tensor]:
+def nearest(pictures: Tensor, pile: Furniture, read: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """The furniture nearest to each picture, by search: its factors (n, 12) and its distance (n,).
 
     pictures: (n, 3, 64, 64) in [0, 1]; pile: furniture of size 32 among which the search begins
-    read: pictures -> a guess at their factors (n, 12); rounds: steps of each search, at least 1
+    read: pictures -> a guess at their factors (n, 12)
 
     Gauss-Newton from four places (the nearest chair, armchair and table of the pile, and the guess), of which the best
     counts. The distance is the root of the squared differences of all pixels of the pictures at 32 × 32.
@@ -35,7 +32,7 @@ def nearest(
         raise ValueError(f"pictures must be (n, 3, 64, 64), got {tuple(pictures.shape)}")
     wanted, found, away = avg_pool2d(pictures, 2), [], []
     for factors in starts(pictures, wanted, pile, read):
-        for i in range(rounds):
+        for i in range(ROUNDS):
             factors, distance = improve(wanted.flatten(1), factors, nudge=0.2 * 0.75**i)
         found.append(factors)
         away.append(distance)
@@ -67,13 +64,12 @@ def improve(wanted: Tensor, factors: Tensor, nudge: float) -> tuple[Tensor, Tens
     """Factors (n, 12) whose drawings are no farther from the wanted (n, 3·32·32), and how far they are (n,)."""
     low, high = limits(factors[:, column("kind")])
     span = torch.where(factors + nudge * (high - low) > high, low - high, high - low)
-    span[:, column("arms")] = 0  # armrests are there or not, and stay as they are
-    one_each = torch.eye(len(FACTORS), device=factors.device)
-    nudges = torch.cat([torch.zeros_like(one_each[:1]), nudge * one_each])  # (13, 12)
-    drawn = draw(factors[:, None] + nudges * span[:, None])  # (n, 13, 3072)
+    one_each = torch.eye(len(FACTORS), device=factors.device)[MOVED]  # (10, 12)
+    nudges = torch.cat([torch.zeros_like(one_each[:1]), nudge * one_each])  # (11, 12)
+    drawn = draw(factors[:, None] + nudges * span[:, None])  # (n, 11, 3072)
     change, missing = (drawn[:, 1:] - drawn[:, :1]) / nudge, wanted[:, None] - drawn[:, :1]
-    squares = change @ change.mT + DAMPING * one_each  # (n, 12, 12)
-    step = torch.linalg.solve(squares.cpu(), (change @ missing.mT).cpu()).squeeze(2).to(factors.device)
+    squares = change @ change.mT + DAMPING * (one_each @ one_each.T)  # (n, 10, 10)
+    step = torch.linalg.solve(squares.cpu(), (change @ missing.mT).cpu()).squeeze(2).to(factors.device) @ one_each
     sizes = torch.tensor([0, 0.3, 1], device=factors.device)[:, None]  # no step, a careful one, a full one
     tried = (factors[:, None] + sizes * (step * span)[:, None]).clamp(low[:, None], high[:, None])
     distances = (draw(tried) - wanted[:, None]).norm(dim=2)  # (n, 3)

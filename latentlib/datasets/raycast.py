@@ -45,7 +45,6 @@ class Scene(NamedTuple):
     enter: Tensor  # where a ray to the light goes in: planes divided by the light's vector
     leave: Tensor  # and where it comes out
     soft: Tensor  # (b, n, 1) the length inside a box that takes the whole light
-    there: Tensor  # (b, n, 1) bool
     size: int
 
 
@@ -61,15 +60,16 @@ def draw(
     """Pictures of boxes, (n, 3, size, size) float32 in [0, 1], in whole multiples of 1/255."""
     there = boxes[:, :, 0, 0] < boxes[:, :, 1, 0]  # (n, b)
     used = [b for b, some in enumerate(there.any(0).tolist()) if some or b == casters[0]]
-    scene = set_up(boxes[:, used], there[:, used], camera(turn, tilt), size)
+    scene = set_up(boxes[:, used], camera(turn, tilt), size)
     seat, casters = used.index(casters[0]), [used.index(b) for b in casters if b in used]
     image = studio(scene, seat)  # (3, n, size * size)
     left, top, width, height = window(scene)
     x, y = torch.arange(width, device=paint.device).repeat(height), torch.arange(height, device=paint.device)
     x, y = left[:, None] + x, top[:, None] + y.repeat_interleave(width)  # (n, pixels)
     colour = cover = 0
+    wood = torch.tensor([not painted[b] for b in used], device=paint.device)
     for right, down in FOUR:
-        seen, met = trace(scene, x + right, y + down, paint.T[..., None], [painted[b] for b in used], seat, casters)
+        seen, met = trace(scene, x + right, y + down, paint.T[..., None], wood, seat, casters)
         colour, cover = colour + seen, cover + met
     place = (y * size + x).expand(3, -1, -1)
     image.scatter_(2, place, image.gather(2, place) * (1 - cover / 4) + colour / 4)
@@ -92,15 +92,14 @@ def camera(turn: Tensor, tilt: Tensor) -> View:
     return View(*(vector.float().to(turn.device)[..., None] for vector in (eye, forward, right, up, light)))
 
 
-def set_up(boxes: Tensor, there: Tensor, view: View, size: int) -> Scene:
+def set_up(boxes: Tensor, view: View, size: int) -> Scene:
     low, high = boxes.permute(2, 3, 1, 0)[..., None].contiguous()  # each (3, b, n, 1)
-    there = there.T[..., None]
+    high = torch.where(low > high, low, high)  # what is not there has no inside
     one, two = low / view.light[:, None], high / view.light[:, None]
     enter, leave = torch.minimum(one, two), torch.maximum(one, two)
     # The higher a box is above the floor, the softer its shadow; but a thin one must keep some.
     soft = torch.minimum((leave - enter).amin(0), low[1].clamp(0, 1) * 0.3 + 0.1).clamp(min=1e-3)
-    enter, leave = enter.masked_fill(~there, FAR), leave.masked_fill(~there, -FAR)  # nothing enters what is not there
-    return Scene(view, low, high, enter, leave, soft, there, size)
+    return Scene(view, low, high, enter, leave, soft, size)
 
 
 def rays(scene: Scene, x: Tensor, y: Tensor) -> Tensor:
@@ -156,9 +155,10 @@ def window(scene: Scene) -> tuple[Tensor, Tensor, int, int]:
     right, up, ahead = (x * a[0] + y * a[1] + z * a[2] for a in (view.right, view.up, view.forward))
     across, down = size / 2 * (1 + right / ahead / HALF_VIEW), size / 2 * (1 - up / ahead / HALF_VIEW)
     found = []
+    nowhere = scene.low[0] == scene.high[0]  # (b, n, 1)
     for places in (across, down):
-        low = places.masked_fill(~scene.there, FAR).amin((0, 2)).floor().long().clamp(0, size)
-        high = places.masked_fill(~scene.there, -FAR).amax((0, 2)).ceil().long().clamp(0, size)
+        low = places.masked_fill(nowhere, FAR).amin((0, 2)).floor().long().clamp(0, size)
+        high = places.masked_fill(nowhere, -FAR).amax((0, 2)).ceil().long().clamp(0, size)
         extent = max(1, int((high - low).max()))
         found.append((low.clamp(max=size - extent), extent))
     (left, width), (top, height) = found
@@ -166,19 +166,24 @@ def window(scene: Scene) -> tuple[Tensor, Tensor, int, int]:
 
 
 def trace(
-    scene: Scene, x: Tensor, y: Tensor, paint: Tensor, painted: list[bool], seat: int, casters: list[int]
+    scene: Scene, x: Tensor, y: Tensor, paint: Tensor, wood: Tensor, seat: int, casters: list[int]
 ) -> tuple[Tensor, Tensor]:
-    """What rays through places (n, rays) see: colours (3, n, rays), black for nothing; and 1 where they met a box."""
+    """What rays through places (n, rays) see: colours (3, n, rays), black for nothing; and 1 where they met a box.
+
+    paint: (3, n, 1); wood: (b,) bool, the boxes that are not painted
+    """
     view, ray = scene.view, rays(scene, x, y)
-    slope = 1 / ray
+    slope, low, high = 1 / ray, scene.low - view.eye[:, None], scene.high - view.eye[:, None]
     depth = torch.full_like(ray[0], FAR)
-    face, bare = torch.full_like(depth, 3, dtype=torch.long), torch.zeros_like(depth)
-    for box, is_painted in enumerate(painted):
-        one, two = (scene.low[:, box] - view.eye) * slope, (scene.high[:, box] - view.eye) * slope
-        enter, axis = torch.minimum(one, two).max(0)
-        met = (enter < torch.maximum(one, two).amin(0)) & (enter < depth) & scene.there[box]
-        depth, face = torch.where(met, enter, depth), torch.where(met, axis, face)
-        bare = torch.where(met, 0.0 if is_painted else 1.0, bare)
+    nearest = torch.zeros_like(depth, dtype=torch.long)
+    for box in range(len(wood)):
+        one, two = low[:, box] * slope, high[:, box] * slope
+        enter = torch.minimum(one, two).amax(0)
+        met = (enter < torch.maximum(one, two).amin(0)) & (enter < depth)
+        depth, nearest = torch.where(met, enter, depth), torch.where(met, box, nearest)
+    one, two = (ends[..., 0].transpose(1, 2).gather(2, nearest.expand(3, -1, -1)) * slope for ends in (low, high))
+    # The last of the three planes that a ray crosses on its way in: 0, 1, 2 for the face across x, y, z; 3 for nothing.
+    face = torch.where(depth < FAR, torch.minimum(one, two).max(0).indices, 3)
     point = ray * depth + view.eye
     above = point[1] - scene.low[1, seat]
     sky = torch.where(above > 0, 1.0, 0.60 - above * 1.1).clamp_(max=1.0)  # darker just under the seat
@@ -190,5 +195,5 @@ def trace(
     least = torch.tensor([0.46, 0.56, 0.46], device=facing.device)[:, None, None]
     ambient, key = (facing * view.right).clamp(min=0) * 0.10 + least, (facing * view.light).clamp(min=0) * 0.62
     ambient, key = (torch.cat([k, torch.zeros_like(k[:1])])[..., 0].T.gather(1, face) for k in (ambient, key))
-    wood = torch.tensor(WOOD, device=paint.device)[:, None, None]
-    return (paint + bare * (wood - paint)) * (ambient * sky + key * lit), (face < 3).float()
+    colour = torch.where(wood[nearest], torch.tensor(WOOD, device=paint.device)[:, None, None], paint)
+    return colour * (ambient * sky + key * lit), (face < 3).float()
