@@ -141,9 +141,12 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
         images[which] = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
 
     # Thousands of short operations: cores that each draw pictures of their own need not wait for each other.
-    workers = torch.get_num_threads() if on_cpu else 1
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        list(pool.map(draw, order.split(chunk) if len(order) else ()))
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads if on_cpu else 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(draw, order.split(chunk) if len(order) else ()))
+    finally:
+        torch.set_num_threads(threads)  # what one thread sets is also what PyTorch gives to threads that come later
     return images
 
 

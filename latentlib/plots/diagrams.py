@@ -107,7 +107,7 @@ def dots(
             label = name if group is next(iter(values.values())) else None
             ax.errorbar(value, row, xerr=half, fmt="o", color=shades[name], capsize=3, label=label)
             place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 10}
-            ax.annotate(f"{value:.2f}", (value + half, row), **place)
+            ax.annotate(f"{value:.2f}".replace("-", "−"), (value + half, row), **place)
             row += 1
         ticks.append((start + row - 1) / 2)
         row += 0.8
