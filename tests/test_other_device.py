@@ -136,8 +136,7 @@ def test_the_family_stays_on_its_device(networks):
     assert blending.crossover(a, b, torch.ones(generator.num_ws, dtype=torch.bool)).device == OTHER
 
 
-@pytest.mark.parametrize("shape", [(40, 6), (40, space.EXACT + 1)], ids=["small codes", "long codes"])
-def test_small_decompositions_are_solved_in_float64_on_the_cpu(pretending, monkeypatch, shape):
+def test_small_decompositions_are_solved_in_float64_on_the_cpu(pretending, monkeypatch):
     """Apple's GPUs have neither float64 nor eigh: nothing but the CPU may be asked, and the answer goes back."""
     asked = []
 
@@ -148,13 +147,9 @@ def test_small_decompositions_are_solved_in_float64_on_the_cpu(pretending, monke
     for name in ("eigh", "svd", "svdvals", "pinv"):
         monkeypatch.setattr(torch.linalg, name, functools.partial(record, getattr(torch.linalg, name)))
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda _: False)  # no value is the same for all codes
-    codes = torch.ones(shape, device=OTHER)
-    found = space.principal_directions(codes, 3)
-    assert {part.device for part in found} == {OTHER}
-    assert {part.dtype for part in found} == {torch.float32}
+    codes = torch.ones(40, 6, device=OTHER)
     assert space.linear_direction(codes, torch.ones(len(codes), device=OTHER)).device == OTHER
-    assert len(asked) == 2
-    assert set(asked) == {("cpu", torch.float64)}
+    assert asked == [("cpu", torch.float64)]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
