@@ -125,8 +125,8 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
         raise ValueError(f"size must be a positive multiple of 8 pixels, got {size}")
     images = torch.empty(len(factors), 3, size, size, device=factors.device)
     on_cpu = factors.device.type == "cpu"
-    # As many pictures at once as the processor's cache likes; a GPU wants more.
-    chunk = max(1, (64 if on_cpu else 1024) * 64 * 64 // (size * size))
+    # As many pictures at once as the cache likes, and as each core may keep memory for; a GPU wants more.
+    chunk = max(1, (16 if on_cpu else 1024) * 64 * 64 // (size * size))
     if on_cpu:
         # Linux's allocator keeps freed blocks up to twice the largest block freed so far, so this (untouched) block
         # saves handing memory back and forth with the system.
