@@ -149,7 +149,7 @@ class TestNeighbours:
 
 
 class TestDirections:
-    @pytest.mark.parametrize("shape", [(300, 6), (50, 80)])
+    @pytest.mark.parametrize("shape", [(300, 6), (50, 80), (90, 80)])
     def test_pca_as_scikit_learn(self, shape, monkeypatch):
         from sklearn.decomposition import PCA
 
