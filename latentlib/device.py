@@ -6,6 +6,8 @@ import contextlib
 import platform
 import random
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -85,6 +87,25 @@ def synchronize(device: torch.device | str) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+@contextlib.contextmanager
+def each_core(device: torch.device | str, rows: int) -> Iterator[tuple[Callable, int]]:
+    """``with each_core(device, rows) as (each, parts):`` a ``map`` whose calls run side by side, and for how many.
+
+    For thousands of short operations, as when a network draws two pictures: cores that share every operation wait for
+    each other more than they work, so each takes rows of its own, ``tensor.chunk(parts)``. A GPU takes all as one part.
+    """
+    threads = torch.get_num_threads()
+    parts = min(threads, rows) if _device(device).type == "cpu" else 1
+    if parts <= 1:
+        yield map, 1
+        return
+    try:
+        with ThreadPoolExecutor(parts, initializer=torch.set_num_threads, initargs=(threads // parts,)) as pool:
+            yield pool.map, parts
+    finally:
+        torch.set_num_threads(threads)  # what one thread sets is also what PyTorch gives to threads that come later
 
 
 class Stopwatch:

@@ -26,6 +26,17 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def three_threads():
+    """For what cores do side by side, on whatever machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def make_wheel():
     """A function that packs an installed package into a wheel again, so that pip can install it without a network."""

@@ -1,4 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -116,17 +115,11 @@ def test_the_pixels_are_those_of_every_other_machine():
     assert off_by_more_than_a_level(furniture.render(golden_factors()), stored) <= 0.001
 
 
-def test_many_cores_draw_the_same_pixels_and_later_threads_may_use_as_many():
-    factors, before = furniture.sample_factors(200, seed=3), torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = furniture.render(factors)
-        torch.set_num_threads(3)
-        assert torch.equal(furniture.render(factors), alone)
-        with ThreadPoolExecutor(1) as later:
-            assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
+def test_many_cores_draw_the_same_pixels(three_threads):
+    factors = furniture.sample_factors(200, seed=3)
+    together = furniture.render(factors)
+    torch.set_num_threads(1)
+    assert torch.equal(furniture.render(factors), together)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU here")

@@ -189,6 +189,17 @@ def test_what_is_darker_than_black_costs_nothing(run, generator, codes):
     assert run(images, "w", steps=100).errors.max() < 1e-9
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_cores_that_share_the_pictures_find_what_one_finds(run, images, method, discriminator, three_threads):
+    options = {"steps": 5, "discriminator": discriminator, "snapshots": 2}
+    shared = run(images, method, **options)
+    torch.set_num_threads(1)
+    alone = run(images, method, **options)
+    assert torch.allclose(shared.codes, alone.codes, atol=1e-3)
+    assert torch.allclose(shared.snapshots, alone.snapshots, atol=2e-3)
+    assert shared.errors.tolist() == pytest.approx(alone.errors.tolist(), rel=0.02)
+
+
 # -------------------------------------------------------------------------------------------------- how it is found
 
 

@@ -132,6 +132,17 @@ def test_a_penalty_joins_the_loss(run, generator, codes, couple):
     assert held.errors.sum() > free.errors.sum()
 
 
+def test_cores_that_share_the_pictures_tune_as_one_does(run, discriminator, three_threads):
+    options = {"steps": 5, "discriminator": discriminator, "penalty": lambda network: network.synthesis.b4.const.sum()}
+    shared = run(**options)
+    torch.set_num_threads(1)
+    alone = run(**options)
+    assert torch.allclose(shared.images, alone.images, atol=1e-3)
+    assert [point.error for point in shared.history] == pytest.approx(
+        [point.error for point in alone.history], rel=0.01
+    )
+
+
 @pytest.mark.parametrize("looks", [0, 1, 5])
 def test_stop_gives_the_best_so_far(run, looks):
     asked = iter(range(100))

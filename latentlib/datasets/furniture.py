@@ -6,14 +6,13 @@ pixels on every machine.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from latentlib.datasets import raycast
-from latentlib.device import pick_device
+from latentlib.device import each_core, pick_device
 
 FACTORS = ("kind", "width", "depth", "height", "leg", "back", "arms", "turn", "tilt", "red", "green", "blue")
 
@@ -140,13 +139,8 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
         turn, tilt, paint = part[:, column("turn")], part[:, column("tilt")], part[:, column("red") :]
         images[which] = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
 
-    # Thousands of short operations: cores that each draw pictures of their own need not wait for each other.
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads if on_cpu else 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(draw, order.split(chunk) if len(order) else ()))
-    finally:
-        torch.set_num_threads(threads)  # what one thread sets is also what PyTorch gives to threads that come later
+    with each_core(factors.device, -(-len(factors) // chunk)) as (each, _):
+        list(each(draw, order.split(chunk) if len(order) else ()))
     return images
 
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentlib.device import synchronize
+from latentlib.device import each_core, synchronize
 from latentlib.gan.lbfgs import Evaluation, State, batched_lbfgs
 from latentlib.gan.w_space import p_norm, preconditioner, random_z
 from latentlib.metrics import feature_distance, perceptual_features
@@ -103,13 +103,14 @@ def invert(
     images = images.detach().to(device, torch.float32)
     recorder = _Recorder(steps, keep_pictures=snapshots > 0)
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
-    with _held(generator, discriminator), bar as recorder.bar:
-        error = PictureError(images, discriminator, perceptual_weight)
+    cores = each_core(device, len(images))
+    with _held(generator, discriminator), bar as recorder.bar, cores as (each, parts):
+        errors = [PictureError(part, discriminator, perceptual_weight) for part in images.chunk(parts)]
         unusual = p_norm(generator, seed) if p_norm_weight else None
         start = _start(generator, images, method, encoder, seed)
         # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
         space = _ZSpace(generator, start) if method == "z" else _WSpace(generator, start, plain=unusual is not None)
-        evaluate = _Evaluate(generator, images, space, error, unusual, p_norm_weight)
+        evaluate = _Evaluate(generator, images, space, errors, each, unusual, p_norm_weight)
         walk = batched_lbfgs(evaluate, space.start, first_step, tolerance=tolerance)
         point = recorder.search(walk, space.start, steps)
         with torch.no_grad():
@@ -165,20 +166,30 @@ class _Evaluate:
     generator: Generator
     images: Tensor  # (n, 3, r, r) in [0, 1]
     space: _ZSpace | _WSpace
-    error: PictureError
+    errors: list[PictureError]  # of each core's share of the images
+    each: Callable  # a map over those shares
     unusual: Callable[[Tensor], Tensor] | None  # codes -> (n,), joins the loss with its weight
     p_norm_weight: float
 
     def __call__(self, point: Tensor) -> Evaluation:
         point = point.detach().requires_grad_()
         codes = self.space.codes(point)
-        drawn = self.generator.synthesis(codes, noise=None) / 2 + 0.5
-        loss = self.error(drawn)
+        looks = self.each(self._look, codes.detach().chunk(len(self.errors)), self.errors)
+        loss, slope, drawn = (torch.cat(part) for part in zip(*looks, strict=True))
+        total = (codes * slope).sum()  # whose gradient is that of the loss
         if self.unusual is not None:
-            loss = loss + self.p_norm_weight * self.unusual(codes)
-        (gradient,) = torch.autograd.grad(loss.sum(), point)
-        drawn = drawn.detach().clamp(0, 1)
-        return Evaluation(loss.detach(), gradient, (drawn - self.images).square().flatten(1).mean(1), drawn)
+            price = self.p_norm_weight * self.unusual(codes)
+            loss, total = loss + price.detach(), total + price.sum()
+        (gradient,) = torch.autograd.grad(total, point)
+        return Evaluation(loss, gradient, (drawn - self.images).square().flatten(1).mean(1), drawn)
+
+    def _look(self, codes: Tensor, error: PictureError) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, num_ws, w_dim) -> loss (n,), its gradient by the codes, pictures."""
+        codes.requires_grad_()
+        drawn = self.generator.synthesis(codes, noise=None) / 2 + 0.5
+        loss = error(drawn)
+        (slope,) = torch.autograd.grad(loss.sum(), codes)
+        return loss.detach(), slope, drawn.detach().clamp(0, 1)
 
 
 # -------------------------------------------------------------------------------------------------- what is searched

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from latentlib.device import synchronize
+from latentlib.device import each_core, synchronize
 from latentlib.gan.inversion import Inversion, PictureError, Point, check_count, check_images, check_number, invert
 from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.training import progress as progress_bar
@@ -83,7 +83,6 @@ def tune(
     check_number("perceptual_weight", perceptual_weight)
     device, began = generator.w_mean.device, time.perf_counter()
     images = images.detach().to(device, torch.float32)
-    error = PictureError(images, discriminator, perceptual_weight)
     # Gradients of weights are faster with plain memory.
     tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
     weights = [p for name, p in tuned.synthesis.named_parameters() if not name.endswith("noise_strength")]  # not in use
@@ -92,22 +91,31 @@ def tune(
     optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=device.type in ("cpu", "cuda"))
     best = _Best(weights, images)
     history, interrupted = [], False
+
+    def look(codes: Tensor, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        drawn = tuned.synthesis(codes, noise=None) / 2 + 0.5
+        loss = error(drawn).sum()
+        return drawn.detach(), loss.detach(), torch.autograd.grad(loss, weights)
+
+    shown = progress_bar(steps, steps, "step") if progress else nullcontext()
     try:
-        with progress_bar(steps, steps, "step") if progress else nullcontext() as bar, torch.enable_grad():
+        with shown as bar, torch.enable_grad(), each_core(device, len(images)) as (each, parts):
+            errors = [PictureError(part, discriminator, perceptual_weight) for part in images.chunk(parts)]
             for step in range(steps + 1):
-                drawn = tuned.synthesis(codes, noise=None) / 2 + 0.5
-                loss = error(drawn).sum()
+                drawn, losses, slopes = zip(*each(look, codes.chunk(parts), errors), strict=True)
+                losses, slopes = list(losses), list(slopes)
                 if penalty is not None:
-                    loss = loss + penalty(tuned)
-                best.look(loss.item(), drawn)
+                    losses.append(penalty(tuned))
+                    slopes.append(torch.autograd.grad(losses[-1], weights, materialize_grads=True))
+                best.look(sum(losses).item(), torch.cat(drawn))
                 history.append(Point(step, time.perf_counter() - began, best.errors.mean().item()))
                 if bar is not None and step:
                     bar.update()
                 interrupted = step < steps and stop is not None and stop()
                 if step == steps or interrupted:
                     break
-                for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-                    weight.grad = slope
+                for weight, *shares in zip(weights, *slopes, strict=True):
+                    weight.grad = sum(shares)
                 optimizer.step()
     except KeyboardInterrupt:
         if not history:
