@@ -221,8 +221,8 @@ def controls(
 ) -> dict[str, Film]:
     """What stands beside every child: ghost, somebody else's child, mean face, nearest of the strangers."""
     with torch.no_grad():
-        far = [1 - _embedded(identity, side) @ _embedded(identity, strangers).T for side in (first, second)]  # (n, m)
-    nearest = strangers[(far[0] + far[1]).argmin(1)]
+        like = (_embedded(identity, first) + _embedded(identity, second)) @ _embedded(identity, strangers).T  # (n, m)
+    nearest = strangers[like.argmax(1)]
     return {
         GHOST: lambda share: first.lerp(second, share),
         "another couple's child": lambda share: child(share).roll(1, 0),
@@ -249,8 +249,7 @@ def look(
         )
     pictures = [film(share) for share in SHARES]
     photos = torch.cat([first, second])
-    # One at a time: in a batch a discriminator also looks at how much the pictures differ.
-    answers = [torch.cat([discriminator(x[None] * 2 - 1) for x in asked]) for asked in (pictures[HALF], photos)]
+    answers = [judged_alone(discriminator, asked) for asked in (pictures[HALF], photos)]
     parents = [_embedded(identity, side) for side in (others or (first, second))]
     children = torch.stack([_embedded(identity, some) for some in pictures])
     return Kin(children, *parents, pictures[HALF], photos, *answers, ghost_judge(pictures[HALF]))
@@ -306,6 +305,11 @@ def draw_couples(generator, count: int = 48, seed: int = 0, truncation: float = 
     z = torch.randn(2 * count, generator.z_dim, generator=torch.Generator().manual_seed(seed + 1))
     w = generator.truncate(generator.mapping(z.to(generator.w_mean.device)), truncation)
     return w[:, None].repeat(1, generator.num_ws, 1).unflatten(0, (count, 2))
+
+
+def judged_alone(discriminator: nn.Module, pictures: Tensor) -> Tensor:
+    """The discriminator's answer to each picture by itself: (n, 3, r, r) in [0, 1] -> (n,), high for a photo."""
+    return torch.cat([discriminator(part * 2 - 1, alone=True) for part in pictures.split(32)])
 
 
 def _embedded(identity: nn.Module, pictures: Tensor) -> Tensor:

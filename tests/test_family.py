@@ -224,9 +224,9 @@ class Pixels:
         return torch.nn.functional.normalize((images - 0.5).flatten(1), dim=1)
 
 
-def crisp(images):
-    """A judge of one picture at a time that likes detail; beside others it likes nothing."""
-    assert len(images) == 1, "in a batch the discriminator looks at the differences too"
+def crisp(images, alone):
+    """A judge that likes detail, and that is asked about each picture by itself."""
+    assert alone, "in a batch the discriminator looks at the differences too"
     return metrics.detail(images)
 
 

@@ -58,12 +58,13 @@ class Identity(nn.Module):
         grey = gaussian_blur((images * weights).sum(1, keepdim=True), [7, 7], [1.0, 1.0])  # (n, 1, 64, 64)
         wide = F.pad(grey, (1, 1, 1, 1), mode="replicate")
         right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
+        top, bottom, left, end = self.window
+        right, down = right[..., top:bottom, left:end], down[..., top:bottom, left:end]
         angles = torch.arange(self.directions, device=images.device) * (2 * math.pi / self.directions)
         angles = angles[:, None, None]
-        strength = (right.square() + down.square() + 1e-12).sqrt()  # (n, 1, 64, 64)
-        facing = (right * angles.cos() + down * angles.sin()).clamp(min=0) / strength  # cosine, (n, directions, 64, 64)
-        top, bottom, left, right_end = self.window
-        edges = (strength * facing.pow(4))[..., top:bottom, left:right_end]
+        strength = (right.square() + down.square() + 1e-12).sqrt()  # (n, 1, h, w)
+        facing = (right * angles.cos() + down * angles.sin()).clamp(min=0) / strength  # cosine, (n, directions, h, w)
+        edges = strength * facing.square().square()
         cells = F.avg_pool2d(edges, self.cell, self.stride)  # (n, directions, rows, columns)
         around = F.avg_pool2d(cells.sum(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
         cells = (cells / (around + 0.002) + 1e-6).sqrt().flatten(1)  # no slope is infinite where there is no edge

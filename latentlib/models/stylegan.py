@@ -341,8 +341,9 @@ class Discriminator(nn.Module):
             found.append(x)
         return found
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.judge(self.features(image)[-1])
+    def forward(self, image: torch.Tensor, alone: bool = False) -> torch.Tensor:
+        """(n, 3, r, r) in [-1, 1] -> (n,); alone: judge each by itself, not also how much up to four of them differ."""
+        return self.judge(self.features(image)[-1], kinds=len(image) if alone else 1)
 
     def judge(self, x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
         """The last layers: (n, channels, 4, 4) -> (n,); kinds: as in ``minibatch_deviation``."""

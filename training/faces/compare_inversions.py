@@ -26,7 +26,7 @@ from latentlib.gan import inversion
 from latentlib.gan.inversion import Inversion, invert
 from latentlib.gan.tuning import Tuning, pivotal
 from latentlib.gan.w_space import p_norm, random_z
-from latentlib.metrics import detail, perceptual_distance, psnr
+from latentlib.metrics import detail, judged_alone, perceptual_distance, psnr
 from latentlib.weights import WEIGHTS, checksum
 from training.faces.measures import chosen_photos, detector_shares
 
@@ -72,8 +72,7 @@ def middles(found: Inversion | Tuning) -> torch.Tensor:
 def faces_in(images: torch.Tensor, discriminator, photos: torch.Tensor) -> dict:
     """Are these pictures (n, 3, 64, 64) in [0, 1] faces, and as sharp as the photos?"""
     found = detector_shares((images * 255).round().byte().cpu(), os.cpu_count() or 1)
-    # One at a time: in a batch its minibatch deviation compares pictures with each other.
-    answers = torch.cat([discriminator(one[None] * 2 - 1) for one in images])
+    answers = judged_alone(discriminator, images)
     return {
         "pictures": len(images),
         "face": found["face"],

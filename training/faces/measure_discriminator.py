@@ -17,23 +17,13 @@ import torch
 from latentlib import weights
 from latentlib.datasets import lfw
 from latentlib.gan.w_space import random_z
+from latentlib.metrics import auc, judged_alone
 from latentlib.weights import WEIGHTS, checksum
 from training.faces.measure_bias import cheeks
 from training.faces.measures import chosen_photos
 
 FILE = "faces-64-discriminator.json"
 SAMPLES = 2000  # generated faces whose skin and background are looked at
-
-
-@torch.no_grad()
-def answers(discriminator, images: torch.Tensor) -> torch.Tensor:
-    """The discriminator's number for each picture alone: (n, 3, 64, 64) in [0, 1] -> (n,)"""
-    return torch.cat([discriminator(one[None] * 2 - 1) for one in images])
-
-
-def higher(a: torch.Tensor, b: torch.Tensor) -> float:
-    """How often an answer of a is higher than one of b; a tie counts half (the area under the ROC curve)."""
-    return ((a[:, None] > b).float() + (a[:, None] == b).float() / 2).mean().item()
 
 
 def corners(images: torch.Tensor) -> torch.Tensor:
@@ -54,18 +44,18 @@ def measure(generator, discriminator, photos: torch.Tensor, every_photo: torch.T
     w = generator.mapping(random_z(generator, count, seed=1))
     samples = {psi: generator.draw(generator.truncate(w, psi)) for psi in (1.0, 0.7)}
     noise = torch.rand(photos.shape, generator=torch.Generator().manual_seed(0))
-    of_photos, of_noise = answers(discriminator, photos), answers(discriminator, noise)
-    of_samples = {psi: answers(discriminator, drawn) for psi, drawn in samples.items()}
+    of_photos, of_noise = judged_alone(discriminator, photos), judged_alone(discriminator, noise)
+    of_samples = {psi: judged_alone(discriminator, drawn) for psi, drawn in samples.items()}
     w = generator.mapping(random_z(generator, SAMPLES, seed=2))
     drawn = torch.cat([(generator.draw(part) * 255).round().byte() for part in w.split(32)])
     beside = torch.cat([noise[:1], photos[:3]]) * 2 - 1
-    return {
+    return {  # the shares are areas under the ROC curve
         "photos": count,
-        "photo_above_sample": higher(of_photos, of_samples[1.0]),
-        "photo_above_sample_at_0.7": higher(of_photos, of_samples[0.7]),
-        "photo_above_noise": higher(of_photos, of_noise),
-        "photo_above_upside_down": higher(of_photos, answers(discriminator, photos.flip(2))),
-        "noise_above_sample": higher(of_noise, of_samples[1.0]),
+        "photo_above_sample": auc(of_samples[1.0], of_photos),
+        "photo_above_sample_at_0.7": auc(of_samples[0.7], of_photos),
+        "photo_above_noise": auc(of_noise, of_photos),
+        "photo_above_upside_down": auc(judged_alone(discriminator, photos.flip(2)), of_photos),
+        "noise_above_sample": auc(of_samples[1.0], of_noise),
         "noise_alone": of_noise[0].item(),
         "the_same_noise_beside_three_photos": discriminator(beside)[0].item(),
         "skin_and_background": {
