@@ -90,6 +90,17 @@ def synchronize(device: torch.device | str) -> None:
 
 
 @contextlib.contextmanager
+def one_core(when: bool = True) -> Iterator[None]:
+    """Inside the block operations take one core each: where they are so short that more would wait than work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if when else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
 def each_core(device: torch.device | str, rows: int) -> Iterator[tuple[Callable, int]]:
     """``with each_core(device, rows) as (each, parts):`` a ``map`` whose calls run side by side, and for how many.
 

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from latentlib.device import autocast, pick_device
+from latentlib.device import autocast, one_core, pick_device
+
+SHORT = 3e7  # multiplications: a step of fewer is faster on one core than on two that wait for each other
 
 
 @dataclass
@@ -100,12 +102,13 @@ def one_step(
     amp: bool = False,  # bfloat16 arithmetic where the device is faster with it
 ) -> torch.Tensor:
     """Learn from one batch; gives the loss before the step, a scalar on the device."""
-    with autocast(images.device, amp):
-        output = model(images)
-    value = loss(full_precision(output), images if targets is None else targets)
-    optimizer.zero_grad()
-    value.backward()
-    optimizer.step()
+    with one_core(not has_convolutions(model) and len(images) * sum(p.numel() for p in model.parameters()) < SHORT):
+        with autocast(images.device, amp):
+            output = model(images)
+        value = loss(full_precision(output), images if targets is None else targets)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
     return value.detach()
 
 
@@ -148,10 +151,14 @@ def full_precision(output: Any) -> Any:
     return output.float() if output.is_floating_point() else output
 
 
+def has_convolutions(model: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d) for module in model.modules())
+
+
 @contextmanager
 def fast_layout(model: nn.Module):
     """Keep convolutions channels-last inside the block, which is faster on CPUs and GPUs; weights stay the same."""
-    if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
+    if not has_convolutions(model):
         yield
         return
     model.to(memory_format=torch.channels_last)

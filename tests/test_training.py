@@ -9,7 +9,7 @@ from torch import nn
 
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.vae import VAE, negative_elbo
-from latentlib.training import History, evaluate, fit, squared_error, where
+from latentlib.training import History, evaluate, fit, one_step, squared_error, where
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -202,3 +202,23 @@ def test_every_function_with_a_device_takes_auto():
     model, images = Autoencoder(2, (1, 4, 4), (4,)), torch.rand(4, 1, 4, 4)
     assert fit(model, images, epochs=1, device="auto").train_loss
     assert next(model.parameters()).device == pick_device()
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "cores"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(16, 4)), 8, 1),  # short: one core
+        (nn.Sequential(nn.Flatten(), nn.Linear(16, 4096)), 500, 3),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), 8, 3),  # weights are used once for each pixel
+    ],
+)
+def test_a_short_step_takes_one_core(model, rows, cores, three_threads):
+    counted = []
+
+    def loss(output, target):
+        counted.append(torch.get_num_threads())
+        return output.square().mean()
+
+    one_step(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.ones(rows, 1, 4, 4), loss=loss)
+    assert counted == [cores]
+    assert torch.get_num_threads() == 3
