@@ -30,14 +30,14 @@ def nearest(pictures: Tensor, pile: Furniture, read: Callable[[Tensor], Tensor])
     """
     if pictures.dim() != 4 or pictures.shape[1:] != (3, 64, 64):
         raise ValueError(f"pictures must be (n, 3, 64, 64), got {tuple(pictures.shape)}")
-    wanted, found, away = avg_pool2d(pictures, 2), [], []
-    for factors in starts(pictures, wanted, pile, read):
-        for i in range(ROUNDS):
-            factors, distance = improve(wanted.flatten(1), factors, nudge=0.2 * 0.75**i)
-        found.append(factors)
-        away.append(distance)
-    distance, best = torch.stack(away).min(0)
-    return torch.stack(found)[best, torch.arange(len(best), device=best.device)], distance
+    small = avg_pool2d(pictures, 2)
+    factors = torch.stack(list(starts(pictures, small, pile, read)))  # (starts, n, 12), all searched side by side
+    count, rows = len(factors), torch.arange(len(pictures), device=pictures.device)
+    wanted, factors = small.flatten(1).repeat(count, 1), factors.flatten(0, 1)
+    for i in range(ROUNDS):
+        factors, distance = improve(wanted, factors, nudge=0.2 * 0.75**i)
+    distance, best = distance.unflatten(0, (count, -1)).min(0)
+    return factors.unflatten(0, (count, -1))[best, rows], distance
 
 
 def limits(kinds: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ def improve(wanted: Tensor, factors: Tensor, nudge: float) -> tuple[Tensor, Tens
     step = torch.linalg.solve(squares.cpu(), (change @ missing.mT).cpu()).squeeze(2).to(factors.device) @ one_each
     sizes = torch.tensor([0, 0.3, 1], device=factors.device)[:, None]  # no step, a careful one, a full one
     tried = (factors[:, None] + sizes * (step * span)[:, None]).clamp(low[:, None], high[:, None])
-    distances = (draw(tried) - wanted[:, None]).norm(dim=2)  # (n, 3)
+    distances = torch.cat([missing, draw(tried[:, 1:]) - wanted[:, None]], 1).norm(dim=2)  # (n, 3)
     best = distances.argmin(1)
     return tried[torch.arange(len(best), device=best.device), best], distances.amin(1)
 
