@@ -18,10 +18,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.rows import LeftOut, Row
-from latentlib.datasets import cache_folder, data_folder, digits
+from latentlib.datasets import digits
 from latentlib.device import Stopwatch, autocast, pick_device
+from latentlib.fit import evaluate, fit, squared_error
 from latentlib.models.autoencoder import Autoencoder
-from latentlib.training import evaluate, fit, squared_error
+from latentlib.settings import cache_folder, data_folder
 
 ROUNDS = 5
 BATCH, RATE = 256, 1e-3

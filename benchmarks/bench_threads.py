@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from benchmarks.rows import Row
-from latentlib.before_torch import SPIN, WAITING
+from latentlib.settings import SPIN, WAITING
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 3
@@ -27,7 +27,7 @@ ROUNDS = 3
 TRAINING = """
 import torch
 from latentlib.models.autoencoder import Autoencoder
-from latentlib.training import fit
+from latentlib.fit import fit
 torch.manual_seed(0)
 fit(Autoencoder(30), torch.rand(20_000, 1, 28, 28), epochs=2, batch_size=256, learning_rate=1e-3)
 """

@@ -1,34 +1,39 @@
 """latentlib: the helper package of the course "What is latent space?".
 
-One room for each kind of thing. Importing the package opens no room, so that it costs nothing; a room opens at its
-first use: ``latentlib.space.lerp`` works after ``import latentlib``, as ``from latentlib import space`` does.
+Importing it costs nothing: a module is loaded at its first use, as ``latentlib.space`` or ``from latentlib import space``.
 """
 
-from latentlib import before_torch
-from latentlib._lazy import attach
+import importlib
 
-__version__ = "0.2.0"
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    rooms=(
-        "bootstrap",
-        "claims",
-        "datasets",
-        "device",
-        "download",
-        "exercises",
-        "folders",
-        "foreign",
-        "gan",
-        "metrics",
-        "models",
-        "photos",
-        "plots",
-        "space",
-        "training",
-        "weights",
-        "widgets",
-    ),
-)
+from latentlib import settings
 
-before_torch.set_variables()
+__version__ = "0.3.0"
+__all__ = [
+    "claims",
+    "datasets",
+    "device",
+    "exercises",
+    "fit",
+    "gan",
+    "metrics",
+    "models",
+    "nvidia",
+    "photos",
+    "plots",
+    "settings",
+    "space",
+    "weights",
+    "widgets",
+]
+
+settings.set_variables()
+
+
+def __getattr__(name: str):
+    if name in __all__:
+        return importlib.import_module(f"latentlib.{name}")
+    raise AttributeError(f"module 'latentlib' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

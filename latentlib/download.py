@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from latentlib.folders import offline
+from latentlib.settings import offline
 
 TIMEOUT = 20.0  # seconds without a byte after which an address is given up
 TRIES = 3  # of each address; a file that broke off is resumed

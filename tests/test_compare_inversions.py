@@ -9,13 +9,13 @@ import torch
 
 from benchmarks import bench_inversion
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.gan import inversion
 from latentlib.gan.inversion import Point
 from latentlib.models.encoder import Encoder
 from latentlib.models.identity import Identity
 from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.weights import save_weights
+from training import lfw
 from training.faces import compare_inversions
 from training.faces.compare_inversions import METHODS
 

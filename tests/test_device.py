@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentlib import before_torch, datasets, device, folders
+from latentlib import datasets, device, settings
 from training import runs
 
 
@@ -184,7 +184,7 @@ def in_a_fresh_process(**settings: str) -> dict[str, str | None]:
 
 def test_importing_latentlib_settles_what_torch_reads_when_it_is_loaded():
     found = in_a_fresh_process()
-    assert found == before_torch.SPIN | before_torch.FALLBACK | {"OMP_WAIT_POLICY": None}
+    assert found == settings.SPIN | settings.FALLBACK | {"OMP_WAIT_POLICY": None}
     assert found["PYTORCH_ENABLE_MPS_FALLBACK"] == "1"
 
 
@@ -192,8 +192,8 @@ def test_importing_latentlib_settles_what_torch_reads_when_it_is_loaded():
     ("name", "value"), [("OMP_WAIT_POLICY", "ACTIVE"), ("GOMP_SPINCOUNT", "7"), ("KMP_BLOCKTIME", "200")]
 )
 def test_a_learners_own_setting_of_how_threads_wait_stays(name, value):
-    nothing_else = dict.fromkeys(before_torch.WAITING) | {name: value}
-    assert in_a_fresh_process(**{name: value}) == nothing_else | before_torch.FALLBACK
+    nothing_else = dict.fromkeys(settings.WAITING) | {name: value}
+    assert in_a_fresh_process(**{name: value}) == nothing_else | settings.FALLBACK
 
 
 def test_a_learners_own_setting_of_the_fallback_stays():

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.weights import read_weights
 from tiny_encoder import TINY, networks, photos, tiny
+from training import lfw
 from training.faces import evaluate_encoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")

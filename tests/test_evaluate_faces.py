@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from latentlib import photos
-from latentlib.datasets import lfw
 from latentlib.models.stylegan import Generator
-from training import cards
+from training import cards, lfw
 from training.faces import evaluate as evaluate_faces
 from training.faces import measures as face_measures
 

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torchvision.transforms.functional import gaussian_blur
 
 from latentlib import weights
-from latentlib.datasets import cache_folder, lfw
 from latentlib.metrics import auc, draw_couples
 from latentlib.models.identity import Identity
+from latentlib.settings import cache_folder
 from latentlib.weights import WEIGHTS
+from training import lfw
 from training.faces import train_identity
 
 

@@ -15,7 +15,7 @@ from tools.course import ROOT
 PACKAGE = ROOT / "latentlib"
 # A room may import those on the lines above its own. The set-up cell's room is on no line: it may ask any of them.
 ARROWS = (
-    ("_lazy", "before_torch", "claims", "device", "folders"),
+    ("_lazy", "settings", "claims", "device", "folders"),
     ("space", "models", "download"),
     ("foreign",),
     ("weights",),
@@ -74,7 +74,7 @@ def test_the_package_imports_neither_its_training_nor_its_tools():
 
 
 def test_every_room_opens_at_its_first_use():
-    there = {room_of(file) for file in FILES} - {"__init__", "_lazy", "before_torch"}
+    there = {room_of(file) for file in FILES} - {"__init__", "_lazy", "settings"}
     assert set(latentlib.__all__) == there == set(dir(latentlib))
     code = (
         "import latentlib, sys; assert 'torch' not in sys.modules; latentlib.space.lerp; latentlib.gan.inversion.invert"
@@ -86,7 +86,7 @@ def test_every_room_opens_at_its_first_use():
 
 def test_importing_changes_nothing_outside():
     """Neither matplotlib's parameters, nor random numbers, nor PyTorch's settings; of the environment only what
-    before_torch names."""
+    settings names."""
     code = """
 import importlib, os, pkgutil, random
 import matplotlib, numpy, torch
@@ -99,7 +99,7 @@ import latentlib
 for module in pkgutil.walk_packages(latentlib.__path__, "latentlib."):
     importlib.import_module(module.name)
 after = state()
-for name in {*latentlib.before_torch.SPIN, *latentlib.before_torch.FALLBACK, "KMP_INIT_AT_FORK"}:  # that of sklearn
+for name in {*latentlib.settings.SPIN, *latentlib.settings.FALLBACK, "KMP_INIT_AT_FORK"}:  # that of sklearn
     before[1].pop(name, None)
     after[1].pop(name, None)
 for name, one, other in zip(("matplotlib", "environment", "random", "threads", "kind"), before, after):

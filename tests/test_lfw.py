@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlib.datasets import lfw
+from training import lfw
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_split_is_by_person_and_the_much_photographed_stay_in_training():
 
 def test_lfw_when_it_is_here():
     if not (lfw.cache_folder() / lfw.CACHE_NAME).exists():
-        pytest.skip("LFW has not been aligned on this machine; latentlib.datasets.lfw.load() does it")
+        pytest.skip("LFW has not been aligned on this machine; training.lfw.load() does it")
     train, held = lfw.load("train"), lfw.load("held_out")
     assert len(train.images) + len(held.images) == lfw.counts()["used"] > 12_500
     assert sum(lfw.counts().values()) == 13_233

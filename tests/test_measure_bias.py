@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from latentlib.datasets import lfw
 from latentlib.models.identity import Identity
 from latentlib.models.stylegan import Generator
+from training import lfw
 from training.faces import measure_bias
 
 

@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 
-from latentlib.datasets import lfw
 from latentlib.models.encoder import Encoder
 from latentlib.models.identity import Identity
 from latentlib.models.stylegan import Discriminator, Generator
 from latentlib.weights import WEIGHTS, checksum, save_weights
+from training import lfw
 from training.faces import measure_kinship
 
 pytestmark = pytest.mark.usefixtures("one_thread")

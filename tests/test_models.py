@@ -178,7 +178,7 @@ def test_the_shipped_digit_autoencoders_reach_what_the_report_says():
     if not os.environ.get("LATENTLIB_DATA"):
         pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the errors were read and not measured again")
     from latentlib.datasets import digits
-    from latentlib.training import evaluate
+    from latentlib.fit import evaluate
 
     test_images = digits.load("mnist").test_images
     for size, row in rows.items():

@@ -82,7 +82,7 @@ import torch
 torch.set_num_threads(1)
 import tiny_encoder
 from training.faces import train_encoder
-from latentlib.datasets import lfw
+from training import lfw
 lfw.load = lambda split: lfw.Faces(tiny_encoder.photos(), torch.zeros(16))
 train_encoder.RECIPE = tiny_encoder.TINY
 train_encoder.CHECKPOINT_SECONDS = 0

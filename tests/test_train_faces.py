@@ -424,7 +424,7 @@ def test_command_line():
 
 
 def test_without_photos_it_ends_with_a_sentence(monkeypatch, tmp_path):
-    from latentlib.datasets import lfw
+    from training import lfw
 
     def gone(split):
         raise RuntimeError("LFW is not on this machine")

@@ -57,7 +57,8 @@ def make(root: Path = ROOT) -> Path:
 
 def digits_into(folder: Path) -> str:
     """Copy MNIST from LATENTLIB_DATA or the cache, downloading it if need be, and say what came of it."""
-    from latentlib.datasets import cache_folder, data_folder, digits
+    from latentlib.datasets import digits
+from latentlib.settings import cache_folder, data_folder
 
     try:
         digits.load("mnist")

@@ -31,11 +31,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from latentlib import space, weights
 from latentlib.datasets import digits, portraits
-from latentlib.folders import offline
 from latentlib.gan import blending, tuning, w_space
 from latentlib.models.landmarks import SIDE
 from latentlib.plots.images import to_png
 from latentlib.plots.style import LABEL_COLOURS
+from latentlib.settings import offline
 from tools.course import ROOT
 
 SOURCE = ROOT / "site" / "play"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from latentlib.datasets import cache_folder, data_folder, offline
 from latentlib.device import pick_device
 from latentlib.download import fetch
+from latentlib.settings import cache_folder, data_folder, offline
 
 GZIP = b"\x1f\x8b"  # what a packed file begins with
 IMAGES, LABELS = 2051, 2049  # the magic numbers at the start of MNIST's idx files

@@ -17,9 +17,9 @@ from torch.overrides import TorchFunctionMode
 
 from latentlib.device import pick_device
 from latentlib.download import fetch, file_hash
-from latentlib.folders import cache_folder, data_folder
 from latentlib.foreign.pickle_reader import HostileFileError, Network, StoredTensor, load_tensors, read_networks
 from latentlib.models.stylegan2 import Discriminator, Generator
+from latentlib.settings import cache_folder, data_folder
 
 NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan2/versions/1/files/"
 CDN = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/transfer-learning-source-nets/"

@@ -20,11 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentlib.device import each_core, synchronize
+from latentlib.fit import progress as progress_bar
 from latentlib.gan.lbfgs import Evaluation, State, batched_lbfgs
 from latentlib.gan.w_space import p_norm, preconditioner, random_z
 from latentlib.metrics import feature_distance, perceptual_features
 from latentlib.models.stylegan import Discriminator, Generator
-from latentlib.training import progress as progress_bar
 
 METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid")
 STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 120}

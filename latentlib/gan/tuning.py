@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from latentlib.device import each_core, synchronize
+from latentlib.fit import progress as progress_bar
 from latentlib.gan.inversion import Inversion, PictureError, Point, check_count, check_images, check_number, invert
 from latentlib.models.stylegan import Discriminator, Generator
-from latentlib.training import progress as progress_bar
 
 STEPS = 150
 LEARNING_RATE = 3e-3  # of Adam; the weights have unit variance

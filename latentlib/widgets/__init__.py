@@ -1,20 +1,22 @@
-"""Views that answer at once: sliders, a film, a map of codes, a pad to draw on, eyes, a family, a breeding board.
+"""Views that answer at once: sliders, a film, a map of codes to point at or draw on, two eyes, a family.
 
-A saved notebook does not keep a widget, so set a static picture beside each: ``plots.film_strip`` or
-``plots.show_images`` for sliders and films, ``plots.decoded_map`` for the map.
+A saved notebook keeps no widget, but the still picture that each of them leaves.
 """
 
-from latentlib._lazy import attach
+from latentlib.widgets.breeding import BreedingBoard
+from latentlib.widgets.eye_picker import EyePicker
+from latentlib.widgets.family import FamilyView
+from latentlib.widgets.latent_map import LatentMap
+from latentlib.widgets.latent_pad import LatentPad
+from latentlib.widgets.sliders import PictureSlider, picture_slider, player
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    rooms=("breeding", "eye_picker", "family", "family_card", "latent_map", "latent_pad", "sliders"),
-    names={
-        "breeding": ("BreedingBoard",),
-        "eye_picker": ("EyePicker",),
-        "family": ("FamilyView",),
-        "latent_map": ("LatentMap",),
-        "latent_pad": ("LatentPad",),
-        "sliders": ("PictureSlider", "picture_slider", "player"),
-    },
-)
+__all__ = [
+    "BreedingBoard",
+    "EyePicker",
+    "FamilyView",
+    "LatentMap",
+    "LatentPad",
+    "PictureSlider",
+    "picture_slider",
+    "player",
+]

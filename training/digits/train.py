@@ -24,9 +24,9 @@ import torch
 from latentlib import weights
 from latentlib.datasets import digits
 from latentlib.device import autocast, pick_device
+from latentlib.fit import full_precision, squared_error
 from latentlib.models.autoencoder import Autoencoder
 from latentlib.models.vae import VAE, elbo_parts, negative_elbo
-from latentlib.training import full_precision, squared_error
 
 
 class Recipe(NamedTuple):

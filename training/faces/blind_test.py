@@ -21,9 +21,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.gan.w_space import random_z
 from latentlib.weights import WEIGHTS, checksum
+from training import lfw
 from training.cards import put_between
 from training.faces.measures import chosen_photos
 

@@ -20,7 +20,6 @@ from typing import NamedTuple
 import torch
 
 from latentlib import space, weights
-from latentlib.datasets import lfw
 from latentlib.device import Stopwatch, describe, pick_device
 from latentlib.gan import inversion
 from latentlib.gan.inversion import Inversion, invert
@@ -28,6 +27,7 @@ from latentlib.gan.tuning import Tuning, pivotal
 from latentlib.gan.w_space import p_norm, random_z
 from latentlib.metrics import detail, judged_alone, perceptual_distance, psnr
 from latentlib.weights import WEIGHTS, checksum
+from training import lfw
 from training.faces.measures import chosen_photos, detector_shares
 
 FILE = "inversion-comparison.json"

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.device import autocast, describe, pick_device
 from latentlib.weights import WEIGHTS, checksum, read_weights
+from training import lfw
 from training.cards import put_between
 from training.faces.measures import (
     detector_shares,

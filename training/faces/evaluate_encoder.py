@@ -15,10 +15,10 @@ import time
 import torch
 
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.device import describe
 from latentlib.metrics import auc, perceptual_features, psnr, without_tone
 from latentlib.weights import WEIGHTS, checksum, read_weights
+from training import lfw
 from training.cards import put_between
 from training.faces.encoder_trainer import NAME
 from training.faces.measure_kinship import draw_couples

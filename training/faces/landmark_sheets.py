@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from latentlib import photos
-from latentlib.datasets import lfw
+from training import lfw
 from training.faces import haar
 
 EVERY, AT_RANDOM, HARD, SEED = 7, 100, 100, 0

@@ -19,11 +19,11 @@ import torch
 from scipy.stats import spearmanr
 
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.device import pick_device
 from latentlib.gan.inversion import invert
 from latentlib.metrics import psnr
 from latentlib.weights import WEIGHTS, checksum
+from training import lfw
 
 CHEEKS = ((34, 43, 17, 25), (34, 43, 39, 47))  # top, bottom, left, right in an aligned picture: under either eye
 THIRDS = ("lowest third", "middle third", "highest third")

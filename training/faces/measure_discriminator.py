@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.gan.w_space import random_z
 from latentlib.metrics import auc, judged_alone
 from latentlib.weights import WEIGHTS, checksum
+from training import lfw
 from training.faces.measure_bias import cheeks
 from training.faces.measures import chosen_photos
 

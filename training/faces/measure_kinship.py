@@ -21,7 +21,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from latentlib.datasets import lfw
 from latentlib.device import pick_device
 from latentlib.gan import tuning
 from latentlib.gan.inversion import invert
@@ -40,6 +39,7 @@ from latentlib.metrics import (
 )
 from latentlib.models.stylegan import Generator
 from latentlib.weights import WEIGHTS, checksum, load
+from training import lfw
 from training.cards import put_between
 
 FILE = "faces-64-kinship.json"

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from latentlib import photos
-from latentlib.datasets import lfw
 from latentlib.weights import WEIGHTS
+from training import lfw
 from training.cards import put_between
 from training.faces import haar
 from training.faces.landmark_sheets import EVERY, in_the_middle, listed, short_sum

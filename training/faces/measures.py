@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from latentlib import photos
-from latentlib.datasets import lfw
 from latentlib.device import autocast
+from training import lfw
 
 NEAR_EYES = 3 / 64  # of the picture's side: how far a found eye may be from its place
 

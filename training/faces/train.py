@@ -237,7 +237,7 @@ def recipe_of(state: dict | None, arguments: argparse.Namespace) -> dict:
 
 def photos() -> torch.Tensor:
     """LFW's training photos; of several processes on a machine the first aligns them, should that still be to do."""
-    from latentlib.datasets import lfw
+    from training import lfw
 
     first = os.environ.get("LOCAL_RANK", "0") == "0"
     if not first:

@@ -119,7 +119,7 @@ def set_up(arguments, state: dict | None, device: torch.device) -> Trainer:
             recipe[name] = getattr(arguments, name)
     photos = None
     if recipe["photos"]:
-        from latentlib.datasets import lfw
+        from training import lfw
 
         try:
             photos = lfw.load("train").images

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 
 from latentlib import weights
-from latentlib.datasets import lfw
 from latentlib.metrics import auc, without_tone
 from latentlib.models.identity import Identity
 from latentlib.weights import WEIGHTS, save_weights
+from training import lfw
 
 NAME = "faces-64-identity"
 COMPONENTS = 300  # principal components that the discriminants are made of

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latentlib.fit import History, evaluate, fit, one_step, squared_error, where
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.vae import VAE, negative_elbo
-from latentlib.training import History, evaluate, fit, one_step, squared_error, where
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from latentlib import photos
-from latentlib.datasets import cache_folder, data_folder, offline
 from latentlib.device import pick_device
+from latentlib.settings import cache_folder, data_folder, offline
 
 CACHE_NAME = "lfw-aligned-64-v2.npz"
 ALWAYS_TRAINED = 50  # a person with more photos than this stays in training
