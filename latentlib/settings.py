@@ -6,9 +6,10 @@ stays as it is.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 # How long a thread that has nothing to do goes round a loop before it sleeps. GNU's do 300,000 rounds unless told
@@ -19,20 +20,52 @@ SPIN = {
     "KMP_BLOCKTIME": "0",  # Intel and LLVM: milliseconds. PyTorch on macOS, Windows and from conda-forge
 }
 WAITING = ("OMP_WAIT_POLICY", *SPIN)  # who sets one of these has decided how threads wait
-FALLBACK = {
-    "PYTORCH_ENABLE_MPS_FALLBACK": "1",  # what Apple's GPUs cannot do yet is done on the CPU instead of failing
-}
-_CLONE = Path(__file__).resolve().parents[1]
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # and who sets one of these, how many there are
+FALLBACK = {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}  # what Apple's GPUs cannot do yet is done on the CPU
+COURSE = Path(__file__).resolve().parents[1]
 
 
-def set_variables(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:
-    """Set in the environment what is not decided there yet; gives what was set."""
+def set_variables(environment: MutableMapping[str, str] = os.environ, root: Path = Path("/")) -> dict[str, str]:
+    """Set in the environment what is not decided there yet; gives what was set. root: where /proc and /sys lie."""
     wanted = dict(FALLBACK)
     if not any(name in environment for name in WAITING):
         wanted |= SPIN
+    quota = cpu_quota(root)
+    if quota < math.inf and quota < len(os.sched_getaffinity(0)) and not any(name in environment for name in THREADS):
+        # PyTorch counts the cores that it sees; where it may use the time of one, their threads wait for each other.
+        wanted["OMP_NUM_THREADS"] = str(math.ceil(quota))
+    if not _may_write(_home()):  # else umap stops with "cannot cache function", and matplotlib reads all fonts anew
+        wanted |= {name: str(_temporary() / name.lower()) for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR")}
     made = {name: value for name, value in wanted.items() if name not in environment}
     environment.update(made)
     return made
+
+
+def cpu_quota(root: Path = Path("/")) -> float:
+    """How many cores' time this process may take by its control groups (Linux, versions 1 and 2); else infinity."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return math.inf
+    quotas = [math.inf]
+    for line in lines:  # "0::/own/group", or for version 1 "4:cpu,cpuacct:/own/group"
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base = root / "sys/fs/cgroup" / controllers
+        own = base / group.strip("/")
+        # A group may have less than the groups above it; in a container its own may be the topmost that is to be seen.
+        for place in [own, *own.parents][: len(own.parts) - len(base.parts) + 1]:
+            try:
+                if controllers:
+                    limit, period = ((place / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+                else:
+                    limit, period = (place / "cpu.max").read_text().split()
+                if limit != "max" and int(limit) > 0:
+                    quotas.append(int(limit) / int(period))
+            except (OSError, ValueError, ZeroDivisionError):
+                continue
+    return min(quotas)
 
 
 def data_folder() -> Path | None:
@@ -44,27 +77,73 @@ def data_folder() -> Path | None:
     if not name:
         return None
     path = Path(name).expanduser()
-    # A kernel starts in the notebook's folder, so a relative path may also be meant from the clone's root.
-    for folder in (path.resolve(), (_CLONE / path).resolve()):
+    # A kernel starts in the notebook's folder, so a relative path may also be meant from the course's folder.
+    for folder in (path.resolve(), (COURSE / path).resolve()):
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"LATENTLIB_DATA names {path}, which is not a folder; correct it or unset it")
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept; made on first use. Where that folder may not be written, a temporary one."""
-    in_clone = (_CLONE / "pyproject.toml").is_file()
-    usual = _CLONE / "data" / "cache" if in_clone else Path.home() / ".cache" / "latentlib"
-    named = os.environ.get("LATENTLIB_CACHE", "").strip()
-    folder = Path(named).expanduser().resolve() if named else usual
+    """Where downloads are kept: the first place that may be written. Made by whoever writes there, not here."""
+    return next((folder for folder in _caches() if _may_write(folder)), _temporary())
+
+
+def find(name: str) -> Path | None:
+    """The file or folder of this name in ``LATENTLIB_DATA`` or a cache, also one that may only be read; else None."""
+    places = [folder for folder in [data_folder()] if folder] + [*_caches(), _temporary()]
+    return next((place / name for place in places if os.path.exists(place / name)), None)
+
+
+def _caches() -> Iterator[Path]:
+    if named := os.environ.get("LATENTLIB_CACHE", "").strip():
+        yield Path(named).expanduser().resolve()
+    if (COURSE / "pyproject.toml").is_file():  # a clone, not an installed package
+        yield COURSE / "data" / "cache"
+    if home := _home():
+        yield home / ".cache" / "latentlib"
+
+
+def _home() -> Path | None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.gettempdir()) / "latentlib"
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        return Path.home()
+    except RuntimeError:  # neither HOME nor an entry for this user
+        return None
+
+
+def _temporary() -> Path:
+    return Path(tempfile.gettempdir()) / f"latentlib-{getattr(os, 'getuid', lambda: 'course')()}"
+
+
+def _may_write(folder: Path | None) -> bool:
+    """Whether files can be made in this folder, or the folder itself."""
+    there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), None) if folder else None
+    return there is not None and there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def offline() -> bool:
     """True when ``LATENTLIB_OFFLINE`` forbids the network."""
-    return os.environ.get("LATENTLIB_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
+    return os.environ.get("LATENTLIB_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def parameters(fast, seed, device, dataset) -> tuple:
+    """What a notebook's parameters mean, whoever set them (papermill gives "false" as text): the cell's third line.
+
+    Gives (fast: bool, seed: int, device: torch.device, dataset: str), and seeds Python, NumPy and PyTorch.
+    Raises ValueError with one sentence for what cannot be meant.
+    """
+    from latentlib.device import pick_device, seed_everything
+
+    said, dataset = str(fast).strip().lower().removesuffix(".0"), str(dataset).strip().lower()
+    if said not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+        raise ValueError(f"fast must be true or false, got {fast!r}")
+    try:
+        number = math.nan if isinstance(seed, bool) else float(seed)
+    except (TypeError, ValueError):
+        number = math.nan
+    if number % 1 or not 0 <= number < 2**32:  # nan % 1 is nan, which counts as true
+        raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
+    if dataset not in ("auto", "mnist", "bundled"):
+        raise ValueError(f'dataset must be "auto", "mnist" or "bundled", got {dataset!r}')
+    seed_everything(int(number))
+    return said in ("true", "yes", "on", "1"), int(number), pick_device(str(device).strip().lower()), dataset

@@ -167,7 +167,7 @@ def _same(network: Network, name: str, expected: object) -> None:
 
 def _folder() -> Path:
     folder = cache_folder() / "stylegan2"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
