@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from torch import Tensor
+import torch
 
 from latentlib.claims import say
-from latentlib.exercises import record
 
 
 class NotAnswered(AssertionError):
@@ -25,51 +25,93 @@ class WrongAnswer(AssertionError):
     """Raised in strict mode when an answer is wrong."""
 
 
-class Wrong(NamedTuple):
-    """What a check gives for a wrong answer when it has a picture to show with the sentence."""
-
-    text: str  # what was expected, and the case that fails
-    pictures: Tensor  # (n, c, h, w) in [0, 1]
-    titles: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its key and title, the function that looks at an answer, and why a right one matters."""
+    """One exercise: its title, the function that looks at an answer, and why a right one matters."""
 
-    key: str
     title: str
-    look: Callable[[Any], str | Wrong | None]
+    look: Callable[[Any], None]
     why: str
 
 
 EXERCISES: dict[str, Exercise] = {}
+answers: dict[str, Any] = {}  # key -> the answer that was looked at last, when it is right
+tried: dict[str, bool] = {}  # key -> was it ever right?
 _strict: list[bool] = []
 
 
 def exercise(key: str, title: str, why: str) -> Callable:
     """Register the function below as the check of an exercise (in ``latentlib/exercises/lesson_NN.py``):
 
-        @exercise("01-compress", "Squeeze a picture", why="So a code is a list of shadows on directions.")
+        @exercise("01-compress", "Squeeze a picture", why="A code is a list of shadows on directions.")
         def _(compress):
-            pictures = torch.rand(5, 7)                 # fresh inputs, never the lesson's own
-            got = compress(pictures, 3)
-            if got.shape != (5, 3):
-                return f"5 pictures and k = 3 should give codes (5, 3); yours gives {tuple(got.shape)}."
+            assert compress(pictures, 3).shape == (5, 3), "5 pictures and k = 3 should give codes (5, 3)"
+            same_as(reference, compress, cases)
 
-    It gets the learner's answer and gives None when it is right, else a sentence that says what was expected and the
-    case that fails, or ``Wrong(sentence, pictures)``. It may raise when the answer does: the learner is told with what.
+    It gets the learner's answer, and raises AssertionError with one sentence when that is wrong. A function's results
+    have become float tensors by then, whether they were tensors, arrays, lists or numbers.
     """
 
-    def register(look: Callable[[Any], str | Wrong | None]) -> Callable:
-        EXERCISES[key] = Exercise(key, title, look, why)
+    def register(look: Callable[[Any], None]) -> Callable:
+        EXERCISES[key] = Exercise(title, look, why)
         return look
 
     return register
 
 
+def same_as(reference: Callable, answer: Callable, cases: Iterable[tuple], tolerance: float = 1e-4) -> None:
+    """Raises AssertionError that names the first case, a tuple of arguments, in which the answer differs.
+
+    The answer may have one axis of length 1 more or less; numbers may differ by the tolerance, in parts of the largest.
+    """
+    for case in cases:
+        expected, got = tensor(reference(*case)), tensor(answer(*case))
+        if not close(got, expected, tolerance):
+            given = ", ".join(_short(argument) for argument in case)
+            raise AssertionError(f"given {given}, the answer should be {_short(expected)}; yours is {_short(got)}")
+
+
+def close(got: Any, expected: Any, tolerance: float = 1e-4) -> bool:
+    """Whether two answers are the same numbers, but for rounding and axes of length 1."""
+    got, expected = tensor(got), tensor(expected)
+    if not isinstance(got, torch.Tensor) or not isinstance(expected, torch.Tensor):
+        return got == expected
+    if got.squeeze().shape != expected.squeeze().shape:
+        return False
+    reach = tolerance * max(1.0, expected.abs().max().item() if expected.numel() else 0.0)
+    return bool(torch.allclose(got.squeeze(), expected.squeeze(), rtol=0, atol=reach))
+
+
+def tensor(value: Any) -> Any:
+    """float32 tensors from whatever holds numbers: tensors, arrays, lists, numbers; a tuple gives a tuple."""
+    if isinstance(value, tuple):
+        return tuple(tensor(part) for part in value)
+    if isinstance(value, list) and any(isinstance(part, torch.Tensor) for part in value):
+        return torch.stack([tensor(part) for part in value])
+    if value is None or isinstance(value, (str, dict, set)):
+        return value
+    try:
+        held = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        return value
+    return held.float()
+
+
+def _short(value: Any) -> str:
+    """A number or a short list as people write it; of anything larger its shape."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() > 8 or value.dim() > 2:
+            return f"numbers of shape {tuple(value.shape)}"
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return "(" + ", ".join(_short(part) for part in value) + ")"
+    if isinstance(value, (int, float)):
+        return f"{float(value):.4g}".replace("-", "−")
+    return getattr(value, "__name__", str(value))
+
+
 def check(key: str, answer: Any) -> None:
-    """Look at an answer and say, in plain text, what is right or wrong with it; never raises but in strict mode.
+    """Look at an answer and say what is right or wrong with it; never raises but in strict mode.
 
     key: two digits of the lesson and a word, "01-compress"; answer: the learner's function or value
     """
@@ -77,35 +119,43 @@ def check(key: str, answer: Any) -> None:
     if key not in known:
         return _say(f"There is no exercise {key!r}; lesson {key[:2]} has {', '.join(known) or 'none'}.", WrongAnswer)
     task = known[key]
-    record.right.discard(key)
+    answers.pop(key, None)
     if blank(answer):
         return _say(f"… {task.title}: not answered yet.", NotAnswered)
     try:
-        fault = task.look(answer)
+        task.look(_wrapped(answer))
     except NotImplementedError:
         return _say(f"… {task.title}: not answered yet.", NotAnswered)
+    except AssertionError as error:
+        fault = str(error) or "it is not what was asked for"
     except Exception as error:  # whatever a learner's code may do
-        what = " ".join(str(error).split())
-        fault = f"your code stopped with {type(error).__name__}: {what}" if what else f"{type(error).__name__}"
-    record.solved[key] = fault is None or record.solved.get(key, False)
-    record.save()
-    if fault is None:
-        record.right.add(key)
+        fault = f"your code stopped with {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    else:
+        answers[key], tried[key] = answer, True
         return say(f"✔ {task.title}: right. {task.why}")
-    text = fault.text if isinstance(fault, Wrong) else str(fault)
-    if isinstance(fault, Wrong) and not _strict:
-        from latentlib import plots
-
-        plots.show_images(fault.pictures, alt=f"The case that fails: {text}", titles=list(fault.titles) or None)
-    return _say(f"✘ {task.title}: not yet. {text[:1].upper()}{text[1:]}", WrongAnswer)
+    tried.setdefault(key, False)
+    return _say(f"✘ {task.title}: not yet. {fault[:1].upper()}{fault[1:]}", WrongAnswer)
 
 
-def solved(key: str) -> bool:
-    """Whether the answer that was looked at last is right, so that a lesson can go on with it:
+def solved(key: str, otherwise: Any) -> Any:
+    """The learner's answer when the one that was looked at last is right, else ``otherwise``, for the lesson to use.
 
-    ``step = one_step if solved("03-loop") else training.one_step``
+    A function of the learner's comes wrapped: what it gives are float tensors, on the device of its first tensor.
     """
-    return key in record.right
+    return _wrapped(answers[key]) if key in answers else otherwise
+
+
+def _wrapped(answer: Any) -> Any:
+    if not callable(answer) or inspect.isclass(answer):
+        return tensor(answer)
+
+    @functools.wraps(answer, updated=())
+    def call(*arguments, **named):
+        got = tensor(answer(*arguments, **named))
+        place = next((one.device for one in arguments if isinstance(one, torch.Tensor)), None)
+        return got.to(place) if isinstance(got, torch.Tensor) and place is not None else got
+
+    return call
 
 
 @contextmanager
