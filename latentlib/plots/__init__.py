@@ -1,9 +1,48 @@
-"""Plots and pictures, all in one style; whatever is shown leaves through ``show`` or ``show_images``."""
+"""Plots and pictures, all in one style; whatever is shown leaves through ``show``, ``live`` or ``show_images``.
 
-from latentlib.plots.diagrams import bottleneck, decoded_map, dots, signed
-from latentlib.plots.figures import bars, curves, draw_codes, figure, figure_png, grouped_bars, scatter_3d, show
-from latentlib.plots.images import film_strip, publish, show_images, to_png, to_uint8
-from latentlib.plots.kinship import KinshipTable, kinship_map
-from latentlib.plots.live import LiveCurve
-from latentlib.plots.space_maps import ruler_test, space_map
+What a picture shows is said in its cell's metadata, as "alt": a text, or a list with one for each picture.
+"""
+
+from latentlib.plots.figures import (
+    bars,
+    bottleneck,
+    curves,
+    decoded_map,
+    draw_codes,
+    family,
+    figure,
+    figure_png,
+    intervals,
+    live,
+    scatter,
+    scatter_3d,
+    show,
+    signed,
+    space_map,
+)
+from latentlib.plots.images import show_images, to_png, to_uint8
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, colour
+
+__all__ = [
+    "LABEL_COLOURS",
+    "PALETTE",
+    "bars",
+    "bottleneck",
+    "colour",
+    "curves",
+    "decoded_map",
+    "draw_codes",
+    "family",
+    "figure",
+    "figure_png",
+    "intervals",
+    "live",
+    "scatter",
+    "scatter_3d",
+    "show",
+    "show_images",
+    "signed",
+    "space_map",
+    "to_png",
+    "to_uint8",
+]

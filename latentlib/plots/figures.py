@@ -1,18 +1,20 @@
-"""Plots with alt text, all in one style. Every matplotlib figure of the course leaves through ``show``."""
+"""Plots, all in one style. Every matplotlib figure of the course leaves through ``show`` or ``live``."""
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+import torch
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import checked_alt, publish, with_palette
+from latentlib.plots.images import TEXT, decoded_sheet, publish, text_font, to_png, to_uint8, with_palette
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 WIDEST = 9.0  # inches; the most that a laptop shows without scrolling
 MOST_TURNED = 1000  # points in a plot to turn: it is saved in the notebook
 PLOTLY = {"displayModeBar": False}  # its buttons would cover the title, and one of them uploads the plot
+
+
+# --- figures
 
 
 @styled()
@@ -48,98 +53,178 @@ def figure_png(fig: Figure) -> bytes:
     return with_palette(Image.open(buffer))
 
 
-@styled()
-def show(fig: Figure, alt: str) -> None:
-    """Publish a matplotlib figure as one PNG that carries its alt text, and close the figure.
-
-    alt: a sentence or two that says what the figure shows, for who cannot see it; without measured numbers,
-        since it is also the output's plain text, which must be the same on every machine.
-    Raises ValueError when ``alt`` is empty.
-    """
-    alt = checked_alt(alt)
-    publish(figure_png(fig), alt)
+def show(fig: Figure) -> None:
+    """Publish a matplotlib figure as one PNG, and close the figure."""
+    publish(figure_png(fig))
     if "matplotlib.pyplot" in sys.modules:  # a figure made by pyplot would else be shown a second time
         sys.modules["matplotlib.pyplot"].close(fig)
 
 
-@styled()
-def draw_codes(ax: Axes, codes: Tensor, labels: Tensor, title: str | None = None) -> None:
-    """Draw 2-D codes into ``ax``: one colour for each class, and its number at the class's middle.
+def live() -> Callable[[Figure | Tensor], None]:
+    """A place on the page whose picture is replaced at each call: ``draw = plots.live(); draw(fig or pictures)``.
 
-    codes: (n, 2); labels: (n,) whole numbers
+    Tag the cell ``nbval-ignore-output``. What was drawn last stays in the saved notebook.
     """
+    from IPython.display import DisplayHandle
+
+    handle = DisplayHandle()
+    shown = []
+
+    def draw(drawn: Figure | Tensor) -> None:
+        png = to_png(drawn) if isinstance(drawn, Tensor) else figure_png(drawn)
+        bundle = {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": TEXT}
+        (handle.update if shown else handle.display)(bundle, raw=True)
+        shown.append(True)
+
+    return draw
+
+
+# --- codes
+
+
+@styled()
+def scatter(codes: Tensor, labels: Tensor, title: str = "", names: Sequence[str] | None = None) -> None:
+    """Show 2-D codes: one colour for each class, and its name (or number) at the class's middle.
+
+    codes: (n, 2); labels: (n,) whole numbers; names: one for each class
+    """
+    fig, ax = figure(7.0, 5.6)
+    draw_codes(ax, codes, labels, title, names)
+    show(fig)
+
+
+@styled()
+def draw_codes(ax: Axes, codes: Tensor, labels: Tensor, title: str = "", names: Sequence[str] | None = None) -> None:
+    """Draw 2-D codes into ``ax``, as ``scatter`` does."""
     points, classes = _points(codes, labels, 2)
     size = min(max(12000 / len(points), 5.0), 40.0)  # many points are small, few are large
     ax.scatter(*points.T, s=size, c=[_shade(k) for k in classes], alpha=0.65, linewidths=0)
     for k in np.unique(classes):
-        name_at(ax, np.median(points[classes == k], axis=0), str(k), _shade(k))
+        name_at(ax, np.median(points[classes == k], axis=0), names[k] if names else str(k), _shade(k))
     ax.set_aspect("equal", adjustable="datalim")  # so that near on the page is near in the code
     ax.set(xticks=[], yticks=[])  # the numbers of such a plot say nothing, only near and far do
     ax.spines[["left", "bottom"]].set_visible(False)
-    ax.set_title(title or "")
+    ax.set_title(title)
 
 
 @styled()
-def scatter_3d(codes: Tensor, labels: Tensor, *, alt: str, title: str | None = None) -> None:
-    """Show 3-D codes twice: as a plot that the mouse turns (plotly), and as the static picture beside it.
+def scatter_3d(codes: Tensor, labels: Tensor, title: str = "") -> None:
+    """Show 3-D codes as a plot that the mouse turns (plotly), with a still picture for a saved notebook.
 
     codes: (n, 3); of more than MOST_TURNED points an even selection is shown; labels: (n,) whole numbers
     Tag the cell ``nbval-ignore-output``: the saved plot holds the points, which differ a little between machines.
     """
-    from IPython.core.interactiveshell import InteractiveShell
-
-    alt, (points, classes) = checked_alt(alt), _points(codes, labels, 3)
+    points, classes = _points(codes, labels, 3)
     keep = np.linspace(0, len(points) - 1, min(MOST_TURNED, len(points))).round().astype(int)
     points, classes = points[keep], classes[keep]
     groups = {int(k): np.round(points[classes == k], 3) for k in np.unique(classes)}
-    if InteractiveShell.initialized():
-        _turnable(groups, title, alt)
     fig, ax = figure(6.4, 5.0, subplot_kw={"projection": "3d"})
     for k, group in groups.items():
         ax.scatter(*group.T, s=10, color=_shade(k), depthshade=True, linewidths=0)
-    for k, group in groups.items():
         name_at(ax, np.median(group, axis=0), str(k), _shade(k))
-    ax.set_title(title or "")
-    show(fig, alt)
+    ax.set_title(title)
+    _turnable(groups, title)
+    show(fig)
 
 
-def _turnable(groups: dict[int, np.ndarray], title: str | None, alt: str) -> None:
+def _turnable(groups: dict[int, np.ndarray], title: str) -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    if not InteractiveShell.initialized():
+        return
     import plotly.graph_objects as go
     from IPython.display import display
 
     clouds = [
         go.Scatter3d(
-            x=group[:, 0].tolist(), y=group[:, 1].tolist(), z=group[:, 2].tolist(),
-            mode="markers", name=str(k), marker={"size": 3, "color": _shade(k)},
+            x=x.tolist(),
+            y=y.tolist(),
+            z=z.tolist(),
+            mode="markers",
+            name=str(k),
+            marker={"size": 3, "color": _shade(k)},
         )
-        for k, group in groups.items()
-    ]  # fmt: skip
-    middles = np.array([np.median(group, axis=0) for group in groups.values()]).round(3)
-    clouds.append(  # the names also stand where their points are
-        go.Scatter3d(
-            x=middles[:, 0].tolist(), y=middles[:, 1].tolist(), z=middles[:, 2].tolist(), mode="text",
-            text=[str(k) for k in groups], textfont={"size": 18, "color": "black"}, showlegend=False,
-        )
-    )  # fmt: skip
+        for k, (x, y, z) in ((k, group.T) for k, group in groups.items())
+    ]
+    x, y, z = np.array([np.median(group, axis=0) for group in groups.values()]).round(3).T.tolist()
+    names = {"text": [str(k) for k in groups], "textfont": {"size": 18, "color": "black"}, "showlegend": False}
+    clouds.append(go.Scatter3d(x=x, y=y, z=z, mode="text", **names))  # the names also stand where their points are
     layout = go.Layout(
-        width=640, height=460, template="none", showlegend=True, title=title,
-        margin={"l": 0, "r": 0, "t": 40 if title else 0, "b": 10}, legend={"itemsizing": "constant"},
-        scene={"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.1}}},
+        width=640, height=460, template="none", title=title or None, margin={"l": 0, "r": 0, "t": 40, "b": 10},
+        legend={"itemsizing": "constant"}, scene={"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.1}}},
     )  # fmt: skip
     plot = go.Figure(clouds, layout)
     if "google.colab" in sys.modules:  # Colab draws no plotly data by itself
         plot.show(renderer="colab", config=PLOTLY)
         return
     drawing = {**plot.to_plotly_json(), "config": PLOTLY}
-    display({"application/vnd.plotly.v1+json": drawing, "text/plain": f"(a plot to turn) {alt}"}, raw=True)
+    display({"application/vnd.plotly.v1+json": drawing, "text/plain": "[a plot to turn]"}, raw=True)
+
+
+@styled()
+def decoded_map(
+    decode: Callable[[Tensor], Tensor],
+    codes: Tensor,
+    labels: Tensor,
+    low: Sequence[float],
+    high: Sequence[float],
+    steps: int = 16,
+) -> None:
+    """Show the codes and, on the same axes beside them, what the decoder draws at each place of a grid.
+
+    decode: (n, 2) -> (n, c, h, w); codes: (n, 2), labels: (n,); low, high: the corners (x, y) of the part that is shown
+    """
+    (x0, y0), (x1, y1) = (tuple(map(float, corner)) for corner in (low, high))
+    sheet = decoded_sheet(decode, (x0, y0), (x1, y1), steps, codes.device)
+    points, classes = _points(codes, labels, 2)
+    inside = ((points >= (x0, y0)) & (points <= (x1, y1))).all(1)
+    points, classes = points[inside], classes[inside]
+    fig, axes = figure(9.0, 5.0, 1, 2, sharex=True, sharey=True)
+    axes[0].scatter(*points.T, s=9, c=[_shade(k) for k in classes], alpha=0.7, linewidths=0)
+    axes[1].imshow(sheet, extent=(x0, x1, y0, y1), aspect="auto", interpolation="antialiased")
+    for k in np.unique(classes):
+        name_at(axes[0], np.median(points[classes == k], axis=0), str(k), _shade(k))
+    for ax, title in zip(axes, ("Where the pictures lie", "What the decoder draws there"), strict=True):
+        ax.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="first number of the code", title=title)
+        ax.set_aspect("equal")
+    axes[0].set_ylabel("second number of the code")
+    show(fig)
+
+
+@torch.no_grad()
+def space_map(
+    decode: Callable[[Tensor], Tensor], codes: Tensor, labels: Tensor, side: int = 360, steps: int = 12
+) -> Tensor:
+    """One frame of a film of a space: where codes lie, and what is drawn there: (2, 3, side, side) in [0, 1], in 20 ms.
+
+    decode: (n, 2) -> (n, 1 or 3, h, w); codes: (n, 2); labels: (n,) whole numbers, one colour each
+    Both show the square around the codes that holds 98 in 100 of them along each axis; x to the right, y upwards.
+    """
+    from matplotlib.colors import to_rgb
+
+    points, classes = _points(codes, labels, 2)
+    low, high = np.quantile(points, (0.01, 0.99), axis=0)
+    middle, reach = (low + high) / 2, max((high - low).max() / 2 * 1.08, 1e-6)
+    places = ((points - middle) / reach + 1) / 2 * side  # pixels inside the square
+    inside = ((places > 2) & (places < side - 3)).all(1)
+    x, y = places[inside].astype(int).T
+    drawn = np.ones((side, side, 3), np.float32)
+    shades = np.array([to_rgb(_shade(k)) for k in classes[inside]], np.float32).reshape(-1, 3)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            drawn[side - 1 - y + down, x + right] = shades
+    sheet = decoded_sheet(decode, (middle - reach).tolist(), (middle + reach).tolist(), steps, codes.device)
+    sheet = np.array(Image.fromarray(sheet).resize((side, side), Image.Resampling.BOX), np.float32) / 255
+    return torch.from_numpy(np.stack([drawn, sheet])).permute(0, 3, 1, 2)
+
+
+# --- numbers
 
 
 @styled()
 def curves(
     x: Sequence[float],
     series: Mapping[str, Sequence[float]],
-    *,
-    alt: str,
     xlabel: str,
     ylabel: str,
     log: bool = False,
@@ -151,72 +236,144 @@ def curves(
     log: logarithmic x axis; marks: name -> height of a dashed line, such as a figure from a paper
     """
     fig, ax = figure(7.0, 4.0)
-    shades = shades_of(series)
-    for name, values in series.items():
-        ax.plot(x, [float(v) for v in values], marker="o", color=shades[name])
-        ax.annotate(
-            name, (x[-1], float(values[-1])), xytext=(8, 0), textcoords="offset points", va="center",
-            color=shades[name], weight="bold",
-        )  # fmt: skip
+    for name, shade in shades_of(series).items():
+        values = [float(value) for value in series[name]]
+        ax.plot(x, values, marker="o", color=shade)
+        place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+        ax.annotate(name, (x[-1], values[-1]), color=shade, weight="bold", **place)
     for name, height in (marks or {}).items():
         ax.axhline(height, color="black", linestyle="--", linewidth=1.2)
-        end = max((0, -1), key=lambda i: min(abs(float(v[i]) - height) for v in series.values()))  # away from curves
-        ax.annotate(name, (x[end], height), (0, 4), textcoords="offset points", ha="right" if end else "left")
+        ax.annotate(name, (x[0], height), (0, 4), textcoords="offset points")
     if log:
         ax.set_xscale("log")
         ax.set_xticks(list(x), [f"{value:g}" for value in x])
         ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    show(fig, alt)
+    show(fig)
 
 
 @styled()
 def bars(
-    values: Mapping[str, float],
-    *,
-    alt: str,
+    values: Mapping[str, float] | Mapping[str, Mapping[str, float]],
     xlabel: str,
     mark: tuple[str, float] | None = None,
     digits: int = 2,
 ) -> None:
-    """Show numbers as horizontal bars with the number at the end; mark: (name, value) of a dashed line."""
-    fig, ax = figure(7.0, 0.9 + 0.45 * len(values))
-    names, numbers = list(values), [float(v) for v in values.values()]
-    shades = [colour(name) if name.lower() in THINGS else PALETTE["blue"] for name in names]
-    drawn = ax.barh(names, numbers, color=shades, height=0.65)
-    ax.bar_label(drawn, fmt=f"%.{digits}f", padding=4)
+    """Show numbers as horizontal bars with the number at the end; mark: (name, value) of a dashed line.
+
+    values: name -> number; or group -> name -> number, with the same names in each group
+    """
+    first = next(iter(values.values()))
+    groups = values if isinstance(first, Mapping) else {name: {name: value} for name, value in values.items()}
+    series = list(first) if isinstance(first, Mapping) else [""]
+    if isinstance(first, Mapping) and any(list(group) != series for group in groups.values()):
+        raise ValueError(f"every group needs the same names in the same order: {', '.join(series)}")
+    fig, ax = figure(7.4, 1.0 + len(groups) * (0.27 * len(series) + 0.2) + 0.3 * (len(series) > 1))
+    middles, step = np.arange(len(groups)), 0.82 / len(series)
+    known = [colour(name) if name.lower() in THINGS else PALETTE["blue"] for name in groups]
+    shades = list(shades_of(series).values()) if len(series) > 1 else [known]
+    for k, (name, shade) in enumerate(zip(series, shades, strict=True)):
+        numbers = [float(list(group.values())[k]) for group in groups.values()]
+        places = middles + (k - (len(series) - 1) / 2) * step
+        drawn = ax.barh(places, numbers, height=step * 0.9, color=shade, label=name or None)
+        ax.bar_label(drawn, fmt=f"%.{digits}f", padding=4)
+    ax.set_yticks(middles, list(groups))
     ax.invert_yaxis()
     ax.margins(x=0.12)
     if mark is not None:
         ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2)
-        place = {"xycoords": ("data", "axes fraction"), "xytext": (3, 2), "textcoords": "offset points"}
-        ax.annotate(mark[0], (mark[1], 1), fontsize=11, **place)
+        ax.annotate(mark[0], (mark[1], 1), (3, 2), ("data", "axes fraction"), "offset points", fontsize=11)
     ax.set_xlabel(xlabel)
-    show(fig, alt)
+    if len(series) > 1:
+        fig.legend(loc="outside upper left", ncols=2)
+    show(fig)
 
 
 @styled()
-def grouped_bars(
-    values: Mapping[str, Mapping[str, float]], *, alt: str, xlabel: str, mark: tuple[str, float] | None = None
-) -> None:
-    """Show one group of horizontal bars for each name, with the same series in each: group -> series -> number."""
-    series = list(next(iter(values.values())))
-    if any(list(group) != series for group in values.values()):
-        raise ValueError(f"every group needs the same series in the same order: {', '.join(series)}")
-    fig, ax = figure(7.4, 1.2 + len(values) * (0.27 * len(series) + 0.1))
-    middles, step = np.arange(len(values)), 0.82 / len(series)
-    for k, (name, shade) in enumerate(shades_of(series).items()):
-        numbers = [float(group[name]) for group in values.values()]
-        places = middles + (k - (len(series) - 1) / 2) * step
-        ax.bar_label(ax.barh(places, numbers, height=step * 0.9, color=shade, label=name), fmt="%.2f", padding=3)
-    ax.set_yticks(middles, list(values))
+def intervals(values: Mapping[str, tuple[float, float]], xlabel: str, mark: tuple[str, float] | None = None) -> None:
+    """Show numbers that carry an uncertainty as dots with their intervals: name -> (value, half the interval)."""
+    fig, ax = figure(7.0, 1.1 + 0.42 * len(values))
+    shades = shades_of(values)
+    for row, (name, (value, half)) in enumerate(values.items()):
+        ax.errorbar(value, row, xerr=half, fmt="o", color=shades[name], capsize=3)
+        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 11}
+        ax.annotate(f"{value:.2f}".replace("-", "−"), (value + half, row), **place)
+    ax.set_yticks(range(len(values)), list(values))
     ax.invert_yaxis()
-    ax.margins(x=0.1)
+    ax.margins(x=0.15, y=0.15)
     if mark is not None:
-        ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2, label=mark[0])
+        ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2)
+        ax.annotate(mark[0], (mark[1], 1), (3, 2), ("data", "axes fraction"), "offset points", fontsize=11)
     ax.set_xlabel(xlabel)
-    fig.legend(loc="outside upper left", ncols=2)
-    show(fig, alt)
+    show(fig)
+
+
+# --- ideas
+
+
+@styled()
+def bottleneck(picture: Tensor, code: Tensor, returned: Tensor) -> None:
+    """Draw encoder, code and decoder as a funnel and its mirror, with a real picture before and after.
+
+    picture, returned: (c, h, w) in [0, 1]; code: (d,), drawn as bars
+    """
+    from matplotlib.patches import Rectangle
+
+    def box(x, y, width, height, edge):
+        ax.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=edge, linewidth=1.5, zorder=3))
+
+    fig, ax = figure(9.0, 3.2)
+    for left, image in ((0.0, picture), (8.0, returned)):
+        shown = Image.fromarray(to_uint8(image)[0]).resize((256, 256), Image.Resampling.LANCZOS)
+        ax.imshow(shown, extent=(left, left + 2, 0, 2), aspect="auto", zorder=2)
+        box(left, 0, 2, 2, "#555555")
+    for x, high, low in ((2.3, 1.0, 0.35), (6.0, 0.35, 1.0)):
+        corners = [(x, 1 - high), (x, 1 + high), (x + 1.7, 1 + low), (x + 1.7, 1 - low)]
+        ax.fill(*zip(*corners, strict=True), color=PALETTE["blue" if x < 5 else "green"], alpha=0.25, linewidth=0)
+    numbers = code.detach().float().cpu().numpy()
+    lengths = numbers / max(abs(numbers).max(), 1e-9) * 0.62
+    ax.barh(np.linspace(1.6, 0.4, len(numbers)), lengths, 1.0 / len(numbers), left=5.0, color=PALETTE["black"])
+    box(4.3, 0.3, 1.4, 1.4, PALETTE["black"])
+    pixels, size = "×".join(map(str, picture.shape[-2:])), picture.numel()
+    plural = "number" if len(code) == 1 else "numbers"
+    for x, word in ((1.0, "picture"), (3.15, "encoder"), (5.0, "code"), (6.85, "decoder"), (9.0, "picture again")):
+        ax.text(x, 2.25, word, ha="center", fontsize=13, weight="bold")
+    for x, word in ((1.0, f"{pixels}: {size:,} numbers"), (5.0, f"{len(code)} {plural}"), (9.0, f"{size:,} numbers")):
+        ax.text(x, -0.35, word, ha="center", fontsize=11)
+    ax.set(xlim=(-0.1, 10.1), ylim=(-0.6, 2.6))
+    ax.set_aspect("equal")
+    ax.axis("off")
+    show(fig)
+
+
+def family(first: Tensor, child: Tensor, second: Tensor, titles: Sequence[str] = ("", "child", "")) -> None:
+    """Show two parents and, larger between them, their child: (3, h, w) in [0, 1] each."""
+    sheet, left = Image.new("RGB", (192 + 300 + 192 + 24, 300 + 24), "white"), 0
+    for picture, side, title in zip((first, child, second), (192, 300, 192), titles, strict=True):
+        face = Image.fromarray(to_uint8(picture)[0]).resize((side, side), Image.Resampling.LANCZOS)
+        sheet.paste(face, (left, 300 - side))
+        ImageDraw.Draw(sheet).text((left + side / 2, 304), title, fill="black", font=text_font(14), anchor="ma")
+        left += side + 12
+    buffer = io.BytesIO()
+    sheet.save(buffer, format="png", optimize=True)
+    publish(buffer.getvalue())
+
+
+@styled()
+def signed(images: Tensor) -> Tensor:
+    """Pictures of numbers that may be negative as colour: white at 0, blue below, vermillion above, one scale for all.
+
+    images: (n, 1, h, w) of any range -> (n, 3, h, w) in [0, 1]
+    """
+    from matplotlib.colors import to_rgb
+
+    share = images.detach() / images.abs().max().clamp(min=1e-12)  # -1 to 1
+    # What is taken away from white.
+    above, below = (1 - images.new_tensor(to_rgb(colour(name)))[:, None, None] for name in ("vermillion", "blue"))
+    return 1 - share.clamp(min=0) * above - (-share).clamp(min=0) * below
+
+
+# --- parts
 
 
 def name_at(ax: Axes, place: Sequence[float], text: str, edge: str) -> None:
@@ -235,11 +392,9 @@ def shades_of(names: Iterable[str]) -> dict[str, str]:
 
 def _points(codes: Tensor, labels: Tensor, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n, size) and their classes (n,) as arrays; raises ValueError when they are something else."""
-    points, classes = codes.detach().float().cpu().numpy(), labels.cpu().numpy().astype(int)
+    points, classes = codes.detach().float().cpu().numpy(), torch.as_tensor(labels).cpu().numpy().astype(int)
     if points.ndim != 2 or points.shape[1] != size or not len(points):
-        raise ValueError(
-            f"codes must be (n, {size}), got {points.shape}; project them first, as with space.pca_project"
-        )
+        raise ValueError(f"codes must be (n, {size}), got {points.shape}; project them, as with space.pca_project")
     if classes.shape != (len(points),):
         raise ValueError(f"labels must be ({len(points)},), one for each code; got {classes.shape}")
     return points, classes
