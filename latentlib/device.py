@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 
 
@@ -28,17 +29,17 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f'unknown device "{name}"; use "auto", "cpu", "cuda" or "mps"') from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f'device "{name}" was asked for, but PyTorch sees no NVIDIA GPU here; use device="auto" '
-            "(on Colab: Runtime, Change runtime type, GPU)"
-        )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f'device "{name}" was asked for, but this machine has {torch.cuda.device_count()} GPU(s)')
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f'device "{name}" was asked for, but this is not a Mac with Apple silicon; use device="auto"')
     if device.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f'device "{name}" is not supported; use "auto", "cpu", "cuda" or "mps"')
+    asked = f'device "{name}" was asked for, but'
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f'{asked} PyTorch sees no NVIDIA GPU here; use device="auto" (on Colab: Runtime, Change runtime type, GPU)'
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"{asked} this machine has {torch.cuda.device_count()} GPU(s)")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f'{asked} this is not a Mac with Apple silicon; use device="auto"')
     return device
 
 
@@ -49,8 +50,6 @@ def _device(device: torch.device | str) -> torch.device:
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices), so that a run can be repeated on the same machine."""
-    import numpy as np
-
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries such as UMAP still read the global generator
     torch.manual_seed(seed)
@@ -90,7 +89,7 @@ def synchronize(device: torch.device | str) -> None:
 
 
 @contextlib.contextmanager
-def one_core(when: bool = True) -> Iterator[None]:
+def single_thread(when: bool = True) -> Iterator[None]:
     """Inside the block operations take one core each: where they are so short that more would wait than work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if when else threads)
@@ -101,8 +100,8 @@ def one_core(when: bool = True) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def each_core(device: torch.device | str, rows: int) -> Iterator[tuple[Callable, int]]:
-    """``with each_core(device, rows) as (each, parts):`` a ``map`` whose calls run side by side, and for how many.
+def thread_map(device: torch.device | str, rows: int) -> Iterator[tuple[Callable, int]]:
+    """``with thread_map(device, rows) as (each, parts):`` a ``map`` whose calls run side by side, and for how many.
 
     For thousands of short operations, as when a network draws two pictures: cores that share every operation wait for
     each other more than they work, so each takes rows of its own, ``tensor.chunk(parts)``. A GPU takes all as one part.
@@ -139,7 +138,8 @@ class Stopwatch:
 def describe(device: torch.device | str) -> str:
     """One line about the machine: Python, PyTorch, and the device with its name."""
     device = _device(device)
-    name = {"cuda": "NVIDIA GPU", "mps": "Apple GPU"}.get(device.type, f"CPU with {torch.get_num_threads()} threads")
     if device.type == "cuda":
-        name = f"{torch.cuda.get_device_name(device)}"
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = "Apple GPU" if device.type == "mps" else f"CPU with {torch.get_num_threads()} threads"
     return f"Python {platform.python_version()}, PyTorch {torch.__version__}, {device.type} ({name})"

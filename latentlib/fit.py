@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from latentlib.device import autocast, one_core, pick_device
+from latentlib.device import autocast, pick_device, single_thread
 
 SHORT = 3e7  # multiplications: a step of fewer is faster on one core than on two that wait for each other
 
@@ -56,15 +55,17 @@ def fit(
     device = where(model, images) if device is None else pick_device(device)
     loss = loss or squared_error
     model.to(device)
-    images, targets = pair(images, targets, device)
+    images, targets = _pair(images, targets, device)
     if validation is not None:
-        validation = pair(*(validation if isinstance(validation, tuple) else (validation, None)), device)
+        validation = _pair(*(validation if isinstance(validation, tuple) else (validation, None)), device)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda"))
     torch.manual_seed(seed)
     order = torch.Generator().manual_seed(seed)
     history, start = History(), time.perf_counter()
+    if has_convolutions(model):
+        model.to(memory_format=torch.channels_last)  # faster on CPUs and GPUs; the weights stay the same
     try:
-        with fast_layout(model), progress(epochs, epochs * math.ceil(len(images) / batch_size)) as bar:
+        with progress(epochs, epochs * math.ceil(len(images) / batch_size)) as bar:
             for epoch in range(1, epochs + 1):
                 model.train()
                 total = torch.zeros((), device=device)
@@ -89,6 +90,8 @@ def fit(
     except KeyboardInterrupt:
         history.interrupted = True
         print(f"Stopped after {len(history.train_loss)} of {epochs} epochs; the model keeps what it has learned.")
+    finally:
+        model.to(memory_format=torch.contiguous_format)
     model.eval()
     return history
 
@@ -102,7 +105,8 @@ def one_step(
     amp: bool = False,  # bfloat16 arithmetic where the device is faster with it
 ) -> torch.Tensor:
     """Learn from one batch; gives the loss before the step, a scalar on the device."""
-    with one_core(not has_convolutions(model) and len(images) * sum(p.numel() for p in model.parameters()) < SHORT):
+    work = len(images) * sum(weight.numel() for weight in model.parameters())
+    with single_thread(work < SHORT and not has_convolutions(model)):
         with autocast(images.device, amp):
             output = model(images)
         value = loss(full_precision(output), images if targets is None else targets)
@@ -132,16 +136,13 @@ def where(model: nn.Module, images: torch.Tensor) -> torch.device:
     return images.device if held.type == "cpu" else held
 
 
-def pair(
-    images: torch.Tensor, targets: torch.Tensor | None, device: torch.device | str
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _pair(images: torch.Tensor, targets: torch.Tensor | None, device: torch.device) -> tuple[torch.Tensor, ...]:
     """Images and targets on the device; the same tensor twice when the images are their own targets."""
-    if len(images) == 0:
-        raise ValueError(f"there are no pictures to learn from: images are {tuple(images.shape)}")
-    if targets is not None and len(targets) != len(images):
-        raise ValueError(f"each picture needs one target: got {len(images)} images and {len(targets)} targets")
-    images = images.to(pick_device(device))
-    return images, images if targets is None else targets.to(images.device)
+    count = len(images) if targets is None else len(targets)
+    if not 0 < len(images) == count:
+        raise ValueError(f"each picture needs one target: got {len(images)} images and {count} targets")
+    images = images.to(device)
+    return images, images if targets is None else targets.to(device)
 
 
 def full_precision(output: Any) -> Any:
@@ -155,24 +156,8 @@ def has_convolutions(model: nn.Module) -> bool:
     return any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
-@contextmanager
-def fast_layout(model: nn.Module):
-    """Keep convolutions channels-last inside the block, which is faster on CPUs and GPUs; weights stay the same."""
-    if not has_convolutions(model):
-        yield
-        return
-    model.to(memory_format=torch.channels_last)
-    try:
-        yield
-    finally:
-        model.to(memory_format=torch.contiguous_format)
-
-
 def progress(count: int, steps: int, unit: str = "epoch"):
-    """A progress bar for a notebook or a terminal, which is gone when the training ends.
-
-    A saved notebook keeps no live widgets, so its reader is told in text how long the training was.
-    """
+    """A progress bar, gone at the end; a saved notebook, which keeps no live widgets, says in text how long it was."""
     from tqdm.auto import tqdm
     from tqdm.notebook import tqdm_notebook
 

@@ -266,7 +266,7 @@ def test_other_systems_and_other_c_libraries_are_left_alone(monkeypatch):
 
 def test_each_core_takes_a_share_of_the_rows(three_threads):
     rows = torch.arange(5.0)
-    with device.each_core("cpu", len(rows)) as (each, parts):
+    with device.thread_map("cpu", len(rows)) as (each, parts):
         assert parts == 3
         shares = list(each(lambda part: (part * 2, threading.get_ident(), torch.get_num_threads()), rows.chunk(parts)))
     doubled, threads, counts = zip(*shares, strict=True)
@@ -277,19 +277,19 @@ def test_each_core_takes_a_share_of_the_rows(three_threads):
 
 def test_fewer_rows_than_cores_share_them(three_threads):
     torch.set_num_threads(4)
-    with device.each_core("cpu", 2) as (each, parts):
+    with device.thread_map("cpu", 2) as (each, parts):
         assert list(each(lambda _: torch.get_num_threads(), range(parts))) == [2, 2]
-    with device.each_core("cpu", 1) as (each, parts):  # nothing to share: no thread is started
+    with device.thread_map("cpu", 1) as (each, parts):  # nothing to share: no thread is started
         assert list(each(lambda _: threading.get_ident(), range(parts))) == [threading.get_ident()]
 
 
 def test_a_gpu_takes_all_rows_at_once(three_threads):
-    with device.each_core("cuda", 100) as (each, parts):
+    with device.thread_map("cuda", 100) as (each, parts):
         assert list(each(lambda _: threading.get_ident(), range(parts))) == [threading.get_ident()]
 
 
 def test_later_threads_may_use_all_cores_again_even_after_an_error(three_threads):
-    with pytest.raises(ZeroDivisionError), device.each_core("cpu", 3) as (each, _):
+    with pytest.raises(ZeroDivisionError), device.thread_map("cpu", 3) as (each, _):
         list(each(lambda x: 1 / x, [1, 0, 2]))
     with ThreadPoolExecutor(1) as later:
         assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3

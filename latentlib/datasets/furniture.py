@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlib.datasets import raycast
-from latentlib.device import each_core, pick_device
+from latentlib.device import pick_device, thread_map
 
 FACTORS = ("kind", "width", "depth", "height", "leg", "back", "arms", "turn", "tilt", "red", "green", "blue")
 
@@ -139,7 +139,7 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
         turn, tilt, paint = part[:, column("turn")], part[:, column("tilt")], part[:, column("red") :]
         images[which] = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
 
-    with each_core(factors.device, -(-len(factors) // chunk)) as (each, _):
+    with thread_map(factors.device, -(-len(factors) // chunk)) as (each, _):
         list(each(draw, order.split(chunk) if len(order) else ()))
     return images
 

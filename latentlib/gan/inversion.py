@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentlib.device import each_core, synchronize
+from latentlib.device import synchronize, thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.lbfgs import Evaluation, State, batched_lbfgs
 from latentlib.gan.w_space import p_norm, preconditioner, random_z
@@ -103,7 +103,7 @@ def invert(
     images = images.detach().to(device, torch.float32)
     recorder = _Recorder(steps, keep_pictures=snapshots > 0)
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
-    cores = each_core(device, len(images))
+    cores = thread_map(device, len(images))
     with _held(generator, discriminator), bar as recorder.bar, cores as (each, parts):
         errors = [PictureError(part, discriminator, perceptual_weight) for part in images.chunk(parts)]
         unusual = p_norm(generator, seed) if p_norm_weight else None

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from latentlib.device import each_core, synchronize
+from latentlib.device import synchronize, thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.inversion import Inversion, PictureError, Point, check_count, check_images, check_number, invert
 from latentlib.models.stylegan import Discriminator, Generator
@@ -99,7 +99,7 @@ def tune(
 
     shown = progress_bar(steps, steps, "step") if progress else nullcontext()
     try:
-        with shown as bar, torch.enable_grad(), each_core(device, len(images)) as (each, parts):
+        with shown as bar, torch.enable_grad(), thread_map(device, len(images)) as (each, parts):
             errors = [PictureError(part, discriminator, perceptual_weight) for part in images.chunk(parts)]
             for step in range(steps + 1):
                 drawn, losses, slopes = zip(*each(look, codes.chunk(parts), errors), strict=True)
