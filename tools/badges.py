@@ -44,7 +44,7 @@ def to_play(shown: str, slug: str) -> str:
 
 def setup_cell(slug: str, revision: str) -> str:
     """The source of the set-up cell, the same in every notebook."""
-    return template("setup").replace("OWNER/NAME", slug).replace('"REVISION"', f'"{revision}"')
+    return template("setup").replace("OWNER/NAME", slug).replace("@REVISION", f"@{revision}")
 
 
 def mark(text: str, default: str, slug: str, revision: str) -> str:
@@ -85,6 +85,7 @@ def apply(notebook: nbformat.NotebookNode, path: str, slug: str, revision: str) 
     if not tagged(notebook, "parameters"):
         cell = nbformat.v4.new_code_cell(template("parameters"), metadata={"tags": ["parameters"]})
         notebook.cells.insert(2, cell)
+    tagged(notebook, "parameters")[0].metadata.jupyter = {"source_hidden": True}
     title.source = mark(title.source, path, slug, revision)
     setup = tagged(notebook, "setup")[0]
     setup.source = setup_cell(slug, revision)

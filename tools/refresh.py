@@ -1,7 +1,8 @@
 """Run notebooks and store them as they are committed: `python -m tools.refresh [NOTEBOOK ...]` (all without a name).
 
-Sets the badges, the set-up cell and (when missing) the parameters cell; runs the notebook from top to bottom;
-drops what differs from run to run (timings, widget states, kernel versions); says which rules it still breaks.
+Sets the badges, the set-up cell and (when missing) the parameters cell; runs the notebook from top to bottom; gives
+each picture the alt text that stands in its cell's metadata ("alt": a text, or a list with one for each picture); drops
+what differs from run to run (timings, widget states, kernel versions); says which rules it still breaks.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from tools.badges import apply
 from tools.course import ROOT, lessons, setting, solutions
-from tools.rules import METADATA, problems
+from tools.rules import METADATA, pictures, problems, wanted_alt
 from tools.run_course import QUIET
 
 
@@ -35,10 +36,22 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-        cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in ("tags", "jupyter") if k in cell.metadata})
+        kept = ("tags", "jupyter", "alt")
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in kept if key in cell.metadata})
         if cell.cell_type == "code":
             cell.outputs = _merged(cell.outputs)
+            describe(cell)
     return notebook
+
+
+def describe(cell: nbformat.NotebookNode) -> None:
+    """Copy the alt texts of a cell's metadata to its pictures, in place."""
+    shown = pictures(cell)
+    for output, alt in zip(shown, wanted_alt(cell) or [None] * len(shown), strict=True):
+        for kind in filter(lambda kind: kind.startswith("image/"), output.data):
+            known = output.metadata.setdefault(kind, nbformat.NotebookNode())
+            known.pop("alt", None)
+            known.update({"alt": alt} if alt else {})
 
 
 def _merged(outputs: list) -> list:

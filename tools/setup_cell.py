@@ -1,24 +1,9 @@
-# Set-up. In a clone or on Binder this finds the course; opened alone, as on Colab, it fetches it.
-import os
-import subprocess
-import sys
-from pathlib import Path
+import os, pathlib, subprocess, sys  # set-up: takes the course's code from here, or installs it
+from importlib import metadata, util
 
-REPOSITORY, REVISION = "https://github.com/OWNER/NAME", "REVISION"
-here = Path.cwd()
-places = [here, *here.parents, here / REPOSITORY.split("/")[-1]]
-course = next((place for place in places if (place / "latentlib" / "bootstrap.py").is_file()), None)
-fetched = course is None
-if fetched:
-    course = places[-1]
-    source = os.environ.get("LATENTLIB_REPOSITORY", REPOSITORY)
-    command = ["git", "clone", "-q", "--depth", "1", "--branch", REVISION, source, str(course)]
-    quiet = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    clone = subprocess.run(command, capture_output=True, text=True, env=quiet)
-    if clone.returncode:
-        raise RuntimeError(f"could not fetch the course from {source}; git says: {clone.stderr}")
-sys.path.insert(0, str(course))
-
-from latentlib.bootstrap import prepare
-
-prepare(course, fetched)
+sys.path += [str(p) for p in pathlib.Path.cwd().parents if (p / "latentlib/settings.py").exists()]
+if not util.find_spec("latentlib"):  # as on Colab, whose PyTorch and NumPy stay as they are
+    kept = [f"{p}=={metadata.version(p)}" for p in ("torch", "numpy") if util.find_spec(p)]
+    url = os.environ.get("LATENTLIB_REPOSITORY", "https://github.com/OWNER/NAME") + "@REVISION"
+    subprocess.run([sys.executable, "-mpip", "install", "-q", f"latentlib[all] @ git+{url}", *kept])
+assert util.find_spec("latentlib"), "The course was not installed: is there a network, and git?"
