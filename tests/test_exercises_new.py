@@ -1,0 +1,186 @@
+"""Guess, reveal, check, claim, score: they answer whatever a learner writes, stop nothing, and write no unwanted file."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from latentlib import exercises
+from latentlib.claims import ClaimError
+from latentlib.exercises import checks, guesses
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch, tmp_path):
+    """Nothing guessed or solved, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LATENTLIB_GUESSES", raising=False)
+    for module, names in ((guesses, ("asked", "guesses", "SENTENCES")), (checks, ("answers", "tried", "EXERCISES"))):
+        for name in names:
+            monkeypatch.setattr(module, name, {})
+    monkeypatch.setattr(guesses, "settled", set())
+
+    @exercises.exercise("99-double", "Double numbers", why="Two is company.")
+    def _(double):
+        exercises.same_as(lambda x: 2 * x, double, [(torch.tensor([1.0, 3.0]),), (torch.zeros(0),)])
+
+    exercises.sentence("99-far", "Alike is near.", "half true", "Only where it was learned.")
+
+
+# --- guesses
+
+
+def test_without_a_guess_everybody_is_told_and_no_file_is_written(capsys, tmp_path):
+    for blank in (..., None):
+        exercises.guess("99-bits", "How many bits?", blank)
+        exercises.reveal("99-bits", 1282.4)
+    assert "Measured: 1,282." in capsys.readouterr().out
+    assert exercises.yours("99-bits") == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("guess", "measured", "close", "points"),
+    [
+        (1282, 1282.4, None, 2), (1000, 1282.4, None, 1), (6272, 1282.4, None, 0), ("1300", 1282.4, None, 2),
+        (25, 33_554_432, None, 0), (50, 33_554_432, None, 0), (2e7, 33_554_432, None, 1), (-3, 5, None, 0),
+        (0, 0, None, 2), (0.51, 0.5, 0.02, 2), (0.45, 0.5, 0.02, 1), (0.6, 0.5, 0.02, 0),
+    ],
+)  # fmt: skip
+def test_counts_are_judged_by_ratio_and_shares_by_distance(guess, measured, close, points):
+    exercises.guess("99-bits", "How many bits?", guess)
+    assert exercises.yours("99-bits") == {"your guess": float(guess)}
+    exercises.reveal("99-bits", measured, close)
+    assert guesses.guesses["99-bits"]["points"] == points
+
+
+@pytest.mark.parametrize("guess", ["pixels", "Pixels", "a", "A)", " a "])
+def test_a_choice_may_be_its_letter(capsys, guess):
+    exercises.guess("99-who", "Who wins?", guess, choices=("pixels", "code"))
+    exercises.reveal("99-who", "pixels")
+    assert "Close." in capsys.readouterr().out
+    exercises.reveal("99-who", "code")
+    assert "surprise" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("guess", ["many", [1, 2], object(), float("nan"), float("inf"), 10**400, "c"])
+def test_a_guess_that_is_none_gets_a_sentence(capsys, guess):
+    exercises.guess("99-bits", "How many bits?", guess)
+    exercises.guess("99-who", "Who wins?", guess, choices=("pixels", "code"))
+    assert capsys.readouterr().out.count("is no guess that this question understands") == 2
+    assert guesses.guesses == {}
+
+
+def test_asked_again_after_it_was_revealed_it_is_what_the_learner_says_afterwards(tmp_path):
+    exercises.guess("99-bits", "How many bits?", 1300)
+    exercises.guess("99-bits", "How many bits?", 1400)  # corrected before
+    exercises.reveal("99-bits", 1282)
+    exercises.guess("99-bits", "How many bits?", 1280)
+    exercises.score("99").to_csv(tmp_path / "mine.csv")
+    assert list(csv.DictReader(open(tmp_path / "mine.csv"))) == [
+        {"question": "99-bits", "before": "1400.0", "after": "1280.0", "measured": "1282.0", "points": "2"}
+    ]
+
+
+def test_guesses_of_all_lessons_share_one_file_and_a_bad_file_stops_nothing(monkeypatch, tmp_path):
+    exercises.guess("99-bits", "How many bits?", 1300)
+    guesses.guesses.clear()  # another notebook
+    exercises.guess("98-share", "What share?", 0.5)
+    assert set(json.loads((tmp_path / "my-guesses.json").read_text())) == {"99-bits", "98-share"}
+    (tmp_path / "my-guesses.json").write_text("[")
+    exercises.guess("98-share", "What share?", 0.5)
+    assert set(json.loads((tmp_path / "my-guesses.json").read_text())) == {"98-share"}
+    for place in ("off", str(tmp_path / "no" / "folder" / "g.json")):
+        monkeypatch.setenv("LATENTLIB_GUESSES", place)
+        exercises.guess("98-share", "What share?", 0.6)
+    assert [path.name for path in tmp_path.iterdir()] == ["my-guesses.json"]
+
+
+# --- claims and the table
+
+
+def test_a_claim_settles_a_sentence_and_a_false_one_raises(capsys):
+    exercises.guess("99-far", answer="b")
+    exercises.claim("two of two", torch.tensor(True), settles="99-far")
+    said = capsys.readouterr().out
+    assert "✔ two of two" in said and "Half true. Only where" in said and "Close." in said
+    with pytest.raises(ClaimError, match="three of two"):
+        exercises.claim("three of two", False)
+    with pytest.raises(ValueError, match="verdict"):
+        exercises.sentence("99-x", "text", "maybe", "why")
+
+
+def test_the_table_says_what_was_not_measured_and_offers_the_guesses(capsys):
+    assert "not measured in this run" in repr(exercises.score("99"))
+    assert "download" not in exercises.score("99")._repr_html_()
+    exercises.guess("99-bits", "How many <bits>?", 1300)
+    exercises.check("99-double", lambda x: 2 * x)
+    exercises.claim("so", True, settles="99-far")
+    table = exercises.score("99")
+    assert "How many <bits>? | 1,300 | –" in repr(table)
+    assert "Exercise: Double numbers | solved" in repr(table)
+    assert "half true. Only where it was learned." in repr(table)
+    assert "How many &lt;bits&gt;?" in table._repr_html_() and 'download="guesses-99.csv"' in table._repr_html_()
+
+
+# --- checks
+
+
+def stub(x):
+    y = ...
+    return x + y
+
+
+@pytest.mark.parametrize("answer", [..., None, stub, (1, ...), lambda x: ...])
+def test_what_holds_a_blank_is_not_answered(capsys, answer):
+    exercises.check("99-double", answer)
+    assert "not answered yet" in capsys.readouterr().out
+    with exercises.strict(), pytest.raises(exercises.NotAnswered):
+        exercises.check("99-double", answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: 2 * x, lambda x: np.asarray(x) * 2, lambda x: (2 * x).tolist(), lambda x: [2 * a for a in x],
+        lambda x: (2 * x)[None], lambda x: torch.tensor([2.0, 2.0])[..., 0] * x, lambda x: x.double() * 2,
+    ],
+)  # fmt: skip
+def test_an_answer_may_be_of_any_kind(answer):
+    with exercises.strict():
+        exercises.check("99-double", answer)
+    got = exercises.solved("99-double", None)(torch.tensor([4.0]))
+    assert got.dtype == torch.float32 and got.flatten().tolist() == [8.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda x: x, "given (1, 3), the answer should be (2, 6); yours is (1, 3)"),
+        (lambda x: 1 / 0, "ZeroDivisionError"),
+        (lambda: 3, "TypeError"),
+        (lambda x: "many", "yours is many"),
+        (lambda x: None, "yours is None"),
+        (3, "TypeError"),
+    ],
+)
+def test_a_wrong_answer_is_told_the_case_and_never_raises(capsys, answer, said):
+    exercises.check("99-double", answer)
+    assert said.lower() in " ".join(capsys.readouterr().out.split()).lower()
+    assert exercises.solved("99-double", "the course's") == "the course's"
+
+
+def test_a_right_answer_that_is_changed_for_a_wrong_one_is_not_used():
+    exercises.check("99-double", lambda x: 2 * x)
+    exercises.check("99-double", lambda x: x)
+    assert exercises.solved("99-double", None) is None
+    assert checks.tried["99-double"] is True
+
+
+def test_an_unknown_exercise_gets_a_sentence(capsys):
+    exercises.check("99-triple", 3)
+    assert "lesson 99 has 99-double" in capsys.readouterr().out
