@@ -1,49 +1,106 @@
-# ruff: noqa: UP031, RUF005 (this file must run on old Pythons)
-"""Make .venv with everything the course needs: `python -m tools.setup` (make does this by itself).
+"""Make .venv with all that the course needs: `python -m tools.setup`, with Python 3.11 or newer (make does it, too).
 
-This first half only looks for a Python that is new enough, so it is written for old Pythons too;
-the work is in install.py beside it.
+Does nothing when .venv was made from what pyproject.toml and constraints.txt say now. Takes uv when it is there, and
+the folder `offline` instead of a network when it is there (docs/troubleshooting.md says how to fill it).
 """
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-OLDEST = (3, 10)
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-NAMES = ["python3.12", "python3.13", "python3.11", "python3.10"]
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+OFFLINE = ROOT / "offline"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "latentlib-stamp"
+WANTED = ["-r", "requirements.txt", "-c", "constraints.txt"]
+# PyTorch's own index of builds without GPU libraries. LATENTLIB_TORCH_INDEX names another; empty: the ordinary index.
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+NVIDIA = ["/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/dxg"]  # the last one is Windows' GPU under WSL
 
 
-def too_old(version):
-    return tuple(version[:2]) < OLDEST
+def say(text):
+    print(text, flush=True)
 
 
-def find_newer():
-    """The name of a newer Python on this machine that runs, or None."""
-    question = "import sys; sys.exit(sys.version_info < (%d, %d))" % OLDEST
-    for name in NAMES:
-        try:
-            process = subprocess.Popen([name, "-c", question], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            process.communicate()
-            if process.returncode == 0:
-                return name
-        except OSError:
-            pass
-    return None
+def stamp():
+    """A hash of all that decides what .venv must hold, the folder's place included."""
+    names = ("pyproject.toml", "requirements.txt", "constraints.txt")
+    parts = [(ROOT / name).read_text(encoding="utf-8") for name in names]
+    return hashlib.sha256("\0".join([*parts, str(ROOT)]).encode()).hexdigest()
+
+
+def starts():
+    """Whether .venv's Python runs, is new enough and has pip."""
+    question = "import pip, sys; sys.exit(sys.version_info < (3, 11))"
+    try:
+        return subprocess.run([PYTHON, "-c", question], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def torch_index():
+    """The index from which PyTorch alone is taken; None for the ordinary one.
+
+    On Linux without an NVIDIA GPU the ordinary build would bring 5 GB of libraries for one; others bring none.
+    """
+    if "LATENTLIB_TORCH_INDEX" in os.environ:
+        return os.environ["LATENTLIB_TORCH_INDEX"].strip() or None
+    gpu = shutil.which("nvidia-smi") or any(os.path.exists(path) for path in NVIDIA)
+    return CPU_INDEX if sys.platform.startswith("linux") and not gpu else None
+
+
+def install(*arguments, hurry=False):
+    """Whether pip, or uv where it is there, could install this; what went wrong it says itself.
+
+    hurry: one try of 15 seconds, for what can be had elsewhere.
+    """
+    uv, environment = shutil.which("uv"), dict(os.environ)
+    command = [uv, "pip", "install", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "install"]
+    if hurry:
+        environment.update(PIP_RETRIES="0", PIP_TIMEOUT="15", UV_HTTP_RETRIES="0", UV_HTTP_TIMEOUT="15")
+    command += ["--no-index", "--find-links", OFFLINE] if OFFLINE.is_dir() else []
+    return subprocess.run([*command, *arguments], cwd=ROOT, env=environment).returncode == 0
+
+
+def make():
+    """Make or complete .venv. SystemExit with one sentence when that is not possible."""
+    if not starts():
+        say(f"Making .venv with Python {sys.version.split()[0]} ...")
+        uv = shutil.which("uv")
+        with_uv, without = [uv, "venv", "--seed", "--python", sys.executable], [sys.executable, "-m", "venv"]
+        if subprocess.run([*(with_uv if uv else without), "--clear", VENV]).returncode:
+            sys.exit("setup: Python could not make the folder .venv, see above.")
+    install("--quiet", "--upgrade", "pip")  # that of a new .venv cannot read every release's metadata
+    index = None if OFFLINE.is_dir() else torch_index()
+    if index:
+        say("No NVIDIA GPU here: taking PyTorch's build for the CPU ...")
+        alone = ("--no-deps", "--index-url", index, "-c", "constraints.txt", "torch", "torchvision")
+        if not install(*alone, hurry=True):
+            say("That index cannot be used from here: taking the ordinary build, which brings 5 GB for GPUs.")
+    if not install(*WANTED):
+        sys.exit(
+            "setup: the packages could not be installed, see above. Is there a network, and room on the disk (10 GB on "
+            "Linux with an NVIDIA GPU, else 3)? The same command goes on from here."
+        )
+    STAMP.write_text(stamp())
+    say(f"Ready: {VENV}")
 
 
 def main():
-    if too_old(sys.version_info):
-        this = "this is %d.%d.%d (%s)" % (sys.version_info[0], sys.version_info[1], sys.version_info[2], sys.executable)
-        newer = find_newer()
-        if newer is None:
-            sys.exit("The course needs Python 3.10 or newer, and %s. Install one, or name it: make PYTHON=..." % this)
-        sys.stdout.write("The course needs Python 3.10 or newer, and %s: taking %s instead.\n" % (this, newer))
-        sys.stdout.flush()
-        sys.exit(subprocess.call([newer, "-m", "tools.setup"] + sys.argv[1:], cwd=ROOT))
-    from tools import install
-
-    sys.exit(install.main())
+    if sys.version_info < (3, 11):  # noqa: UP036 (older ones come here, too)
+        this = sys.version.split()[0]
+        sys.exit(f"The course needs Python 3.11 or newer, and this is {this}; name another: make PYTHON=python3.13 lab")
+    try:
+        if not (starts() and STAMP.is_file() and STAMP.read_text() == stamp()):
+            make()
+    except PermissionError as error:
+        sys.exit(f"setup: {error.filename} may not be written; move the course to a folder of your own.")
+    except KeyboardInterrupt:
+        sys.exit("\nsetup: stopped; the same command goes on from here.")
 
 
 if __name__ == "__main__":
