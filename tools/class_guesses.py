@@ -1,0 +1,78 @@
+"""What a class guessed: `python -m tools.class_guesses FOLDER [PICTURE.png]` reads the CSV files that learners saved.
+
+Each file is what the button below a lesson's last table downloads; none holds a name. Prints how many answered each question, before and after, and draws one histogram for each question.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from latentlib import plots
+from latentlib.exercises.guesses import COLUMNS
+
+SHADES = {"before": "#8A8A8A", "after": plots.colour("blue")}
+
+
+def read(folder: Path) -> dict[str, list[dict[str, str]]]:
+    """Question -> the rows of all learners; a file that is no such table is named and left out."""
+    answers = defaultdict(list)
+    for path in sorted(folder.glob("*.csv")):
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            if tuple(table.fieldnames or ()) != COLUMNS:
+                print(f"{path.name}: left out, its first line is not {','.join(COLUMNS)}")
+                continue
+            for row in table:
+                answers[row["question"]].append(row)
+    return answers
+
+
+def draw(answers: dict[str, list[dict[str, str]]]):
+    """A figure with one histogram for each question: before in grey, after in blue, what was measured as a line."""
+    fig, axes = plots.figure(8.0, 1.0 + 2.2 * len(answers), len(answers), 1, squeeze=False)
+    for ax, (question, rows) in zip(axes[:, 0], sorted(answers.items()), strict=True):
+        columns = {name: [row[name] for row in rows if row[name]] for name in ("before", "after", "measured")}
+        try:
+            numbers = {name: [float(text) for text in texts] for name, texts in columns.items()}
+            bins = max(5, min(20, len(rows)))
+            given = {name: numbers[name] for name in ("before", "after") if numbers[name]}
+            ax.hist(
+                list(given.values()), bins, label=list(given), color=["#8A8A8A", plots.colour("blue")][: len(given)]
+            )
+            if numbers["measured"]:
+                ax.axvline(numbers["measured"][0], color="black", linestyle="--", label="measured")
+        except ValueError:  # the answers are choices
+            choices = sorted({*columns["before"], *columns["after"], *columns["measured"]})
+            for name, shade, shift in (("before", "#8A8A8A", -0.2), ("after", plots.colour("blue"), 0.2)):
+                counts = Counter(columns[name])
+                ax.bar(
+                    [k + shift for k in range(len(choices))], [counts[c] for c in choices], 0.4, color=shade, label=name
+                )
+            marks = [f"{c} ✔" if c in columns["measured"] else c for c in choices]
+            ax.set_xticks(range(len(choices)), marks)
+        ax.set(title=question, ylabel="learners")
+        ax.legend()
+    return fig
+
+
+def main(arguments: list[str]) -> int:
+    if not 1 <= len(arguments) <= 2 or not Path(arguments[0]).is_dir():
+        print(__doc__)
+        return 2
+    answers = read(Path(arguments[0]))
+    if not answers:
+        print(f"there are no guesses in {arguments[0]}")
+        return 1
+    for question, rows in sorted(answers.items()):
+        print(f"{question}: {len(rows)} before, {sum(bool(row['after']) for row in rows)} after")
+    path = Path(arguments[1] if len(arguments) == 2 else "class-guesses.png")
+    path.write_bytes(plots.figure_png(draw(answers)))
+    print(f"drawn in {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
