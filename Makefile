@@ -8,7 +8,7 @@ VENV_PYTHON := .venv/bin/python
 help:
 	@echo "make lab [ARGS=\"--port=9999\"]           open the course in JupyterLab"
 	@echo "make test                             style, unit tests, every notebook, the browser tests"
-	@echo "make run [PARAMS=\"fast=True seed=1\"]  run the course, write build/index.html, print time and memory"
+	@echo "make run [PARAMS=\"fast=true seed=1\"]  run the course, write build/index.html, print time and memory"
 	@echo "make bench [NAMES=\"fit furniture\"]    speed, each figure beside that of a peer"
 	@echo "make refresh [NOTEBOOK=notebooks/...] run notebooks in place, as they are committed"
 	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges and set-up cells"
@@ -27,7 +27,7 @@ test: setup
 	@$(VENV_PYTHON) -m tools.check
 
 run: setup
-	@$(VENV_PYTHON) -m tools.run_course $(PARAMS)
+	@$(VENV_PYTHON) -m tools.run $(PARAMS)
 
 bench: setup
 	@$(VENV_PYTHON) -m benchmarks.run $(NAMES)

@@ -2,9 +2,7 @@
 
     python -m tools.badges [SLUG=owner/name] [REVISION=main]
 
-With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. While the owner is
-a placeholder and git's remote names one on GitHub, nothing is written; the command that sets it is printed.
-In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
+With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
 <!-- badges 01_compression --> ... <!-- /badges --> for one notebook, with "play" for the link to the page to play,
 and with "picture" for a picture that leads there once the owner is no placeholder.
 """
@@ -12,24 +10,37 @@ and with "picture" for a picture that leads there once the owner is no placehold
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 
 from tools.course import REVISION, ROOT, SLUG, lessons, setting, solutions
 
 PLACEHOLDER = "OWNER"
-GITHUB = re.compile(r"github\.com[:/](?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?$")  # over https or ssh
 PICTURE = re.compile(r"!\[[^]]*\]\([^)]*\)")
 MARKED = re.compile(r"<!-- badges ?(?P<name>[\w./-]*) -->.*?<!-- /badges -->", re.S)
 
 
+def launch_links(path: str, slug: str, revision: str) -> tuple[str, str]:
+    """Where Colab and Binder open the notebook at this path in the repository."""
+    return (
+        f"https://colab.research.google.com/github/{slug}/blob/{revision}/{path}",
+        f"https://mybinder.org/v2/gh/{slug}/{revision}?urlpath=lab/tree/{path}",
+    )
+
+
+def hub_link(path: str, slug: str, revision: str) -> str:
+    """What stands behind a JupyterHub's address so that nbgitpuller fetches the course and opens this notebook."""
+    repository = quote(f"https://github.com/{slug}", safe="")
+    place = quote(f"lab/tree/{slug.partition('/')[2]}/{path}", safe="")
+    return f"/hub/user-redirect/git-pull?repo={repository}&branch={quote(revision, safe='')}&urlpath={place}"
+
+
 def badges(path: str, slug: str, revision: str) -> str:
     """Markdown for the two badges of the notebook at this path in the repository."""
-    colab = f"https://colab.research.google.com/github/{slug}/blob/{revision}/{path}"
-    binder = f"https://mybinder.org/v2/gh/{slug}/{revision}?urlpath=lab/tree/{path}"
+    colab, binder = launch_links(path, slug, revision)
     return (
         f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
         f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})"
@@ -120,19 +131,6 @@ def write_all(root: Path = ROOT) -> list[Path]:
     return changed
 
 
-def placeholder_beside_a_remote(root: Path = ROOT) -> str | None:
-    """The owner/name of git's remote on GitHub while the slug's owner is still the placeholder; else None."""
-    if not setting("slug", root).startswith(f"{PLACEHOLDER}/"):
-        return None
-    command = ["git", "remote", "get-url", "origin"]
-    try:
-        asked = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    except OSError:  # no git here
-        return None
-    match = GITHUB.search(asked.stdout.strip()) if asked.returncode == 0 else None
-    return match and f"{match['owner']}/{match['name']}"
-
-
 def main(arguments: list[str]) -> int:
     for argument in arguments:
         name, _, value = argument.partition("=")
@@ -143,14 +141,12 @@ def main(arguments: list[str]) -> int:
             )
             return 2
         store(name.lower(), value)
-    if suggestion := placeholder_beside_a_remote():
-        print(
-            f"badges: the slug is {setting('slug')}, a placeholder, and git's remote is {suggestion}. "
-            f"Nothing was changed; set it with: make badges SLUG={suggestion}"
-        )
-        return 2
+    slug, revision = setting("slug"), setting("revision")
+    print("Behind a JupyterHub's address, for nbgitpuller (the branch `class` has no outputs: make class-branch):")
+    for path in lessons():
+        print(f"  {hub_link(f'notebooks/{path.name}', slug, 'class')}")
     changed = write_all()
-    print(f"badges for {setting('slug')} at {setting('revision')}: {len(changed)} file(s) changed")
+    print(f"badges for {slug} at {revision}: {len(changed)} file(s) changed")
     for path in changed:
         print(f"  {path.relative_to(ROOT)}")
     return 0

@@ -1,47 +1,42 @@
-"""The most memory that a process and its children have held, in MB (10**6 bytes)."""
+"""What a process holds of the memory, in MB (10**6 bytes), and what a notebook may hold above `import torch`."""
 
 from __future__ import annotations
 
+import functools
+import os
+import subprocess
 import sys
-import threading
+from typing import NamedTuple
 
 import psutil
 
-BUDGET_MB = 1500.0
+ABOVE_IMPORT_MB = (
+    360.0  # a notebook's peak above what `import torch` takes, which differs from build to build by 0.5 GB
+)
 PROGRAM_MB = 450.0  # program files count this much at most, see peak_of
+IMPORT = "import os, torch; from tools.memory import held; print(torch.__version__, *held(os.getpid()))"
 
 
-def held_mb(pid: int) -> float:
-    """Peak of the process where the system tells (Linux, Windows), else what it holds now; plus its children's.
+class Held(NamedTuple):
+    """peak: the most since the start (on macOS: now). own: what nobody else shares, now (USS)."""
 
-    A child with its parent's command line is a fork: what it holds is its parent's, and is not counted again.
-    """
+    peak: float
+    own: float
+
+
+def held(pid: int) -> Held:
+    """Of one process; its children are not counted. Zeros for one that has ended."""
     try:
         process = psutil.Process(pid)
-        programs = [child for child in process.children(recursive=True) if not _is_fork(child)]
-    except psutil.Error:
-        return 0.0
-    return sum(_one(member) for member in [process, *programs])
-
-
-def _is_fork(process: psutil.Process) -> bool:
-    try:
-        parent = process.parent()
-        return parent is not None and process.cmdline() == parent.cmdline()
-    except psutil.Error:  # it has just ended
-        return True
-
-
-def _one(process: psutil.Process) -> float:
-    try:
-        if sys.platform == "win32":
-            return process.memory_info().peak_wset / 1e6
         if sys.platform.startswith("linux"):
-            with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:
-                return peak_of(status.read())
-        return process.memory_info().rss / 1e6
-    except (psutil.Error, OSError, KeyError):  # it has just ended
-        return 0.0
+            with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+                peak = peak_of(status.read())
+        else:
+            known = process.memory_info()
+            peak = getattr(known, "peak_wset", known.rss) / 1e6
+        return Held(peak, process.memory_full_info().uss / 1e6)
+    except (psutil.Error, OSError, KeyError):
+        return Held(0.0, 0.0)
 
 
 def peak_of(status: str) -> float:
@@ -56,25 +51,10 @@ def peak_of(status: str) -> float:
     return peak - max(0.0, files - PROGRAM_MB)
 
 
-class KernelWatch:
-    """``with KernelWatch() as watch: ...`` then ``watch.peak_mb``: the largest process that was started inside."""
-
-    def __init__(self, every: float = 0.05):
-        self.every, self.peak_mb = every, 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> KernelWatch:
-        self._others = {child.pid for child in psutil.Process().children()}
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(self.every):
-            for child in psutil.Process().children():
-                if child.pid not in self._others and not _is_fork(child):
-                    self.peak_mb = max(self.peak_mb, held_mb(child.pid))
+@functools.cache
+def import_torch() -> tuple[str, Held]:
+    """The version and build of PyTorch here, and what a fresh Python holds that has imported it."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    said = subprocess.run([sys.executable, "-c", IMPORT], cwd=root, check=True, capture_output=True, text=True).stdout
+    version, peak, own = said.split()
+    return version, Held(float(peak), float(own))

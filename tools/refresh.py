@@ -12,18 +12,15 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-from tqdm import tqdm
 
 from tools.badges import apply
 from tools.course import ROOT, lessons, setting, solutions
+from tools.memory import ABOVE_IMPORT_MB
 from tools.rules import METADATA, pictures, problems, wanted_alt
-from tools.run_course import QUIET
+from tools.run import BUDGET_SECONDS, execute
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -69,24 +66,6 @@ def _merged(outputs: list) -> list:
     return merged
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path) -> float:
-    """Execute every cell in a fresh kernel that starts in `folder`; gives the seconds."""
-    code = sum(cell.cell_type == "code" for cell in notebook.cells)
-    start = time.perf_counter()
-    with tqdm(total=code, unit="cell", leave=False) as bar:
-        client = NotebookClient(
-            notebook,
-            timeout=600,
-            kernel_name="python3",
-            extra_arguments=QUIET,
-            record_timing=False,
-            resources={"metadata": {"path": str(folder)}},
-            on_cell_executed=lambda **_: bar.update(),
-        )
-        client.execute()
-    return time.perf_counter() - start
-
-
 def refresh(path: Path) -> bool:
     """Run and store one notebook; True when it ran and breaks no rule."""
     path = path.resolve()
@@ -95,14 +74,17 @@ def refresh(path: Path) -> bool:
         subprocess.run([sys.executable, "-m", "ruff", *command, str(path)])
     notebook = nbformat.read(path, as_version=4)
     apply(notebook, name, setting("slug"), setting("revision"))
-    try:
-        seconds = run(notebook, path.parent)
-    except CellExecutionError as error:
-        print(f"{name}: not stored, a cell failed\n{error}")
+    result = execute(notebook, path.parent, path.stem)
+    if result.error:
+        print(f"{name}: not stored; {result.error}")
         return False
     path.write_text(nbformat.writes(clean(notebook)).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
     found = problems(path)
-    print(f"{name}: {seconds:.1f} s, {path.stat().st_size / 1e6:.2f} MB, {len(found)} rule(s) broken")
+    if result.above > ABOVE_IMPORT_MB:
+        found.append(f"{result.above:.0f} MB above import torch; at most {ABOVE_IMPORT_MB:.0f} are allowed")
+    if result.seconds > BUDGET_SECONDS:
+        found.append(f"{result.seconds:.0f} s; at most {BUDGET_SECONDS} are allowed (is the machine busy?)")
+    print(f"{name}: {result.seconds:.1f} s, {path.stat().st_size / 1e6:.2f} MB, {result.above:.0f} MB of memory")
     for problem in found:
         print(f"  {problem}")
     return not found

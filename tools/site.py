@@ -1,8 +1,7 @@
 """The course as a site to read: `python -m tools.site` writes build/site, a folder that opens in a browser as it is.
 
-Notebooks are shown as they are committed, and never run. Sphinx and its theme live in build/site-venv, an environment
-of their own; the scripts that turn a plot and draw the map come from npm, into the build. Where there is no npm, those
-two stand as text. The page to play, build/site/play, is made by tools/play.py where npm is there.
+Notebooks are shown as they are committed, and never run. Sphinx and its theme live in build/site-venv; the scripts that
+turn a plot and draw the map come from npm, into the build. Where there is no npm, those two stand as text. The page to play, build/site/play, is made by tools/play.py where npm is there.
 """
 
 from __future__ import annotations
@@ -17,19 +16,15 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from urllib.parse import quote
 
-from tools import pythons
-from tools.badges import MARKED, PLACEHOLDER
+from tools.badges import MARKED, PLACEHOLDER, hub_link, launch_links
 from tools.course import ROOT, lessons, setting, solutions
-from tools.install import SetupError, explain, python_of
 
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-src"
 SITE = BUILD / "site"
 VENV = BUILD / "site-venv"
 PLAY = SITE / "play" / "index.html"
-PYTHONS = ("3.13", "3.12", "3.11")
 SCRIPTS = {  # package and version on npm, and the one file that is taken from it
     "plotly.js-gl3d-dist-min@3": "plotly-gl3d.min.js",
     "mermaid@11": "dist/mermaid.min.js",
@@ -40,7 +35,6 @@ PAGES = (
     *(f"data/weights/{name}.md" for name in ("README", "digits", "furniture")),
 )
 PICTURES = ("docs/pictures/walk.png", "docs/pictures/children.jpg", "data/weights/faces-64-samples.png")
-WIDGET = re.compile(r"(Sliders \(|A map to point at|A pad to draw on|A family: |A breeding board: )")
 PLOTLY = "application/vnd.plotly.v1+json"
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)#\s]+)((?:#[^)\s]*)?\))")
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.M | re.S)
@@ -57,22 +51,12 @@ def slug(environment=os.environ) -> str:
 
 def open_elsewhere(path: str, slug: str, revision: str) -> str:
     """Markdown: where to open the notebook at this path in the repository. No picture, so no other host is asked."""
-    colab = f"https://colab.research.google.com/github/{slug}/blob/{revision}/{path}"
-    binder = f"https://mybinder.org/v2/gh/{slug}/{revision}?urlpath=lab/tree/{path}"
-    repository = quote(f"https://github.com/{slug}", safe="")
-    place = quote(f"lab/tree/{slug.partition('/')[2]}/{path}", safe="")
-    hub = f"/hub/user-redirect/git-pull?repo={repository}&branch={quote(revision, safe='')}&urlpath={place}"
+    colab, binder = launch_links(path, slug, revision)
     return (
         f"Open this notebook in [Colab]({colab}) or in [Binder]({binder}).\n\n"
         "<details><summary>Open it in your school’s JupyterHub (nbgitpuller)</summary>\n\n"
-        f"Put this behind the hub’s address:\n\n```text\n{hub}\n```\n\n</details>"
+        f"Put this behind the hub’s address:\n\n```text\n{hub_link(path, slug, revision)}\n```\n\n</details>"
     )
-
-
-def alive(play: str | None) -> str:
-    """HTML that stands where the notebook has a widget; play: the way to the page to play, None without one."""
-    link = f' <a href="{play}">Play with the course’s networks here</a>.' if play else ""
-    return f'<p class="alive">This is alive in the notebook; beside it stands a picture.{link}</p>'
 
 
 def turnable(plot: dict, name: str, alt: str, up: str) -> str:
@@ -87,8 +71,8 @@ def turnable(plot: dict, name: str, alt: str, up: str) -> str:
     )
 
 
-def prepare_notebook(notebook: dict, path: str, slug: str, revision: str, play: bool, scripts: bool = True) -> dict:
-    """The notebook as the site shows it, in place: links for badges, the set-up folded, a sentence for each widget."""
+def prepare_notebook(notebook: dict, path: str, slug: str, revision: str, scripts: bool = True) -> dict:
+    """The notebook as the site shows it, in place: links for badges, set-up and parameters folded, plots to turn."""
     up = "../" * path.count("/")
     for number, cell in enumerate(notebook["cells"]):
         text = "".join(cell["source"])
@@ -97,16 +81,13 @@ def prepare_notebook(notebook: dict, path: str, slug: str, revision: str, play: 
             cell["source"] = links(text, path, slug, revision)
             continue
         tags = cell["metadata"].setdefault("tags", [])
-        if "setup" in tags:
+        if {"setup", "parameters"} & set(tags):
             tags.append("hide-input")
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            said = "".join(data.get("text/plain", ""))
-            if output["output_type"] == "execute_result" and set(data) == {"text/plain"} and WIDGET.match(said):
-                output["data"] = {"text/html": alive(f"{up}play/index.html" if play else None), "text/plain": said}
-            elif PLOTLY in data and scripts:
-                alt = said.removeprefix("(a plot to turn) ")
-                output["data"] = {"text/html": turnable(data[PLOTLY], f"plot-{number}", alt, up), "text/plain": said}
+            if PLOTLY in data and scripts:
+                alt = output["metadata"].get("image/png", {}).get("alt", "a plot to turn")
+                output["data"] = {"text/html": turnable(data[PLOTLY], f"plot-{number}", alt, up)}
     return notebook
 
 
@@ -176,7 +157,7 @@ def prepare(target: Path, slug: str, revision: str, play: bool, scripts: bool) -
     for path in [*lessons(), *solutions()]:
         name = path.relative_to(ROOT).as_posix()
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        prepare_notebook(notebook, name, slug, revision, play, scripts)
+        prepare_notebook(notebook, name, slug, revision, scripts)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(json.dumps(notebook), encoding="utf-8")
 
@@ -185,23 +166,19 @@ def prepare(target: Path, slug: str, revision: str, play: bool, scripts: bool) -
 
 
 def environment() -> Path:
-    """The Python of build/site-venv, made or renewed when site/requirements.txt asks for it. Raises SetupError."""
+    """The Python of build/site-venv, made or renewed when site/requirements.txt asks for it. SystemExit otherwise."""
     wanted = ROOT / "site" / "requirements.txt"
     stamp, digest = VENV / "stamp", hashlib.sha256(wanted.read_bytes()).hexdigest()
-    if stamp.is_file() and stamp.read_text() == digest and python_of(VENV).exists():
-        return python_of(VENV)
-    python = next((found for version in PYTHONS if (found := pythons.find(version))), None)
-    if python is None:
-        raise SetupError("The site needs Python 3.11 or newer, and none was found here; the course itself does not.")
-    print(f"site: setting up {VENV.relative_to(ROOT)} with {python} (once, about a minute)", flush=True)
-    shutil.rmtree(VENV, ignore_errors=True)
-    subprocess.run([python, "-m", "venv", str(VENV)], check=True)
-    command = [python_of(VENV), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SetupError(explain(done.stderr))
+    python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if stamp.is_file() and stamp.read_text() == digest and python.exists():
+        return python
+    print(f"site: setting up {VENV.relative_to(ROOT)} (once, about a minute)", flush=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted]
+    for command in ([sys.executable, "-m", "venv", "--clear", VENV], install):
+        if subprocess.run(list(map(str, command))).returncode:
+            sys.exit("site: its tools could not be installed, see above; is there a network?")
     stamp.write_text(digest)
-    return python_of(VENV)
+    return python
 
 
 def fetch_scripts(target: Path) -> bool:
@@ -246,11 +223,7 @@ def main(arguments: list[str]) -> int:
     if set(arguments) - {"--without-play"}:
         print("site: the only argument is --without-play")
         return 2
-    try:
-        python = environment()
-    except SetupError as error:
-        print(f"site: {error}")
-        return 1
+    python = environment()
     for path in SITE.iterdir() if SITE.is_dir() else ():
         if path.name != PLAY.parent.name:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
