@@ -2,9 +2,10 @@
 
     python -m tools.badges [SLUG=owner/name] [REVISION=main]
 
-With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. In a notebook the badges stand between <!-- badges --> and <!-- /badges -->; in the README also as
-<!-- badges 01_compression --> ... <!-- /badges --> for one notebook, with "play" for the link to the page to play,
-and with "picture" for a picture that leads there once the owner is no placeholder.
+With SLUG or REVISION the value is first stored in pyproject.toml. REVISION is a branch or a tag. In a notebook the
+badges stand between <!-- badges --> and <!-- /badges -->; in the README also as <!-- badges 01_compression --> ...
+<!-- /badges --> for one notebook, with "play" for the link to the page to play, and with "picture" for a picture that
+leads there once the owner is no placeholder.
 """
 
 from __future__ import annotations

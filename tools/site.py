@@ -1,7 +1,8 @@
 """The course as a site to read: `python -m tools.site` writes build/site, a folder that opens in a browser as it is.
 
 Notebooks are shown as they are committed, and never run. Sphinx and its theme live in build/site-venv; the scripts that
-turn a plot and draw the map come from npm, into the build. Where there is no npm, those two stand as text. The page to play, build/site/play, is made by tools/play.py where npm is there.
+turn a plot and draw the map come from npm, into the build. Where there is no npm, those two stand as text. The page to
+play, build/site/play, is made by tools/play.py where npm is there.
 """
 
 from __future__ import annotations
