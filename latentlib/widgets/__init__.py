@@ -3,20 +3,11 @@
 A saved notebook keeps no widget, but the still picture that each of them leaves.
 """
 
-from latentlib.widgets.breeding import BreedingBoard
+from latentlib.widgets.breeding import BreedingBoard  # until the lessons no longer need it
 from latentlib.widgets.eye_picker import EyePicker
 from latentlib.widgets.family import FamilyView
 from latentlib.widgets.latent_map import LatentMap
-from latentlib.widgets.latent_pad import LatentPad
-from latentlib.widgets.sliders import PictureSlider, picture_slider, player
+from latentlib.widgets.latent_pad import LatentPad  # until the lessons no longer need it
+from latentlib.widgets.sliders import picture_slider, player
 
-__all__ = [
-    "BreedingBoard",
-    "EyePicker",
-    "FamilyView",
-    "LatentMap",
-    "LatentPad",
-    "PictureSlider",
-    "picture_slider",
-    "player",
-]
+__all__ = ["BreedingBoard", "EyePicker", "FamilyView", "LatentMap", "LatentPad", "picture_slider", "player"]

@@ -1,270 +1,180 @@
-// The browser's half of FamilyView: choices, sliders, the picture row, uploads in pieces, and the card to keep.
+// The browser's half of FamilyView: choices, sliders, pictures, siblings to breed on with, uploads, card and film.
 
-const PATIENCE = 4000; // milliseconds after which a question is asked once more, in case it was lost; then twice that, …
-const PIECE = 1 << 20; // bytes of a photo in one message: a Jupyter server refuses messages beyond 10 MB
-const SIDES = ["first", "second"];
-
-function element(kind, name, parent, text = "") {
-  const made = document.createElement(kind);
-  if (name) made.className = `family-view-${name}`;
-  made.textContent = text;
-  parent.append(made);
-  return made;
-}
-
-let count = 0;
+const PIECE = 1 << 18; // bytes of a photo in one message
+const MOST_SIDE = 2048; // pixels: larger photos are made smaller here
+const SKETCH_AFTER = 250; // milliseconds of rest after which siblings are drawn again
 
 function render({ model, el }) {
-  const id = `family-view-${++count}-${Math.random().toString(36).slice(2)}`;
-  const root = element("div", "", el);
-  root.className = "family-view";
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes arrow keys and Enter for itself:
-  root.addEventListener("keydown", (event) => { // older versions heed the attribute, newer ones listen further up
-    if (!event.ctrlKey && !event.altKey && !event.metaKey) event.stopPropagation();
-  });
-  const layers = model.get("layers");
-
-  // --- the parts of the page, in the order in which Tab visits them
-  const row = element("div", "row", root);
-  const images = {};
-  const selects = {};
+  const { layers, siblings, row, consent, most, sides } = model.get("start");
+  const root = stage(el, "family");
+  const top = element("div", root, { className: "latentlib-row latentlib-middle" });
+  const couple = element("div", top, { className: "latentlib-couple" });
+  const [images, selects] = [{}, {}];
   for (const place of ["first", "child", "second"]) {
-    const figure = element("div", place === "child" ? "picture family-view-child" : "picture", row);
-    const frame = element("div", "frame", figure);
-    images[place] = element("img", "", frame);
-    images[place].alt = "";
-    if (place === "child") {
-      element("div", "heading", figure, "Child");
-    } else {
-      const label = element("label", "heading", figure, place === "first" ? "First parent" : "Second parent");
-      selects[place] = element("select", "", figure);
-      selects[place].id = label.htmlFor = `${id}-${place}`;
-    }
+    const figure = element("div", couple, { className: `latentlib-figure latentlib-${place}` });
+    images[place] = picture(element("div", figure, { className: "latentlib-frame" }));
+    if (place === "child") continue;
+    selects[place] = element("select", figure, { "aria-label": `${place} parent` });
+    selects[place].addEventListener("change", () => ask({ [place]: selects[place].value }));
   }
-  const caption = element("div", "caption", row.children[1]);
+  const said = element("div", couple.children[1], { className: "latentlib-said" });
 
-  const sliders = element("div", "sliders", root);
-
-  function slider(name, text, most, step, spoken) {
-    const label = element("label", "", sliders, text);
-    const input = element("input", "", sliders);
-    const output = element("span", "value", sliders);
-    output.setAttribute("aria-hidden", "true"); // the slider itself says it
-    Object.assign(input, { type: "range", min: 0, max: most, step, id: `${id}-${name}` });
-    label.htmlFor = input.id;
-    const tell = () => {
-      output.textContent = spoken(Number(input.value));
-      input.setAttribute("aria-valuetext", output.textContent);
-    };
-    input.addEventListener("input", () => { tell(); change({ [name]: Number(input.value) }); });
-    return { set: (value) => { input.value = value; tell(); }, focus: () => input.focus({ preventScroll: true }) };
-  }
-
-  const shown = {
-    share: slider("share", "Share of the second parent", 1, 0.05, (k) => `${Math.round(100 * k)} %`),
-    crossover: slider("crossover", "Crossover between layers", layers - 1, 1, (k) =>
-      k ? `first ${k} of ${layers} from the first parent` : "off"),
-    sibling: slider("sibling", "Sibling", model.get("siblings"), 1, (k) => (k ? `number ${k}` : "off")),
+  const panel = element("div", top, { className: "latentlib-panel" });
+  const grid = element("div", panel, { className: "latentlib-grid" });
+  const control = (name, label, high, step, say) =>
+    slider(grid, { label, low: 0, high, step, say }, (value) => ask({ [name]: value }));
+  const parts = {
+    share: control("share", "Mix", 1, 0.05, (k) => `${percent(k)} second`),
+    crossover: control("crossover", "Crossover", layers - 1, 1, (k) => (k ? `${k} of ${layers} layers` : "off")),
+    sibling: control("sibling", "Sibling", siblings, 1, (k) => (k ? `number ${k}` : "off")),
   };
-
-  function tick(parent, text) {
-    const label = element("label", "tick", parent);
-    const box = element("input", "", label);
-    box.type = "checkbox";
-    label.append(text);
+  const tick = (parent, text) => {
+    const box = element("input", null, { type: "checkbox" });
+    element("label", parent, { className: "latentlib-box" }, box, text);
     return box;
-  }
+  };
+  const drawn = tick(panel, "Show the parents as the generator draws them");
+  drawn.addEventListener("change", () => ask({ drawn: drawn.checked }));
+  const keeping = element("div", panel, { className: "latentlib-buttons" });
+  let saving = false; // was a file asked for here, and not in another view?
+  const keep = (action) => () => { saving = true; act({ [action]: true }); };
+  button(keeping, "Save a card", keep("keep_card"));
+  button(keeping, "Save a film", keep("keep_film"));
+  const link = element("a", keeping, { className: "latentlib-link", hidden: true });
+  const tuning = element("div", panel, { className: "latentlib-tuning" });
+  const told = element("span", tuning, { "aria-live": "polite" });
+  const stopTuning = button(tuning, "Stop and take what it has", () => act({ stop: true }));
 
-  const learning = element("div", "tuning", root);
-  const told = element("span", "", learning);
-  told.setAttribute("aria-live", "polite");
-  const stop = element("button", "button", learning, "Stop and take what it has");
-  stop.type = "button";
-  stop.addEventListener("click", () => model.send({ kind: "stop" }));
+  const brood = element("div", root, { className: "latentlib-brood" });
+  const title = element("div", brood, { className: "latentlib-heading" });
+  const children = element("div", brood, { className: "latentlib-children" });
+  const kids = Array.from({ length: row }, (_, place) => {
+    const kid = button(children, "", () => act({ breed: place }));
+    const image = picture(element("div", kid, { className: "latentlib-frame" }));
+    return { kid, image, name: element("span", kid) };
+  });
+  const turns = element("div", children, { className: "latentlib-buttons latentlib-turns" });
+  button(turns, "Others", () => act({ others: true }));
+  const back = button(turns, "Back", () => act({ back: true }));
 
-  const drawn = tick(root, "Show the parents as the generator draws them");
-  drawn.addEventListener("change", () => change({ drawn: drawn.checked }));
-
-  const own = element("fieldset", "own", root);
-  element("legend", "", own, "Your own photos");
-  const consent = tick(own, model.get("consent_text"));
-  consent.addEventListener("change", () => { model.set("consent", consent.checked); model.save_changes(); });
-  const buttons = element("div", "buttons", own);
-  const files = SIDES.map((place) => {
-    const label = element("label", "button", buttons, `Photo of the ${place} parent …`);
-    const file = element("input", "hidden", label);
-    Object.assign(file, { type: "file", accept: "image/*" });
-    file.addEventListener("change", () => { upload(place, file.files[0]); file.value = ""; });
+  const own = element("fieldset", root, {}, element("legend", null, {}, "Your own photos"));
+  const agreed = tick(own, consent);
+  const files = sides.map((side) => {
+    const file = element("input", null, { type: "file", accept: "image/*", className: "latentlib-hidden", disabled: true });
+    element("label", own, { className: "latentlib-button" }, file, `Photo of the ${side} parent …`);
+    file.addEventListener("change", () => { upload(side, file.files[0]); file.value = ""; });
     return file;
   });
+  const showAgreed = () => files.forEach((file) => {
+    file.disabled = !agreed.checked;
+    file.parentElement.classList.toggle("latentlib-off", !agreed.checked);
+  });
+  agreed.addEventListener("change", showAgreed);
+  showAgreed();
+  const { ask, say, stop } = connect(model, root, show);
+  const act = (values, buffers = []) => ask(values, { kind: "", buffers });
 
-  const saving = element("div", "buttons", root);
-  const save = element("button", "button", saving, "Save the family card");
-  save.type = "button";
-  save.addEventListener("click", () => model.send({ kind: "save" }));
-  const download = element("a", "download", saving, "Download the card");
-  download.hidden = true;
-  element("span", "where", saving, `It is written to ${model.get("path")}.`);
+  const clicking = element("div", root);
+  const picker = pickEyes(clicking, (eyes) => act({ eyes }));
+  button(picker.buttons, "Leave it", () => act({ leave: true }));
+  clicking.hidden = true;
 
-  const line = element("div", "status", root);
-  line.setAttribute("role", "status");
-  line.setAttribute("aria-live", "polite");
+  let [sketching, url] = [0, ""];
 
-  // --- asking: one question at a time; what changes meanwhile is asked for together when the answer is here
-  let sent = {}; // on its way
-  let pending = {}; // still to be sent
-  let number = 0;
-  let timer = 0;
-
-  function change(values) {
-    pending = { ...pending, ...values };
-    if (!timer) ask();
-  }
-
-  function ask() {
-    sent = pending;
-    pending = {};
-    number = Math.max(number + 1, Date.now()); // larger than any number of another page that shows the same view
-    send(PATIENCE);
-  }
-
-  function send(patience) {
-    model.send({ kind: "change", values: sent, number }); // the kernel answers a number once, however often it comes
-    timer = setTimeout(() => send(2 * patience), patience);
-  }
-
-  function onAnswer() {
-    clearTimeout(timer);
-    timer = 0;
-    sent = {};
-    if (Object.keys(pending).length) ask();
-  }
-
-  function showControls() {
-    const state = { ...model.get("controls"), ...sent, ...pending };
-    const names = model.get("names");
-    for (const place of SIDES) {
-      const select = selects[place];
-      const there = [...select.options].map((option) => option.value);
-      if (names.join("\n") !== there.join("\n")) select.replaceChildren(...names.map((name) => new Option(name)));
-      select.value = state[place];
+  function show(content, pictures, waiting) {
+    const { controls, names, seeds, stale, leaving, can_go_back: canGoBack, learning, file } = content;
+    for (const side of sides) {
+      const select = selects[side];
+      if (names.join("\n") !== [...select.options].map((option) => option.value).join("\n")) {
+        select.replaceChildren(...names.map((name) => new Option(name)));
+      }
+      if (!waiting) select.value = controls[side];
+      images[side].describe(`${side} parent: ${controls[side]}`);
+      if (pictures[side]) images[side].show(pictures[side], `${side} parent: ${controls[side]}`);
     }
-    for (const name of ["share", "crossover", "sibling"]) shown[name].set(state[name]);
-    drawn.checked = state.drawn;
-  }
-
-  for (const place of SIDES) {
-    selects[place].addEventListener("change", () => change({ [place]: selects[place].value }));
-  }
-
-  // --- pictures come as messages and not as the model's state, so that no saved notebook holds them
-  const urls = {};
-  const newest = {};
-
-  async function showPicture(place, buffer, alt, said) {
-    const turn = (newest[place] = (newest[place] || 0) + 1);
-    const next = new Image();
-    const url = URL.createObjectURL(new Blob([buffer], { type: "image/png" }));
-    next.src = url;
-    next.alt = alt;
-    try {
-      await next.decode(); // decoded before it takes its place, so that no frame is blank
-    } catch {
+    if (!waiting) {
+      Object.entries(parts).forEach(([name, part]) => part.set(controls[name]));
+      drawn.checked = controls.drawn;
+    }
+    said.textContent = content.said;
+    if (pictures.child) images.child.show(pictures.child, `Child: ${content.said}`);
+    title.textContent = `Siblings: click one, and it becomes the ${leaving} parent`;
+    kids.forEach(({ kid, image, name }, place) => {
+      name.textContent = seeds[place];
+      kid.classList.toggle("latentlib-stale", stale.includes(place));
+      kid.setAttribute("aria-label", `Sibling ${seeds[place]}: make it the ${leaving} parent`);
+      if (pictures[`sibling ${place}`]) image.show(pictures[`sibling ${place}`], "");
+    });
+    back.setAttribute("aria-disabled", String(!canGoBack)); // not disabled: the keyboard's place would be lost
+    told.textContent = content.tuning;
+    if (!learning && stopTuning.matches(":focus")) parts.share.input.focus({ preventScroll: true });
+    stopTuning.hidden = !learning;
+    if (pictures.photo) picker.show(pictures.photo, "Your photo");
+    if (content.picking && clicking.hidden) {
+      picker.restart();
+      setTimeout(() => picker.focus());
+    } else if (content.picking && content.kind === "failed") {
+      picker.restart();
+    } else if (!content.picking && clicking.contains(document.activeElement)) {
+      files[0].focus({ preventScroll: true });
+    }
+    clicking.hidden = !content.picking;
+    if (pictures.file) {
       URL.revokeObjectURL(url);
-      return;
+      url = URL.createObjectURL(new Blob([pictures.file]));
+      Object.assign(link, { href: url, download: file, textContent: `Download ${file}`, hidden: false });
+      if (saving) link.click();
+      saving = false;
     }
-    if (turn < newest[place]) {
-      URL.revokeObjectURL(url);
-      return;
-    }
-    images[place].replaceWith(next);
-    images[place] = next;
-    URL.revokeObjectURL(urls[place]);
-    urls[place] = url;
-    if (place === "child") caption.textContent = said;
+    clearTimeout(sketching);
+    if (stale.length && !waiting) sketching = setTimeout(() => act({ sketch: stale[0] }), stale.length < row ? 0 : SKETCH_AFTER);
   }
 
-  function onMessage(content, buffers) {
-    if (content.kind === "pictures") {
-      content.places.forEach((place, k) => showPicture(place, buffers[k], content.alts[k], content.said));
-      if (timer && content.number === number) onAnswer();
-    } else if (content.kind === "failed") {
-      if (!timer || content.number !== number) return;
-      onAnswer();
-      showControls(); // back to what the child was drawn with
-    } else if (content.kind === "picked") {
-      // The picker goes with the keyboard's focus on it: hand it back to where it came from.
-      const file = files[SIDES.indexOf(content.place)];
-      setTimeout(() => { if (document.activeElement === document.body) file.focus({ preventScroll: true }); }, 300);
-    } else if (content.kind === "card") {
-      URL.revokeObjectURL(urls.card);
-      urls.card = URL.createObjectURL(new Blob([buffers[0]], { type: "image/png" }));
-      download.href = urls.card;
-      download.download = content.name;
-      download.hidden = false;
-    }
-  }
-
-  // --- uploads
-  async function upload(place, file) {
+  // --- uploads: EXIF, colour profiles and transparency are the browser's business
+  async function upload(side, file) {
     if (!file) return; // the dialog was left
+    say("Reading the photo …", "busy");
+    let whole;
+    try {
+      whole = await (await shrunk(file)).arrayBuffer();
+    } catch {
+      say("This file could not be read. It may have changed, or lie in a cloud: save it on this device, then choose it "
+        + "again.", "failed");
+      return;
+    }
+    if (whole.byteLength > most) {
+      say(`This file has ${Math.round(whole.byteLength / 1e6)} MB, more than ${most / 1e6}: choose a smaller one.`, "failed");
+      return;
+    }
     const key = `${Date.now()}-${Math.random()}`;
-    const small = file.size <= model.get("most_bytes"); // else Python hears only the size, and says why not
-    if (small) line.textContent = "Sending the photo to the kernel …";
-    model.send({ kind: "photo", key, parent: place, size: file.size });
-    for (let at = 0; small && at < file.size; at += PIECE) {
-      model.send({ kind: "piece", key }, undefined, [await file.slice(at, at + PIECE).arrayBuffer()]);
+    for (let at = 0; at < Math.max(1, whole.byteLength); at += PIECE) {
+      say("Sending the photo to the kernel …", "busy");
+      const piece = { key, side, at, size: whole.byteLength };
+      if (!await act({ piece }, [whole.slice(at, at + PIECE)])) return; // nobody is there, which has been said
     }
   }
 
-  function showConsent() {
-    const given = (consent.checked = model.get("consent"));
-    for (const file of files) {
-      file.disabled = !given;
-      file.parentElement.classList.toggle("family-view-off", !given);
+  async function shrunk(file) { // as the browser shows it, or as it is when the browser cannot
+    let image;
+    try {
+      image = await createImageBitmap(file);
+    } catch {
+      return file;
     }
+    const scale = Math.min(1, MOST_SIDE / Math.max(image.width, image.height));
+    const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * scale)));
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, width, height);
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(image, 0, 0, width, height);
+    image.close();
+    const made = await new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.92); });
+    return made ?? file;
   }
 
-  function showStatus() {
-    const failed = model.get("failed");
-    line.textContent = model.get("status");
-    line.classList.toggle("family-view-failed", failed);
-    line.classList.toggle("family-view-busy", model.get("busy"));
-    line.setAttribute("aria-busy", model.get("busy"));
-  }
-
-  function showTuning() {
-    told.textContent = model.get("tuning");
-    const busy = model.get("learning");
-    if (!busy && document.activeElement === stop) shown.share.focus(); // a hidden button loses the keyboard's focus
-    stop.hidden = !busy;
-    learning.classList.toggle("family-view-busy", busy);
-  }
-
-  const listeners = {
-    "msg:custom": onMessage,
-    "change:names": showControls,
-    "change:controls": showControls,
-    "change:consent": showConsent,
-    "change:status": showStatus,
-    "change:failed": showStatus,
-    "change:busy": showStatus,
-    "change:told": showStatus,
-    "change:tuning": showTuning,
-    "change:learning": showTuning,
-  };
-  for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
-  showControls();
-  showConsent();
-  showStatus();
-  showTuning();
-  model.send({ kind: "show" });
-
-  return () => {
-    for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
-    clearTimeout(timer);
-    for (const url of Object.values(urls)) URL.revokeObjectURL(url);
-  };
+  return () => { stop(); clearTimeout(sketching); URL.revokeObjectURL(url); };
 }
 
 export default { render };

@@ -1,101 +1,86 @@
-// The browser's half of LatentMap: draws the points, follows the pointer, asks Python for the picture at that place.
+// The browser's half of LatentMap: the map, a pad to draw on, sliders for the numbers of a code, the decoded picture.
 
-const STEP = 0.01; // of the map's width, for one press of an arrow key
-const LONG_STEP = 0.08; // with Shift
-const PATIENCE = 4000; // milliseconds after which a question is asked once more, in case it was lost; then twice that, …
-
-function element(kind, name, parent) {
-  const made = document.createElement(kind);
-  made.className = name;
-  parent.append(made);
-  return made;
-}
-
-const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+const STEP = 0.01; // of the map's width, for one press of an arrow key; with Shift eight times as much
 
 function render({ model, el }) {
-  const root = element("div", "latent-map", el);
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes the arrow keys for itself
-  const chart = element("canvas", "latent-map-chart", root);
-  const side = element("div", "latent-map-side", root);
-  let image = element("img", "", side);
-  const status = element("div", "latent-map-status", side);
-  const names = element("div", "latent-map-names", side);
-  const help = element("div", "latent-map-help", side);
-  const spoken = element("div", "latent-map-hidden", root);
-
-  help.id = `latent-map-${Math.random().toString(36).slice(2)}`;
-  help.textContent = "Point at the map. Keyboard: Tab to the map, then arrow keys (Shift: longer steps, Home: middle).";
-  spoken.setAttribute("role", "status");
-  spoken.setAttribute("aria-live", "polite");
-  chart.tabIndex = 0;
-  chart.setAttribute("role", "application");
-  chart.setAttribute("aria-label", `Map of codes: ${model.get("alt")}`);
-  chart.setAttribute("aria-describedby", help.id);
-
-  const colours = model.get("colours");
-  model.get("names").forEach((name, k) => {
-    const entry = element("span", "", names);
-    element("i", "", entry).style.background = colours[k % colours.length];
-    entry.append(name);
+  const start = model.get("start");
+  const { low, high, names, colours, middles, alt } = start;
+  const root = stage(el, "map");
+  const row = element("div", root, { className: "latentlib-row" });
+  const pad = start.size ? drawingPad(row, start, (pixels) => {
+    ask({ drawing: true }, { kind: "drawing", buffers: [pixels.slice().buffer] });
+  }) : null;
+  const middle = element("section", row);
+  if (pad) element("div", middle, { className: "latentlib-heading" }, "its code");
+  const chart = element("canvas", middle, {
+    className: "latentlib-chart", tabIndex: 0, role: "application", "aria-label": `Map of codes. ${alt}`,
   });
+  const side = element("section", row);
+  if (pad) element("div", side, { className: "latentlib-heading" }, "what the decoder draws");
+  const image = picture(side, { className: "latentlib-drawn" });
+  const status = element("div", side, { className: "latentlib-said" });
+  const grid = element("div", middle, { className: "latentlib-grid" });
+  const sliders = low.length === 2 ? [] : low.map((least, k) => slider(grid, {
+    label: `number ${k + 1}`, low: least, high: high[k], step: (high[k] - least) / 200,
+  }, (value) => { code[k] = value; moved(); }));
+  element("div", root, { className: "latentlib-help" }, `${pad ? pad.help : ""}Point at the map. Keyboard: Tab to `
+    + `the map${pad ? " or the pad" : ""}, then arrow keys (Shift: longer steps; Home: middle${pad ? "; space: ink" : ""}).`);
+  const { ask, stop } = connect(model, root, show);
 
-  // --- the place pointed at, in shares of the map: 0, 0 is the lower left corner
-  const [left, right, bottom, top] = model.get("extent");
-  const toShare = ([x, y]) => [(x - left) / (right - left), (y - bottom) / (top - bottom)];
-  const toCode = ([x, y]) => [left + x * (right - left), bottom + y * (top - bottom)];
-  let place = toShare(model.get("cursor"));
-
-  // --- drawing: the points once, on a canvas kept behind; the crosshair at each move
-  const backdrop = document.createElement("canvas");
+  // --- the map
+  let code = [...start.first.code];
+  let joined = [];
+  const flat = low.length < 2;
+  const toShare = ([x, y]) => [(x - low[0]) / (high[0] - low[0]), flat ? 0.5 : (y - low[1]) / (high[1] - low[1])];
+  const points = new Uint16Array(bytes(start.points).slice().buffer); // copied, so that it is aligned to two bytes
+  const classes = bytes(start.classes);
+  const backdrop = document.createElement("canvas"); // the points are drawn once, the cursor at each move
   let size = 0;
 
   function drawPoints() {
     const ratio = window.devicePixelRatio || 1;
-    size = Math.max(1, Math.round((chart.clientWidth || 440) * ratio));
+    size = Math.max(1, Math.round((chart.clientWidth || 400) * ratio));
     chart.width = chart.height = backdrop.width = backdrop.height = size;
     const pen = backdrop.getContext("2d");
     pen.fillStyle = "#fff";
     pen.fillRect(0, 0, size, size);
-    const raw = bytes(model.get("points")).slice(); // copied, so that it is aligned to two bytes
-    const points = new Uint16Array(raw.buffer);
-    const classes = bytes(model.get("classes"));
-    const count = points.length / 2;
-    const radius = ratio * Math.min(4, Math.max(1.5, 60 / Math.sqrt(count)));
     pen.globalAlpha = 0.6;
-    for (let i = 0; i < count; i++) {
-      pen.fillStyle = colours[(classes[i] || 0) % colours.length];
+    const radius = ratio * clamp(60 / Math.sqrt(classes.length), 1.5, 4);
+    classes.forEach((k, i) => {
+      pen.fillStyle = colours[k % colours.length];
       pen.beginPath();
       pen.arc((points[2 * i] / 65535) * size, (1 - points[2 * i + 1] / 65535) * size, radius, 0, 2 * Math.PI);
       pen.fill();
-    }
+    });
     pen.globalAlpha = 1;
+    Object.assign(pen, { font: `bold ${16 * ratio}px sans-serif`, textAlign: "center", textBaseline: "middle" });
+    Object.assign(pen, { lineWidth: 4 * ratio, strokeStyle: "#fff", lineJoin: "round" });
+    for (const [k, x, y] of middles) {
+      pen.fillStyle = colours[k % colours.length];
+      pen.strokeText(names[k], x * size, (1 - y) * size);
+      pen.fillText(names[k], x * size, (1 - y) * size);
+    }
+    draw();
   }
 
   function draw() {
     const pen = chart.getContext("2d");
-    const [x, y] = [place[0] * size, (1 - place[1]) * size];
     const ratio = window.devicePixelRatio || 1;
+    const put = (place) => toShare(place).map((share, axis) => (axis ? 1 - share : share) * size);
+    const line = (from, to) => { pen.beginPath(); pen.moveTo(...from); pen.lineTo(...to); pen.stroke(); };
     pen.drawImage(backdrop, 0, 0);
-    const joined = model.get("joined");
+    pen.lineWidth = 2 * ratio;
+    pen.strokeStyle = "#000";
     for (let i = 2; i < joined.length; i += 2) {
-      const [start, end] = [joined.slice(0, 2), joined.slice(i, i + 2)].map(toShare);
-      pen.lineWidth = 2 * ratio;
-      pen.strokeStyle = "#000";
-      pen.beginPath();
-      pen.moveTo(start[0] * size, (1 - start[1]) * size);
-      pen.lineTo(end[0] * size, (1 - end[1]) * size);
-      pen.stroke();
-      pen.strokeRect(end[0] * size - 4 * ratio, (1 - end[1]) * size - 4 * ratio, 8 * ratio, 8 * ratio);
+      const [from, to] = [put(joined.slice(0, 2)), put(joined.slice(i, i + 2))];
+      line(from, to);
+      pen.strokeRect(to[0] - 4 * ratio, to[1] - 4 * ratio, 8 * ratio, 8 * ratio);
     }
+    const [x, y] = put(code).map((at) => clamp(at, 0, size));
     pen.lineWidth = ratio;
     pen.strokeStyle = "rgba(0, 0, 0, 0.45)";
-    pen.beginPath();
-    pen.moveTo(0, y);
-    pen.lineTo(size, y);
-    pen.moveTo(x, 0);
-    pen.lineTo(x, size);
-    pen.stroke();
+    line([0, y], [size, y]);
+    line([x, 0], [x, size]);
     for (const [width, colour] of [[5, "#fff"], [2.5, "#000"]]) {
       pen.lineWidth = width * ratio;
       pen.strokeStyle = colour;
@@ -105,130 +90,143 @@ function render({ model, el }) {
     }
   }
 
-  // --- asking: one question at a time; when its answer is here, the latest place is asked for, what lay between is not
-  let waiting = 0;
-  let wanted = false;
-  let timer = 0;
-
-  function ask() {
-    if (waiting) {
-      wanted = true;
-      return;
-    }
-    wanted = false;
-    waiting = model.get("asked")[2] + 1;
-    send([...toCode(place), waiting], 0);
-  }
-
-  function send(question, attempt) { // Python answers the same question once, however often it comes
-    model.set("asked", [...question, attempt]);
-    model.save_changes();
-    clearTimeout(timer);
-    timer = setTimeout(() => send(question, attempt + 1), PATIENCE * 2 ** attempt);
-  }
-
-  function onAnswer() {
-    waiting = 0;
-    clearTimeout(timer);
-    if (wanted) ask();
-  }
-
-  function moveTo(x, y) {
-    place = [Math.min(1, Math.max(0, x)), Math.min(1, Math.max(0, y))];
-    draw();
-    ask();
-  }
-
-  // --- showing
-  let shown = 0;
-  let url = "";
-
-  async function showPicture() {
-    const number = ++shown;
-    const next = new Image();
-    const nextUrl = URL.createObjectURL(new Blob([bytes(model.get("picture"))], { type: "image/png" }));
-    next.src = nextUrl;
-    try {
-      await next.decode(); // decoded before it takes its place, so that no frame is blank
-    } catch {
-      URL.revokeObjectURL(nextUrl);
-      return;
-    }
-    if (number < shown) {
-      URL.revokeObjectURL(nextUrl);
-      return;
-    }
-    next.style.imageRendering = next.naturalWidth < 48 ? "pixelated" : "auto";
-    next.alt = image.alt;
-    image.replaceWith(next);
-    image = next;
-    URL.revokeObjectURL(url);
-    url = nextUrl;
-  }
-
-  let speaking = 0;
-
-  function showStatus() {
-    const text = model.get("status");
-    status.textContent = text;
-    status.classList.toggle("failed", model.get("failed"));
-    image.alt = `Picture decoded at ${text}`;
-    clearTimeout(speaking);
-    speaking = setTimeout(() => { spoken.textContent = text; }, 400); // said once the pointer rests
-  }
-
-  function onCursor() {
-    if (waiting) return; // this browser's own question comes back
-    place = toShare(model.get("cursor"));
+  function follow() {
+    sliders.forEach((part, k) => part.set(code[k]));
     draw();
   }
 
-  // --- pointing
+  function moved() {
+    code = code.map((value, k) => clamp(value, low[k], high[k]));
+    follow();
+    ask({ code });
+  }
+
+  function moveTo(...shares) {
+    for (let k = 0; k < Math.min(2, low.length); k++) code[k] = low[k] + shares[k] * (high[k] - low[k]);
+    moved();
+  }
+
   function onPointer(event) {
     if (event.type === "pointerdown") {
       chart.focus({ preventScroll: true });
       chart.setPointerCapture(event.pointerId);
+    } else if (pad && !event.buttons) {
+      return; // with a pad the cursor shows the drawing's code, and is dragged
     }
-    const box = chart.getBoundingClientRect();
-    moveTo((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height);
-  }
-
-  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-
-  function onKey(event) {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.key === "Home") {
-      moveTo(0.5, 0.5);
-    } else if (event.key in arrows) {
-      const step = event.shiftKey ? LONG_STEP : STEP;
-      moveTo(place[0] + step * arrows[event.key][0], place[1] + step * arrows[event.key][1]);
-    } else {
-      return;
-    }
-    event.preventDefault();
-    event.stopPropagation();
+    const [x, y] = shareOf(chart, event);
+    moveTo(x, 1 - y);
   }
 
   chart.addEventListener("pointerdown", onPointer);
   chart.addEventListener("pointermove", onPointer);
-  chart.addEventListener("keydown", onKey);
-  const listeners = { "change:answered": onAnswer, "change:picture": showPicture, "change:status": showStatus, "change:cursor": onCursor, "change:joined": draw };
-  for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
-  const resized = new ResizeObserver(() => { drawPoints(); draw(); });
+  chart.addEventListener("keydown", (event) => {
+    const [[x, y], way, step] = [toShare(code), ARROWS[event.key], event.shiftKey ? 8 * STEP : STEP];
+    if (event.key === "Home") moveTo(0.5, 0.5);
+    else if (way) moveTo(x + step * way[0], y - step * way[1]);
+    else return;
+    event.preventDefault();
+  });
+
+  function show(content, pictures, waiting) {
+    if (!waiting) code = [...content.code];
+    joined = content.joined;
+    follow();
+    status.textContent = content.said;
+    const described = `Picture decoded at ${content.said}`;
+    if (pictures.drawn) image.show(pictures.drawn, described);
+    else image.describe(described);
+  }
+
+  const resized = new ResizeObserver(drawPoints);
   resized.observe(chart);
+  return () => { stop(); resized.disconnect(); };
+}
 
-  drawPoints();
-  draw();
-  showPicture();
-  showStatus();
+// A pad of grey pixels: few of them are turned over one by one, on many one draws.
+function drawingPad(parent, { size: [high, wide], samples, alt }, changed) {
+  const all = bytes(samples);
+  const toggles = high <= 8 && wide <= 8;
+  const section = element("section", parent);
+  element("div", section, { className: "latentlib-heading" }, "your drawing");
+  const canvas = element("canvas", section, {
+    className: "latentlib-pad", width: 448, height: 448, tabIndex: 0, role: "application",
+    "aria-label": `Pad to draw on, ${wide} by ${high} pixels. ${alt}`,
+  });
+  let pixels = all.slice(0, high * wide);
+  let [cell, last, shown] = [[wide >> 1, high >> 1], null, 0];
 
-  return () => {
-    for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
-    resized.disconnect();
-    clearTimeout(timer);
-    clearTimeout(speaking);
-    URL.revokeObjectURL(url);
-  };
+  function paint() {
+    const pen = canvas.getContext("2d");
+    const [w, h] = [canvas.width / wide, canvas.height / high];
+    pixels.forEach((ink, i) => {
+      pen.fillStyle = `rgb(${255 - ink},${255 - ink},${255 - ink})`;
+      pen.fillRect(Math.floor((i % wide) * w), Math.floor(Math.floor(i / wide) * h), Math.ceil(w), Math.ceil(h));
+    });
+    Object.assign(pen, { strokeStyle: "#ccc", lineWidth: 1 });
+    for (let i = 1; toggles && i < wide; i++) pen.strokeRect(i * w, -2, 0, canvas.height + 4);
+    for (let i = 1; toggles && i < high; i++) pen.strokeRect(-2, i * h, canvas.width + 4, 0);
+    if (!canvas.matches(":focus")) return;
+    Object.assign(pen, { strokeStyle: "#0072b2", lineWidth: 4 });
+    pen.strokeRect(cell[0] * w + 2, cell[1] * h + 2, w - 4, h - 4);
+  }
+
+  const update = () => { paint(); changed(pixels); };
+  const turn = ([x, y]) => { pixels[y * wide + x] = pixels[y * wide + x] > 127 ? 0 : 255; update(); };
+
+  function ink(x, y) { // a soft round brush, as MNIST's pens
+    pixels.forEach((old, i) => {
+      const apart = Math.hypot((i % wide) + 0.5 - x, Math.floor(i / wide) + 0.5 - y);
+      pixels[i] = Math.max(old, 255 * clamp(1.9 - apart, 0, 1));
+    });
+  }
+
+  function onPointer(event) {
+    const [x, y] = shareOf(canvas, event).map((share, k) => share * (k ? high : wide));
+    if (event.type === "pointerdown") {
+      event.preventDefault();
+      canvas.focus({ preventScroll: true });
+      cell = [clamp(Math.floor(x), 0, wide - 1), clamp(Math.floor(y), 0, high - 1)];
+      if (toggles) return turn(cell);
+      canvas.setPointerCapture(event.pointerId);
+      last = [x, y];
+    }
+    if (!last) return;
+    const steps = Math.max(1, Math.ceil(Math.hypot(x - last[0], y - last[1])));
+    for (let i = 1; i <= steps; i++) ink(last[0] + ((x - last[0]) * i) / steps, last[1] + ((y - last[1]) * i) / steps);
+    last = [x, y];
+    update();
+  }
+
+  for (const kind of ["pointerdown", "pointermove"]) canvas.addEventListener(kind, onPointer);
+  for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, () => { last = null; });
+  for (const kind of ["focus", "blur"]) canvas.addEventListener(kind, paint);
+  canvas.addEventListener("keydown", (event) => {
+    const way = ARROWS[event.key];
+    if (way) {
+      cell = [clamp(cell[0] + way[0], 0, wide - 1), clamp(cell[1] + way[1], 0, high - 1)];
+      paint();
+    } else if (event.key === " " && toggles) {
+      turn(cell);
+    } else if (event.key === " ") {
+      ink(cell[0] + 0.5, cell[1] + 0.5);
+      update();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+  const buttons = element("div", section, { className: "latentlib-buttons" });
+  button(buttons, "Clear", () => { pixels.fill(0); update(); });
+  const count = all.length / (high * wide);
+  if (count > 1) {
+    button(buttons, "Another", () => {
+      shown = (shown + 1) % count;
+      pixels = all.slice(shown * high * wide, (shown + 1) * high * wide);
+      update();
+    });
+  }
+  paint();
+  return { help: toggles ? "Click pixels to turn them over, drag the ring. " : "Draw with mouse or finger, drag the ring. " };
 }
 
 export default { render };

@@ -1,125 +1,153 @@
-"""A map of codes to point at: the picture that belongs to a place appears beside it."""
+"""A map of codes to point at, and to draw on: a drawing's code moves on the map, and the decoder draws it again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
-import traitlets
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import checked_alt, to_png
+from latentlib.plots.images import text_font, to_uint8
 from latentlib.plots.style import LABEL_COLOURS
-from latentlib.widgets.words import error_line, spoken
+from latentlib.widgets.base import CourseWidget, encoded, page, png_of, spoken
 
 MOST_POINTS = 4000  # on the map; more only cover each other
+MOST_NUMBERS = 6  # of a code; beyond two they are sliders
+SIDE = 240  # pixels of the decoded picture
+STILL = 360  # pixels of the map in the still picture
 
 
-class LatentMap(anywidget.AnyWidget):
-    """A map of 2-D codes: point at it, and the picture that belongs to the place appears beside it at once.
+class LatentMap(CourseWidget):
+    """A map of codes: point at it, and the decoder draws what belongs to the place.
 
-    Mouse, finger, or the arrow keys once the map has the focus (with Shift in longer steps, Home to the middle).
+    codes: (n, d) with d up to 6; the map shows the first two numbers, sliders move all when d is not 2
+    decode: (1, d), on the device of the codes -> a picture (1, 1 or 3, h, w) in [0, 1]
+    labels: (n,) whole numbers, a colour for each class; names: of the classes, else their numbers
+    links: a place (1, d) -> places (k, 2); a line goes from the first of them to each other one
+    encode: a grey picture (1, 1, h, w) -> its code (1, d); with it there is a pad to draw on
+    pictures: (n, 1, h, w), what the pad begins with and a button takes next; without them it is empty
 
-    codes: (n, 2), the points of the map; of very many an even selection is shown
-    decode: a place (1, 2), on the device of the codes -> its picture (1, c, h, w) in [0, 1]
-    labels: (n,) whole numbers, one colour for each class; names: the name of each class, else its number
-    links: a place (1, 2) -> places (k, 2); a line is drawn from the first of them to each other one, such as from the
-        nearest point to the points that are its neighbours elsewhere
-    alt: what the map shows, a sentence
+    code, said: where the cursor is, and in words. Errors of the first picture are raised, later ones are said.
     """
 
-    _esm = Path(__file__).with_name("latent_map.js").read_text(encoding="utf-8")
-    _css = Path(__file__).with_name("latent_map.css").read_text(encoding="utf-8")
-
-    alt = traitlets.Unicode().tag(sync=True)
-    points = traitlets.Bytes().tag(sync=True)  # x and y of each point as uint16: 0 at the low end of the extent
-    classes = traitlets.Bytes().tag(sync=True)  # one byte for each point
-    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    extent = traitlets.List(traitlets.Float()).tag(sync=True)  # x low, x high, y low, y high
-    cursor = traitlets.List(traitlets.Float()).tag(sync=True)  # x, y in the codes' own units
-    joined = traitlets.List(traitlets.Float()).tag(sync=True)  # x, y, x, y ... of the places joined by lines
-    picture = traitlets.Bytes().tag(sync=True)
-    status = traitlets.Unicode().tag(sync=True)
-    failed = traitlets.Bool(False).tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
-    asked = traitlets.List([0.0, 0.0, 0]).tag(sync=True, echo_update=False)  # x, y, number of the question, attempt
+    _esm = page("latent_map")
 
     def __init__(
         self,
         codes: Tensor,
         decode: Callable[[Tensor], Tensor],
-        alt: str,
         labels: Tensor | None = None,
         names: Sequence[str] | None = None,
         links: Callable[[Tensor], Tensor] | None = None,
+        encode: Callable[[Tensor], Tensor] | None = None,
+        pictures: Tensor | None = None,
+        alt: str = "",
     ):
-        if codes.dim() != 2 or codes.shape[1] != 2 or not len(codes):
+        if codes.dim() != 2 or not 1 <= codes.shape[1] <= MOST_NUMBERS or not len(codes):
             raise ValueError(
-                f"codes must be (n, 2) to make a map, got {tuple(codes.shape)}; project them to 2 numbers first"
+                f"codes must be (n, d) with d from 1 to {MOST_NUMBERS}, got {tuple(codes.shape)}; project them"
             )
         if labels is not None and labels.shape != codes.shape[:1]:
             raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
         keep = torch.linspace(0, len(codes) - 1, min(len(codes), MOST_POINTS)).round().long()
-        self.codes, self.decode, self.links = codes.detach()[keep.to(codes.device)], decode, links
-        classes = None if labels is None else labels.detach().cpu().long()[keep]
-        if classes is not None and names is None:
-            names = [str(k) for k in range(int(classes.max()) + 1)]
-        if classes is not None and not 0 <= int(classes.min()) <= int(classes.max()) < len(names):
-            raise ValueError(f"labels run from {classes.min()} to {classes.max()}, but there are {len(names)} names")
-        self._classes = classes
-        low, high = self.codes.amin(0).cpu().double(), self.codes.amax(0).cpu().double()
+        self.codes, self.decode, self.encode, self.links = codes.detach()[keep.to(codes.device)], decode, encode, links
+        self.classes = torch.zeros(len(keep)).long() if labels is None else labels.detach().cpu().long()[keep]
+        if names is None:
+            names = [] if labels is None else [str(k) for k in range(int(self.classes.max()) + 1)]
+        if labels is not None and not 0 <= int(self.classes.min()) <= int(self.classes.max()) < len(names):
+            raise ValueError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(names)} names")
+        self.names = [str(name) for name in names]
+        low, high = self.codes.double().aminmax(dim=0)
         room = ((high - low) * 0.05).clamp(min=1e-6)
-        low, high = low - room, high + room
-        placed = ((self.codes.cpu().double() - low) / (high - low) * 65535).round()
-        middle = ((low + high) / 2).tolist()
-        super().__init__(
-            alt=checked_alt(alt),
-            points=placed.numpy().astype("<u2").tobytes(),
-            classes=b"" if classes is None else classes.numpy().astype(np.uint8).tobytes(),
-            names=[] if classes is None else [str(name) for name in names],
-            colours=LABEL_COLOURS,
-            extent=[low[0].item(), high[0].item(), low[1].item(), high[1].item()],
-            cursor=middle,
-        )
-        self._point(*middle)  # errors of the first picture are raised, later ones are said beside the map
-        self._last: list[float] = []  # the question answered last
-        self.observe(self._answer, names="asked")
-
-    def point(self, x: float, y: float) -> None:
-        """Move the map's cursor to a place and show its picture, as the mouse does."""
-        x, y = float(x), float(y)
-        with self.hold_sync():
-            self.cursor = [x, y]
-            self._point(x, y)
-
-    def _answer(self, change: Any) -> None:
-        x, y, number = question = change["new"][:3]
-        if question == self._last:  # asked once more by a page whose patience ended while this was drawn
-            return
-        self._last = question
-        with self.hold_sync():
-            self.cursor = [x, y]
-            try:
-                self._point(x, y)
-            except Exception as error:  # a decoder may raise anything, and a callback's errors show nowhere
-                self.failed, self.status = True, f"This place could not be decoded. {error_line(error)}"
-            self.answered = int(number)
-
-    def _point(self, x: float, y: float) -> None:
-        place = torch.tensor([[x, y]], dtype=self.codes.dtype, device=self.codes.device)
+        self.low, self.high = low - room, high + room
+        self.shares = ((self.codes.double() - self.low) / (self.high - self.low)).cpu()  # 0 to 1 on the map
+        if codes.shape[1] == 1:
+            self.shares = torch.cat([self.shares, torch.full_like(self.shares, 0.5)], 1)
         with torch.no_grad():
-            self.picture = to_png(self.decode(place), scale=1)
-            self.joined = [] if self.links is None else self.links(place).flatten().tolist()
-        text = f"x {spoken(x)}, y {spoken(y)}"
-        if self._classes is not None:
+            if encode is not None and pictures is not None:
+                self._move(self._code_of(pictures[:1]))
+            else:
+                self._move(((self.low + self.high) / 2).tolist())
+        pad = {}
+        if encode is not None:
+            size = list((self.drawn if pictures is None else pictures).shape[-2:])
+            samples = torch.zeros(1, *size) if pictures is None else pictures[:200].detach().flatten(0, 1)
+            pad = {"size": size, "samples": (samples.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()}
+        super().__init__(
+            alt=alt,
+            points=(self.shares[:, :2] * 65535).round().numpy().astype("<u2").tobytes(),
+            classes=self.classes.numpy().astype(np.uint8).tobytes(),
+            names=self.names,
+            colours=LABEL_COLOURS,
+            low=self.low.tolist(),
+            high=self.high.tolist(),
+            middles=self._middles(),
+            **pad,
+        )
+
+    def point(self, *code: float) -> None:
+        """Move the cursor to a code, as the mouse does."""
+        self.take({"code": [float(number) for number in code]}, [])
+        self.tell()
+
+    def draw(self, picture: Tensor) -> None:
+        """Take a picture (1, h, w) in [0, 1] as the pad does: its code, and what the decoder makes of it."""
+        with torch.no_grad():
+            self._move(self._code_of(picture[None]))
+        self.tell()
+
+    def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
+        if "drawing" in values:
+            pixels = torch.from_numpy(np.frombuffer(bytes(buffers[0]), np.uint8).copy())
+            self._move(self._code_of(pixels.view(1, 1, *self.start["size"]).float() / 255))
+        else:
+            self._move(values["code"])
+
+    def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        content = {"code": self.code, "said": self.said, "joined": self.joined}
+        return content, {"drawn": encoded(self.drawn[0], SIDE)}
+
+    def still(self) -> bytes:
+        """The map with its cursor, and the picture beside it."""
+        drawn = Image.fromarray(to_uint8(self.drawn)[0])
+        drawn = drawn.resize((SIDE, round(SIDE * drawn.height / drawn.width)), Image.Resampling.NEAREST)
+        sheet = Image.new("RGB", (STILL + 20 + SIDE, STILL), "white")
+        pen = ImageDraw.Draw(sheet)
+        for (x, y), k in zip(self.shares[:, :2].tolist(), self.classes.tolist(), strict=True):
+            x, y = x * STILL, (1 - y) * STILL
+            pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=LABEL_COLOURS[k % len(LABEL_COLOURS)])
+        for k, x, y in self._middles():
+            place, colour = (x * STILL, (1 - y) * STILL), LABEL_COLOURS[k % len(LABEL_COLOURS)]
+            pen.text(place, self.names[k], colour, text_font(16), "mm", stroke_width=3, stroke_fill="white")
+        code = torch.tensor(self.code, dtype=torch.float64)
+        x, y = [*((code - self.low.cpu()) / (self.high - self.low).cpu()).tolist(), 0.5][:2]
+        x, y = x * STILL, (1 - y) * STILL
+        pen.ellipse((x - 7, y - 7, x + 7, y + 7), outline="black", width=3)
+        pen.rectangle((0, 0, STILL - 1, STILL - 1), outline="#888888")
+        sheet.paste(drawn, (STILL + 20, 0))
+        pen.text((STILL + 20, drawn.height + 8), self.said, "black", text_font(13))
+        return png_of(sheet)
+
+    def _code_of(self, picture: Tensor) -> list[float]:
+        return self.encode(picture.to(self.codes.device).float())[0].tolist()
+
+    def _move(self, code: Sequence[float]) -> None:
+        place = torch.tensor([list(code)], dtype=self.codes.dtype, device=self.codes.device)
+        drawn = self.decode(place)
+        joined = [] if self.links is None else self.links(place)[:, :2].flatten().tolist()
+        said = f"x {spoken(code[0])}, y {spoken(code[1])}" if len(code) == 2 else ", ".join(map(spoken, code))
+        if self.names:
             nearest = int((self.codes - place).square().sum(1).argmin())
-            text += f", nearest: {self.names[int(self._classes[nearest])]}"
-        self.failed, self.status = False, text
+            said += f", nearest: {self.names[int(self.classes[nearest])]}"
+        self.code, self.drawn, self.joined, self.said = [float(number) for number in code], drawn, joined, said
+
+    def _middles(self) -> list[tuple[int, float, float]]:
+        """Where the names stand: class, and the median of its codes as shares of the map."""
+        there = [k for k in self.classes.unique().tolist() if self.names]
+        return [(k, *self.shares[self.classes == k][:, :2].median(0).values.tolist()) for k in there]
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
-        return f"A map to point at: {self.alt}"
+        return "A map of codes to point at" + ("" if self.encode is None else ", and a pad to draw on")

@@ -1,130 +1,134 @@
-"""Sliders above a picture that is drawn again at each move, and a film to play.
-
-A saved notebook does not keep a widget, so set a static picture beside each: ``plots.film_strip`` or
-``plots.show_images`` for sliders and films, ``plots.decoded_map`` for the map.
-"""
+"""Sliders above a picture that is drawn again at each move, and a film to play."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import anywidget
-import ipywidgets
-import torch
-import traitlets
-from torch import Tensor
-
-from latentlib.plots.images import checked_alt, to_png
-from latentlib.widgets.words import error_line, spoken
+from latentlib.plots import figure_png, to_png
+from latentlib.widgets.base import CourseWidget, page, spoken
 
 
-class Caption(anywidget.AnyWidget):
-    """Says a picture and its sliders to a screen reader, and shows why a drawing failed."""
+class PictureSlider(CourseWidget):
+    """What ``picture_slider`` gives: values has what the sliders say, picture the PNG, set() moves sliders."""
 
-    _esm = Path(__file__).with_name("caption.js").read_text(encoding="utf-8")
+    _esm = page("sliders")
 
-    text = traitlets.Unicode().tag(sync=True)  # becomes the picture's alt text
-    failed = traitlets.Unicode().tag(sync=True)  # a sentence, or nothing
+    def __init__(self, render: Callable[..., Any], alt: str, width: int | None, controls: dict[str, dict[str, Any]]):
+        self.render, self.alt, self.controls = render, alt, controls
+        self.values = {name: control["start"] for name, control in controls.items()}
+        self.picture = self._drawn(self.values)
+        described = [
+            {key: control[key] for key in control if key not in ("options", "start")} for control in controls.values()
+        ]
+        super().__init__(controls=described, width=width)
 
+    def set(self, **values: Any) -> None:
+        """Move sliders from Python, by name: ``view.set(share=0.3)``. Raises ValueError for what is not there."""
+        self.take({name: self._position(name, value) for name, value in values.items()}, [])
+        self.tell()
 
-class PictureSlider(ipywidgets.VBox):
-    """Controls above one picture, which is what ``picture_slider`` gives.
+    def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
+        values = {**self.values, **{name: self._value(name, value) for name, value in values.items()}}
+        self.picture = self._drawn(values)
+        self.values = values
 
-    controls: name -> ipywidgets control; image: the ``ipywidgets.Image``; caption: its alt text, and what went wrong
-    """
+    def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        said = ", ".join(f"{name} {spoken(value)}" for name, value in self.values.items())
+        positions = {name: self._position(name, value) for name, value in self.values.items()}
+        return {"values": positions, "said": f"{self.alt} {said}".strip()}, {"picture": self.picture}
 
-    def __init__(self, render: Callable[..., Tensor | bytes], alt: str, controls: dict[str, Any], width: int | None):
-        self.render, self.alt, self.controls = render, checked_alt(alt), controls
-        self.image = ipywidgets.Image(value=self._png(), format="png")
-        self.image.layout.width = f"{width or _png_width(self.image.value)}px"
-        self.image.layout.height = "auto"
-        self.image.layout.max_width = "100%"
-        self.caption = Caption()
-        self._say()
-        for name, control in controls.items():
-            if control.has_trait("tooltip") and control.tooltip is None:
-                control.tooltip = name  # else ipywidgets 8 shows "null"
-            control.observe(self.redraw, names="value")
-        super().__init__([*controls.values(), self.image, self.caption])
-        self.layout.align_items = "flex-start"  # else the picture is stretched to the page's width
+    def still(self) -> bytes:
+        return self.picture
 
-    def values(self) -> dict[str, Any]:
-        """What the controls say now: name -> value."""
-        return {name: control.value for name, control in self.controls.items()}
+    def _drawn(self, values: dict[str, Any]) -> bytes:
+        drawn = self.render(**values)
+        return drawn if isinstance(drawn, bytes) else figure_png(drawn) if hasattr(drawn, "savefig") else to_png(drawn)
 
-    def redraw(self, _: Any = None) -> None:
-        """Draw the picture again; an error becomes one sentence below the picture, which stays as it was."""
-        try:
-            self.image.value = self._png()
-        # The learner's own function may raise anything, and an error in a callback shows nowhere else.
-        except Exception as error:
-            self._say(error)
-        else:
-            self._say()
+    def _value(self, name: str, position: Any) -> Any:
+        """What a position of a slider means."""
+        control = self._control(name)
+        if control["kind"] == "list":
+            return control["options"][int(position)]
+        return bool(position) if control["kind"] == "box" else float(position) if control["digits"] else int(position)
 
-    def _png(self) -> bytes:
-        with torch.no_grad():
-            drawn = self.render(**self.values())
-        return drawn if isinstance(drawn, bytes) else to_png(drawn)
+    def _position(self, name: str, value: Any) -> Any:
+        control = self._control(name)
+        if control["kind"] == "list":
+            return control["options"].index(value)
+        if control["kind"] == "range" and not control["low"] <= value <= control["high"]:
+            raise ValueError(f"{name} must be from {control['low']} to {control['high']}, got {value}")
+        return value
 
-    def _say(self, error: Exception | None = None) -> None:
-        said = ", ".join(f"{name} {spoken(value)}" for name, value in self.values().items())
-        with self.caption.hold_sync():
-            self.caption.text = f"{self.alt}: {said}"
-            self.caption.failed = "" if error is None else f"The picture could not be drawn. {error_line(error)}"
+    def _control(self, name: str) -> dict[str, Any]:
+        if name not in self.controls:
+            raise ValueError(f"there is no slider {name!r}; there are: {', '.join(self.controls)}")
+        return self.controls[name]
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
-        return f"Sliders ({', '.join(self.controls)}) above a picture: {self.alt}"
+        return f"Sliders above a picture: {', '.join(self.controls)}"
+
+
+class Player(CourseWidget):
+    """What ``player`` gives: a film whose frames all lie in the page. frames: their PNG bytes."""
+
+    _esm = page("sliders")
+
+    def __init__(self, frames: list[bytes], alt: str, interval: int):
+        self.frames = frames
+        frame = _control("frame", list(range(1, len(frames) + 1)))
+        super().__init__(controls=[frame], frames=frames, interval=interval, alt=alt)
+
+    def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
+        pass  # the page plays by itself
+
+    def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        return {}, {}
+
+    def still(self) -> bytes:
+        return self.frames[-1]
+
+    def __repr__(self) -> str:
+        return f"A film of {len(self.frames)} pictures"
 
 
 def picture_slider(
-    render: Callable[..., Tensor | bytes], alt: str, width: int | None = None, **controls: Any
+    render: Callable[..., Any], width: int | None = None, alt: str = "", **controls: Any
 ) -> PictureSlider:
-    """Sliders above a picture that is drawn again at each move, by replacing its PNG bytes: nothing flickers.
+    """Sliders above a picture that is drawn again at each move; end a cell with it.
 
-    render: called with the sliders' values by name; gives pictures (n, c, h, w) in [0, 1], or PNG bytes
-    alt: what the picture shows, a sentence
-    width: of the picture in pixels; None takes its own
+    render: called with the sliders' values by name; gives pictures (n, c, h, w) in [0, 1], a figure, or PNG bytes
+    width: of the picture on the page in pixels; None takes its own
     controls: name=(low, high), (low, high, start) or (low, high, start, step) for a slider of whole numbers or of
-        decimal ones; name=[...] for a slider over a list; name=True or False for a box to tick; or any ipywidgets
-        control. For names with spaces: ``picture_slider(draw, "...", **{"number 1": (-2.0, 2.0, 0.0)})``
+        decimal ones; name=[...] for a slider over a list; name=True or False for a box to tick. For names with
+        spaces: ``picture_slider(draw, **{"number 1": (-2.0, 2.0, 0.0)})``
 
-    End a cell with it, and set a static picture beside it, since a saved notebook does not keep it.
-    Errors of the first drawing are raised, later ones are said below the picture.
+    Errors of the first drawing are raised, later ones are said below the picture, which stays. ``render`` may be
+    called while a cell runs: let it draw random numbers from a generator of its own.
     """
     if not controls:
         raise ValueError("picture_slider needs at least one slider, such as number=(-2.0, 2.0, 0.0)")
-    return PictureSlider(render, alt, {name: _control(name, spec) for name, spec in controls.items()}, width)
+    return PictureSlider(render, alt, width, {name: _control(name, spec) for name, spec in controls.items()})
 
 
-def player(frames: Sequence[Tensor | bytes], alt: str, interval: int = 120) -> PictureSlider:
-    """A film to play, pause and step through: frames (c, h, w) each or PNG bytes, drawn beforehand.
+def player(frames: Sequence[Any], interval: int = 120, alt: str = "") -> Player:
+    """A film to play, pause and step through, also without a kernel.
 
-    interval: milliseconds between two frames
+    frames: pictures (c, h, w) in [0, 1] or PNG bytes, drawn beforehand; interval: milliseconds between two
     """
     if not len(frames):
         raise ValueError("a film needs at least one frame")
-    pngs = [frame if isinstance(frame, bytes) else to_png(frame) for frame in frames]
-    last = len(pngs) - 1
-    film = picture_slider(lambda frame: pngs[frame], alt, frame=(0, last, 0))
-    play = ipywidgets.Play(min=0, max=last, value=0, interval=interval)
-    film.play = play
-    ipywidgets.jslink((play, "value"), (film.controls["frame"], "value"))
-    film.children = (play, *film.children)
-    return film
+    return Player([frame if isinstance(frame, bytes) else to_png(frame) for frame in frames], alt, interval)
 
 
-def _control(name: str, spec: Any) -> Any:
-    if isinstance(spec, ipywidgets.Widget) and spec.has_trait("value"):
-        return spec
-    shared = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
-    wide = ipywidgets.Layout(width="420px", max_width="100%")
+def _control(name: str, spec: Any) -> dict[str, Any]:
+    control = {"name": name, "label": name.replace("_", " "), "kind": "range"}
     if isinstance(spec, bool):
-        return ipywidgets.Checkbox(value=spec, indent=False, description=shared["description"])
+        return control | {"kind": "box", "start": spec}
     if isinstance(spec, list) and spec:
-        return ipywidgets.SelectionSlider(options=spec, value=spec[0], layout=wide, **shared)
+        texts = [spoken(option) for option in spec]
+        control |= {"kind": "list", "options": spec, "texts": texts, "start": spec[0]}
+        return control | {"low": 0, "high": len(spec) - 1, "step": 1}
     if not isinstance(spec, tuple) or not 2 <= len(spec) <= 4 or not spec[0] <= spec[1]:
         raise ValueError(
             f'slider "{name}" must be (low, high), (low, high, start) or (low, high, start, step), got {spec}'
@@ -135,9 +139,4 @@ def _control(name: str, spec: Any) -> Any:
     step = (1 if whole else (high - low) / 100 or 1.0) if step is None else step
     if not low <= start <= high:
         raise ValueError(f'slider "{name}" starts at {start}, outside {low} to {high}')
-    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    return kind(value=start, min=low, max=high, step=step, layout=wide, **shared)
-
-
-def _png_width(png: bytes) -> int:
-    return int.from_bytes(png[16:20], "big")  # where every PNG says it
+    return control | {"low": low, "high": high, "step": step, "start": start, "digits": 0 if whole else 2}

@@ -1,0 +1,146 @@
+"""What all widgets share: the page asks, the kernel answers, errors reach the page, and a still picture stays.
+
+The page sends numbered questions ({"number": …, "values": {…}} and bytes); the kernel does each once and answers with
+what it now shows. The first answer travels with the widget itself, so that it is on the page while later cells run.
+
+JupyterLab hands questions to a thread of their own (ipykernel 7), which may run while a cell does: so a widget has a
+lock, draws without pyplot, and takes no number from torch's global random generator.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import torch
+import traitlets
+from PIL import Image
+from torch import Tensor
+
+from latentlib.plots.images import LARGE, SMALL, to_uint8, with_palette
+
+LIMIT = 8 << 20  # bytes in one message: a Jupyter server drops those above 10 MiB, and says nothing
+
+
+def page(*names: str) -> str:
+    """The browser's half: base.js and the files named, as one module."""
+    return "\n".join(Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in ("base", *names))
+
+
+class CourseWidget(anywidget.AnyWidget):
+    """One of the course's widgets. A subclass says what it does with a question and what it shows:
+
+    take(values, buffers): do what the page asks; what it raises becomes a sentence on the page
+    present() -> (content for the page, pictures by name): "line" and "kind" ("failed", "busy") are the line below
+    still() -> PNG bytes, the picture that stays in a saved notebook
+    Raises ValueError when the first pictures do not fit into one message.
+    """
+
+    _css = Path(__file__).with_name("base.css").read_text(encoding="utf-8")
+    _ipython_display_ = None  # that of ipywidgets 7 would leave out the still picture
+    start = traitlets.Dict().tag(sync=True)  # what does not change, and the first answer
+
+    def __init__(self, **fixed: Any):
+        self.lock = threading.RLock()
+        self._done: deque[str] = deque(maxlen=200)  # numbers of questions
+        content, pictures = self.present()
+        self._sent = dict(pictures)
+        _check_size([*pictures.values(), *fixed.get("frames", [])])
+        # A cell that is run again makes the same widget again, which takes up the moves that the kernel has not answered.
+        key = f"{self!r} {zlib.crc32(b''.join(pictures.values()))}"
+        super().__init__(start={**fixed, "key": key, "first": content, "pictures": self.private(pictures)})
+        self.on_msg(self._heard)
+
+    def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
+        raise NotImplementedError
+
+    def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        raise NotImplementedError
+
+    def still(self) -> bytes:
+        raise NotImplementedError
+
+    def private(self, pictures: dict[str, bytes]) -> dict[str, bytes]:
+        """Those of the first pictures that may lie in the widget's state, which some programs save."""
+        return pictures
+
+    def tell(self, number: str | None = None, error: Exception | None = None, whole: bool = False) -> None:
+        """Send the page what is shown now, as the answer to a question or on its own; whole: all pictures again."""
+        with self.lock:
+            content, pictures = self.present()
+            new = {name: png for name, png in pictures.items() if whole or self._sent.get(name) != png}
+            if error is None:
+                _check_size(new.values())
+                self._sent = dict(pictures)
+            else:
+                content, new = {**content, "line": sentence(error), "kind": "failed"}, {}
+            self.send({**content, "number": number, "places": list(new)}, list(new.values()))
+
+    def _heard(self, _: Any, question: dict[str, Any], buffers: Sequence[Any]) -> None:
+        number, values = question.get("number"), dict(question.get("values", {}))
+        whole = values.pop("whole", False) or question.get("again", False)
+        try:
+            with self.lock, torch.no_grad():
+                if number not in self._done:
+                    self._done.append(number)
+                    if values:
+                        self.take(values, buffers)
+                self.tell(number, whole=whole)
+        except Exception as error:  # a callback's errors show nowhere else
+            self.tell(number, error)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        png = self.still()
+        if len(png) > LARGE:
+            png = with_palette(Image.open(io.BytesIO(png)))
+        data = {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
+        return data | {"image/png": base64.b64encode(png).decode("ascii")}
+
+
+def sentence(error: Exception) -> str:
+    """An error as one sentence for the page; the course's own errors are sentences already."""
+    said = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+    if type(error).__module__.startswith("latentlib"):
+        return f"{said[:1].upper()}{said[1:]}."
+    return f"That did not work. {type(error).__name__}: {said}."
+
+
+def spoken(value: Any) -> str:
+    """A number with two digits and a true minus, anything else as it is."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−") if isinstance(value, float) else str(value)
+
+
+def encoded(image: Tensor, side: int) -> bytes:
+    """One picture (1 or 3, h, w) in [0, 1] for the page, about `side` pixels wide: squares of a PNG or a smooth JPEG."""
+    sheet, buffer = Image.fromarray(to_uint8(image)[0]), io.BytesIO()
+    if sheet.width < SMALL:
+        factor = max(1, side // sheet.width)
+        sheet = sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
+        sheet.save(buffer, "png", compress_level=1)
+    else:
+        sheet = sheet.resize((side, round(side * sheet.height / sheet.width)), Image.Resampling.LANCZOS)
+        sheet.save(buffer, "jpeg", quality=92, subsampling=0)
+    return buffer.getvalue()
+
+
+def png_of(sheet: Image.Image, **options: Any) -> bytes:
+    """A picture as PNG bytes."""
+    buffer = io.BytesIO()
+    sheet.save(buffer, "png", **options)
+    return buffer.getvalue()
+
+
+def _check_size(pictures: Iterable[bytes]) -> None:
+    size = sum(map(len, pictures))
+    if size > LIMIT:
+        raise ValueError(
+            f"pictures of {size / 1e6:.0f} MB do not fit into a message of {LIMIT / 1e6:.0f}; draw smaller ones"
+        )
