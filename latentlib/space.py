@@ -39,9 +39,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     if a.shape[-1] < 2:
         raise ValueError("slerp turns one direction into another, so codes need at least 2 numbers; use lerp")
     length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
-    u = torch.where(
-        length_a > 0, a / length_a, b / length_b
-    ).nan_to_num()  # a code of zeros takes the other's direction
+    u = torch.where(length_a > 0, a / length_a, b / length_b).nan_to_num()  # zeros take the other's direction
     v = torch.where(length_b > 0, b / length_b, u)
     u, v = torch.broadcast_tensors(u, v)
     cosine = (u * v).sum(-1, keepdim=True)
@@ -73,19 +71,12 @@ def path(points: Tensor, steps: int, step: Callable[[Tensor, Tensor, Tensor], Te
     step: ``lerp`` or ``slerp``
     """
     if points.dim() < 2 or len(points) < 2 or steps < 2:
-        raise ValueError(
-            f"a path needs (k, d) points with k at least 2, and 2 steps; got {tuple(points.shape)}, {steps}"
-        )
+        raise ValueError(f"a path needs 2 points (k, d) and 2 steps or more; got {tuple(points.shape)}, {steps}")
     flat = points.flatten(1)
     place = torch.linspace(0, len(points) - 1, steps, device=points.device, dtype=points.dtype)
     leg = place.floor().long().clamp(max=len(points) - 2)
     walk = step(flat[leg], flat[leg + 1], place - leg)  # (steps, d)
     return walk.unflatten(1, points.shape[1:])
-
-
-def analogy(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """``c`` with what ``a`` has and ``b`` lacks: a − b + c, as in "chair with armrests − chair + table"."""
-    return a - b + c
 
 
 def affine_map(sources: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
@@ -96,7 +87,7 @@ def affine_map(sources: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
     """
     if sources.shape[:1] != (3,) or targets.shape[:1] != (3,) or sources.dim() != 2 or targets.dim() != 2:
         raise ValueError(
-            f"an affine map needs (3, p) and (3, q), got {tuple(sources.shape)} and {tuple(targets.shape)}"
+            f"sources must be (3, p) and targets (3, q), got {tuple(sources.shape)}, {tuple(targets.shape)}"
         )
     edges = sources[1:] - sources[0]  # (2, p)
     stretch = torch.linalg.svdvals(_double(edges).cpu())
@@ -162,20 +153,28 @@ class Principal(NamedTuple):
 
 
 def principal_directions(codes: Tensor, k: int) -> Principal:
-    """The ``k`` directions in which codes (n, d) vary most, by principal component analysis (PCA, scikit-learn's).
+    """The ``k`` directions in which codes (n, d) vary most, by principal component analysis (PCA).
 
     The largest entry of each direction is positive, so that every machine gives the same signs. Of codes of more than
     EXACT numbers the directions are found by the randomised method (Halko, Martinsson and Tropp 2011), seeded.
     """
-    from sklearn.decomposition import PCA
+    codes, device = _flat(codes, "codes").cpu(), codes.device
+    if not 0 < k <= min(codes.shape):
+        raise ValueError(f"k must be from 1 to {min(codes.shape)}, the smaller of codes and their numbers; got {k}")
+    # Centred before anything is squared: far from zero float32 would round off what the codes differ in.
+    mean = codes.mean(0, dtype=torch.float64).float()
+    if codes.shape[1] <= EXACT:
+        parts = (part - mean for part in codes.split(4096))
+        covariance = sum((part.T @ part).double() for part in parts) / max(1, len(codes) - 1)
+        variances, axes = (found.flip(-1)[..., :k] for found in torch.linalg.eigh(covariance))
+        directions = axes.T
+    else:
+        from sklearn.decomposition import PCA
 
-    flat = _flat(codes, "codes").cpu().numpy()
-    if not 0 < k <= min(flat.shape):
-        raise ValueError(f"k must be from 1 to {min(flat.shape)}, the smaller of codes and numbers in a code; got {k}")
-    solver = "covariance_eigh" if flat.shape[1] <= EXACT else "randomized"
-    found = PCA(k, svd_solver=solver, random_state=0).fit(flat)
-    parts = (found.mean_, found.components_, found.explained_variance_)
-    return Principal(*(torch.from_numpy(part).to(codes.device, torch.float32) for part in parts))
+        pca = PCA(k, copy=False, svd_solver="randomized", random_state=0).fit((codes - mean).numpy())
+        directions, variances = torch.from_numpy(pca.components_), torch.from_numpy(pca.explained_variance_)
+    signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
+    return Principal(*(part.to(device, torch.float32) for part in (mean, directions * signs, variances)))
 
 
 def pca_project(codes: Tensor, principal: Principal) -> Tensor:
