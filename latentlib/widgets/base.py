@@ -53,7 +53,7 @@ class CourseWidget(anywidget.AnyWidget):
         content, pictures = self.present()
         self._sent = dict(pictures)
         _check_size([*pictures.values(), *fixed.get("frames", [])])
-        # A cell that is run again makes the same widget again, which takes up the moves that the kernel has not answered.
+        # A cell that is run again makes the same widget again, which takes up moves that the kernel has not answered.
         key = f"{self!r} {zlib.crc32(b''.join(pictures.values()))}"
         super().__init__(start={**fixed, "key": key, "first": content, "pictures": self.private(pictures)})
         self.on_msg(self._heard)
@@ -119,7 +119,7 @@ def spoken(value: Any) -> str:
 
 
 def encoded(image: Tensor, side: int) -> bytes:
-    """One picture (1 or 3, h, w) in [0, 1] for the page, about `side` pixels wide: squares of a PNG or a smooth JPEG."""
+    """One picture (1 or 3, h, w) in [0, 1] for the page, about `side` pixels wide: crisp squares, or smooth."""
     sheet, buffer = Image.fromarray(to_uint8(image)[0]), io.BytesIO()
     if sheet.width < SMALL:
         factor = max(1, side // sheet.width)

@@ -186,7 +186,7 @@ class FamilyView(CourseWidget):
     # --- breeding
 
     def breed(self, place: int) -> None:
-        """Make a sibling of the row (from 0) a parent, in turn of the first and the second one; its couple has the next."""
+        """Make a sibling of the row (from 0) a parent, in the place of the first and the second one by turns."""
         names = [self.controls[side] for side in SIDES]
         roots = [self.people[name].root for name in names]
         root = next((root for root in (self._couple(), *roots) if root in self.jobs.kept), self._couple())

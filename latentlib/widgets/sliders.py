@@ -18,10 +18,7 @@ class PictureSlider(CourseWidget):
         self.render, self.alt, self.controls = render, alt, controls
         self.values = {name: control["start"] for name, control in controls.items()}
         self.picture = self._drawn(self.values)
-        described = [
-            {key: control[key] for key in control if key not in ("options", "start")} for control in controls.values()
-        ]
-        super().__init__(controls=described, width=width)
+        super().__init__(controls=[_described(control) for control in controls.values()], width=width)
 
     def set(self, **values: Any) -> None:
         """Move sliders from Python, by name: ``view.set(share=0.3)``. Raises ValueError for what is not there."""
@@ -77,7 +74,7 @@ class Player(CourseWidget):
     def __init__(self, frames: list[bytes], alt: str, interval: int):
         self.frames = frames
         frame = _control("frame", list(range(1, len(frames) + 1)))
-        super().__init__(controls=[frame], frames=frames, interval=interval, alt=alt)
+        super().__init__(controls=[_described(frame)], frames=frames, interval=interval, alt=alt)
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
         pass  # the page plays by itself
@@ -119,6 +116,11 @@ def player(frames: Sequence[Any], interval: int = 120, alt: str = "") -> Player:
     if not len(frames):
         raise ValueError("a film needs at least one frame")
     return Player([frame if isinstance(frame, bytes) else to_png(frame) for frame in frames], alt, interval)
+
+
+def _described(control: dict[str, Any]) -> dict[str, Any]:
+    """What the page needs to know of a control; its options may be anything."""
+    return {key: value for key, value in control.items() if key not in ("options", "start")}
 
 
 def _control(name: str, spec: Any) -> dict[str, Any]:
