@@ -35,8 +35,9 @@ def projector(generator, images: torch.Tensor, steps: int = PROJECTOR_STEPS) -> 
     point is that of the picture as it was drawn, noise included; the last point is without.
     """
     noise = torch.Generator().manual_seed(0)
-    spread = generator.w_covariance.trace().sqrt()  # of w around its mean, as the projector measures it
-    w_plus = generator.w_mean.repeat(len(images), generator.num_ws, 1).requires_grad_()
+    w = generator.mapping(torch.randn(10_000, generator.z_dim, generator=noise).to(images.device))
+    spread = (w - generator.w_avg).square().sum(1).mean().sqrt()  # of w around its mean, as the projector measures it
+    w_plus = generator.w_avg.repeat(len(images), generator.num_ws, 1).requires_grad_()
     optimizer = torch.optim.Adam([w_plus], betas=(0.9, 0.999))
     history, began = [], time.perf_counter()
     for step in range(steps + 1):

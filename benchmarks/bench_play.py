@@ -90,7 +90,7 @@ def _torch() -> tuple[float, float, float]:
     images = portraits.load().images
     step, example = play.own_photos()["step"]
     with torch.no_grad():
-        drawn = _milliseconds(lambda: generator.draw(generator.w_mean[None]))
+        drawn = _milliseconds(lambda: generator.draw(generator.w_avg[None]))
         stepped = _milliseconds(lambda: step(example))
     began = time.perf_counter()
     inversion.invert(

@@ -23,7 +23,7 @@ def run(steps: int = tuning.STEPS) -> list[Row]:
     generator, encoder, discriminator = (weights.load(name, device) for name in names)
     photos = portraits.load(device=device).images
     options = {"discriminator": discriminator, "progress": False}
-    tuning.tune(generator, generator.w_mean.expand(2, -1), photos, steps=2, **options)  # wakes up threads and kernels
+    tuning.tune(generator, generator.w_avg.expand(2, -1), photos, steps=2, **options)  # wakes up threads and kernels
     with Stopwatch(device) as ours:
         pivots = tuning.pivots(generator, photos, encoder, progress=False)
         tuned = tuning.tune(generator, pivots.codes, photos, steps=steps, **options)

@@ -39,10 +39,10 @@ _AUTOENCODER = "encode: pictures (n, 1, 28, 28) in [0, 1] -> (n, {0}); decode go
 _FURNITURE = "encode: furniture (n, 3, 32, 32) in [0, 1] -> (n, {0}); decode goes back"
 SHIPPED = {
     "faces-64": Shipped(
-        "stylegan.Generator", "generator(z (n, 256)) -> faces (n, 3, 64, 64), about [-1, 1]; draw(w) -> faces in [0, 1]"
+        "stylegan2.Generator", "generator(z (n, 256)) -> faces (n, 3, 64, 64), about [-1, 1]; draw(w) -> faces in [0, 1]"
     ),
     "faces-64-discriminator": Shipped(
-        "stylegan.Discriminator", "faces (n, 3, 64, 64) in [-1, 1] -> (n,), high for a photo; features compare pictures"
+        "stylegan2.Discriminator", "faces (n, 3, 64, 64) in [-1, 1] -> (n,), high for a photo; features compare pictures"
     ),
     "faces-64-encoder": Shipped(
         "encoder.Encoder", "aligned faces (n, 3, 64, 64) in [-1, 1] -> w_plus (n, 10, 256) for faces-64"
@@ -88,10 +88,7 @@ def load(
     state, settings = read_weights(name, folder)
     module, _, kind = SHIPPED[name].network.partition(".")
     make = getattr(importlib.import_module(f"latentlib.models.{module}"), kind)
-    arguments = dict(settings["network"])
-    if "channels" in arguments and isinstance(arguments["channels"], dict):  # JSON turned the resolutions into text
-        arguments["channels"] = {int(resolution): count for resolution, count in arguments["channels"].items()}
-    network = make(**arguments)
+    network = make(**settings["network"])
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

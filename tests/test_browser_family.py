@@ -38,7 +38,7 @@ class Moody:
     seconds = 0
 
     def __init__(self):
-        self.num_ws, self.w_mean, self.resolution = generator.num_ws, generator.w_mean, generator.resolution
+        self.num_ws, self.w_avg, self.resolution = generator.num_ws, generator.w_avg, generator.resolution
 
     def draw(self, codes):
         time.sleep(self.seconds)

@@ -13,7 +13,7 @@ from latentlib.gan import inversion
 from latentlib.gan.inversion import Point
 from latentlib.models.encoder import Encoder
 from latentlib.models.identity import Identity
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 from latentlib.weights import save_weights
 from training import lfw
 from training.faces import compare_inversions
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
         "faces-64-discriminator": Discriminator(64, CHANNELS),
         "faces-64-encoder": Encoder(64, 10, 16, CHANNELS),
     }
-    networks["faces-64"].measure_w(500)
+    networks["faces-64"].compute_w_avg(500)
     identity = Identity()
     networks["faces-64-identity"] = identity
     folder = tmp_path_factory.mktemp("weights")

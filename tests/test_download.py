@@ -251,7 +251,7 @@ def test_a_file_by_its_path_or_name_becomes_networks_once(server, tmp_path, monk
     asked = len(server.asked)
     monkeypatch.setattr(nvidia, "read_official", lambda path: pytest.fail("converted twice"))
     again = weights.load_stylegan2(tmp_path / "cache" / "stylegan2" / "ffhq-256.pkl")
-    assert (again.generator.w_mean == generator.w_mean).all()
+    assert (again.generator.w_avg == generator.w_avg).all()
     weights.load_stylegan2("ffhq-256", "cpu", accept_licence=True)
     assert len(server.asked) == asked
 

@@ -5,7 +5,7 @@ import torch
 
 from latentlib import weights
 from latentlib.models.encoder import LEVELS, Encoder
-from latentlib.models.stylegan import CHANNELS, Discriminator
+from latentlib.models.stylegan2 import CHANNELS, Discriminator
 
 SMALL = {4: 8, 8: 8, 16: 6, 32: 4}
 
@@ -30,11 +30,11 @@ def test_shapes_at_any_size(resolution, num_ws, w_dim):
 
 def test_it_starts_at_the_mean_w():
     encoder = Encoder(16, 6, 7, SMALL)
-    encoder.w_mean.copy_(torch.arange(7.0))
+    encoder.w_avg.copy_(torch.arange(7.0))
     codes = encoder(torch.randn(4, 3, 16, 16))
     assert torch.equal(codes, torch.arange(7.0).expand(4, 6, 7))
-    assert "w_mean" in encoder.state_dict()
-    assert "w_mean" not in dict(encoder.named_parameters())
+    assert "w_avg" in encoder.state_dict()
+    assert "w_avg" not in dict(encoder.named_parameters())
 
 
 def test_the_course_s_size_fits_into_its_file(tmp_path):
@@ -42,7 +42,7 @@ def test_the_course_s_size_fits_into_its_file(tmp_path):
     parameters = sum(p.numel() for p in encoder.parameters())
     assert parameters <= 2.9e6
     settings = {"network": encoder.settings}
-    path = weights.save_weights("faces-64-encoder", encoder, settings, tmp_path, keep_float32=("w_mean",))
+    path = weights.save_weights("faces-64-encoder", encoder, settings, tmp_path, keep_float32=("w_avg",))
     assert path.stat().st_size <= 6e6
     loaded = weights.load("faces-64-encoder", folder=tmp_path)
     image = torch.rand(2, 3, 64, 64) * 2 - 1
@@ -88,7 +88,7 @@ def test_the_trunk_takes_a_discriminator_s_weights():
     shared = {key: value for key, value in discriminator.state_dict().items() if key in encoder.state_dict()}
     missing, unexpected = encoder.load_state_dict(shared, strict=False)
     assert unexpected == []
-    assert all(key == "w_mean" or key.startswith(("read", "head")) for key in missing)
+    assert all(key == "w_avg" or key.startswith(("read", "head")) for key in missing)
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,14 @@ def test_codes_cover_w_and_more():
     codes = encoder_trainer.draw_codes(generator, 400, plain)
     assert codes.shape == (400, generator.num_ws, 8)
     assert torch.allclose(codes, codes[:, :1].expand_as(codes), atol=1e-6)
-    usual = (codes - generator.w_mean).square().mean().item()
+    usual = (codes - generator.w_avg).square().mean().item()
     mixed = encoder_trainer.draw_codes(generator, 400, {**plain, "style_mixing": 1.0})
     assert not torch.allclose(mixed[:, 0], mixed[:, -1])
     for i in range(1, generator.num_ws):  # a change of w, and only one
         changed = (mixed[:, i] != mixed[:, i - 1]).any(dim=1)
         assert 0 < changed.float().mean() < 0.6
     wide = encoder_trainer.draw_codes(generator, 400, {**plain, "spread": [2.0, 2.0]})
-    assert (wide - generator.w_mean).square().mean().item() == pytest.approx(4 * usual, rel=0.2)
+    assert (wide - generator.w_avg).square().mean().item() == pytest.approx(4 * usual, rel=0.2)
     loose = encoder_trainer.draw_codes(generator, 400, {**plain, "layer_spread": 0.5})
     assert (loose[:, 0] - loose[:, 1]).square().mean() > 0.05 * usual
 
@@ -70,7 +70,7 @@ def test_the_metric_never_forgets_a_direction():
 def test_whitened_distances_from_the_mean_are_one_on_average():
     generator, _ = networks()
     torch.manual_seed(1)
-    away = generator.mapping(torch.randn(2000, 8)) - generator.w_mean
+    away = generator.mapping(torch.randn(2000, 8)) - generator.w_avg
     length = torch.einsum("ni,ij,nj->n", away, encoder_trainer.whitening(generator), away).mean()
     assert length.item() == pytest.approx(1.0, rel=0.1)
 
@@ -105,13 +105,13 @@ def test_only_the_encoder_learns():
     trainer.step()
     for network, state in zip((trainer.generator, trainer.discriminator), before, strict=True):
         assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
-    assert torch.equal(trainer.encoder.w_mean, trainer.generator.w_mean)
+    assert torch.equal(trainer.encoder.w_avg, trainer.generator.w_avg)
 
 
 def test_it_begins_with_what_the_discriminator_sees():
     trainer = tiny()
     assert torch.equal(trainer.encoder.b16.conv0.weight, trainer.discriminator.b16.conv0.weight)
-    assert torch.equal(trainer.encoder(torch.randn(1, 3, 16, 16))[0, 2], trainer.generator.w_mean)
+    assert torch.equal(trainer.encoder(torch.randn(1, 3, 16, 16))[0, 2], trainer.generator.w_avg)
 
 
 def test_photos_without_photos():
@@ -146,8 +146,8 @@ def test_another_generator_is_noticed():
     new = tiny(seed=5, checksum="second")
     assert not new.restore(old.state())
     assert (new.images_seen, new.since, new.metric) == (24, 0, None)
-    assert torch.equal(new.encoder.w_mean, new.generator.w_mean)
-    assert not torch.equal(new.encoder.w_mean, old.encoder.w_mean)
+    assert torch.equal(new.encoder.w_avg, new.generator.w_avg)
+    assert not torch.equal(new.encoder.w_avg, old.encoder.w_avg)
     assert torch.equal(new.encoder.head4.weight, old.ema.head4.weight)
     assert torch.equal(new.ema.head4.weight, old.ema.head4.weight)
     assert new.optimizer.state_dict()["state"] == {}

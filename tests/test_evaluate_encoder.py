@@ -20,7 +20,7 @@ def test_reconstructions_of_known_errors():
     white = torch.ones(2, 3, 16, 16)
     off = white.clone()
     off[1] -= 0.2  # 0.1 of the range [0, 1]
-    result = evaluate_encoder.reconstruction(lambda part: generator.w_mean.expand(len(part), -1), generator, off)
+    result = evaluate_encoder.reconstruction(lambda part: generator.w_avg.expand(len(part), -1), generator, off)
     assert result["pictures"] == 2
     assert result["psnr_least"] == pytest.approx(20.0, abs=1e-3)
     assert result["psnr_most"] == float("inf")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentlib import photos
-from latentlib.models.stylegan import Generator
+from latentlib.models.stylegan2 import Generator
 from training import cards, lfw
 from training.faces import evaluate as evaluate_faces
 from training.faces import measures as face_measures
@@ -59,11 +59,11 @@ def test_detectors_see_a_face_and_no_face():
 def test_inversion_finds_a_generated_picture_again():
     torch.manual_seed(0)
     generator = Generator(8, 6, 5, 2, {4: 8, 8: 8}).eval().requires_grad_(False)
-    generator.measure_w(500)
+    generator.compute_w_avg(500)
     with torch.no_grad():
         w = generator.mapping(torch.randn(2, 6))
         target = generator.synthesis(w, noise=None)
-        start = generator.synthesis(generator.w_mean.expand(2, -1), noise=None)
+        start = generator.synthesis(generator.w_avg.expand(2, -1), noise=None)
     for space in ("W", "W+"):
         code = face_measures.invert(generator, target, space, steps=60)
         assert code.shape == ((2, 5) if space == "W" else (2, generator.num_ws, 5))

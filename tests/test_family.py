@@ -6,7 +6,7 @@ import torch
 from latentlib import metrics
 from latentlib.gan.blending import average, blend, crossover, per_layer, share_towards, siblings
 from latentlib.metrics import balance, between, diversity
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 
 NUM_WS, W_DIM = 6, 20
 CHANNELS = {4: 8, 8: 8, 16: 8}

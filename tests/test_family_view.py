@@ -15,7 +15,7 @@ from PIL import Image
 from latentlib import photos
 from latentlib.datasets import portraits
 from latentlib.gan import blending
-from latentlib.models.stylegan import Generator
+from latentlib.models.stylegan2 import Generator
 from latentlib.widgets import family_card as card_room
 from latentlib.widgets.copies import Copies
 from latentlib.widgets.eye_picker import EyePicker
@@ -684,5 +684,5 @@ def test_a_photo_is_searched_for_by_the_librarys_own_inversion(generator, people
     picture, code = view.people["Your photo 1"]
     assert code.shape == (10, 8)
     found = (generator.draw(code[None])[0] - picture).square().mean()
-    mean = (generator.draw(generator.w_mean[None])[0] - picture).square().mean()
+    mean = (generator.draw(generator.w_avg[None])[0] - picture).square().mean()
     assert found < mean

@@ -15,7 +15,7 @@ from latentlib.gan.inversion import METHODS, invert
 from latentlib.gan.lbfgs import Evaluation, batched_lbfgs
 from latentlib.gan.w_space import p_norm, preconditioner
 from latentlib.metrics import perceptual_distance, psnr
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CHANNELS = {4: 16, 8: 16, 16: 8}
@@ -25,7 +25,7 @@ CHANNELS = {4: 16, 8: 16, 16: 8}
 def generator():
     torch.manual_seed(0)
     network = Generator(16, 12, 10, 2, CHANNELS).eval().requires_grad_(False)
-    network.measure_w(2000)
+    network.compute_w_avg(2000)
     return network
 
 
@@ -90,7 +90,7 @@ def test_every_method_gives_codes_that_draw_its_images_and_beats_the_mean_face(m
     assert found.errors.shape == (n,)
     assert torch.allclose(found.generator.draw(found.codes), found.images, atol=1e-4)
     assert torch.allclose((found.images - images).square().mean((1, 2, 3)), found.errors, atol=1e-7)
-    mean_face = (generator.draw(generator.w_mean.expand(n, -1)) - images).square().mean((1, 2, 3))
+    mean_face = (generator.draw(generator.w_avg.expand(n, -1)) - images).square().mean((1, 2, 3))
     assert (found.errors < (0.5 if method == "encoder" else 0.25) * mean_face).all()
     assert found.steps == (0 if method == "encoder" else 30)
     assert not found.interrupted
@@ -135,7 +135,7 @@ def test_codes_of_the_mapping_are_usual(generator):
     z = torch.randn(3000, generator.z_dim, generator=torch.Generator().manual_seed(8))
     w = generator.mapping(z)[:, None].expand(-1, generator.num_ws, -1)
     assert p_norm(generator)(w).mean() == pytest.approx(1, abs=0.05)
-    far = generator.w_mean + 4 * (w - generator.w_mean)
+    far = generator.w_avg + 4 * (w - generator.w_avg)
     assert p_norm(generator)(far).mean() > 3
 
 
@@ -183,7 +183,7 @@ def test_a_perceptual_weight_buys_perceptual_nearness(run, discriminator):
 
 
 def test_what_is_darker_than_black_costs_nothing(run, generator, codes):
-    loud = generator.w_mean + 1.5 * (codes[1:] - generator.w_mean)
+    loud = generator.w_avg + 1.5 * (codes[1:] - generator.w_avg)
     images = generator.draw(loud)
     assert ((images == 0) | (images == 1)).float().mean() > 0.2
     assert run(images, "w", steps=100).errors.max() < 1e-9
@@ -204,7 +204,7 @@ def test_cores_that_share_the_pictures_find_what_one_finds(run, images, method, 
 
 
 def test_the_history_is_the_best_so_far_and_never_rises(run, generator, codes):
-    images = generator.draw(generator.w_mean + 0.3 * (codes - generator.w_mean))  # nothing black or white on the way
+    images = generator.draw(generator.w_avg + 0.3 * (codes - generator.w_avg))  # nothing black or white on the way
     found = run(images, "w+", steps=25)
     assert [point.step for point in found.history] == list(range(26))
     errors, seconds = [p.error for p in found.history], [p.seconds for p in found.history]
@@ -371,13 +371,13 @@ def test_along_the_preconditioners_axes_every_layer_changes_the_picture_more_ali
     assert torch.linalg.eigvalsh(axes).min() > 0  # no direction is lost
     assert preconditioner(generator, same_w=True).shape == (1, generator.w_dim, generator.w_dim)
     change = torch.randn(64, generator.w_dim, generator=torch.Generator().manual_seed(6)) * 0.01
-    still = generator.synthesis(generator.w_mean[None], noise=None)
+    still = generator.synthesis(generator.w_avg[None], noise=None)
 
     def spread(moves):
         """The largest change of the picture by one layer, divided by the smallest."""
         far = []
         for layer, move in enumerate(moves):
-            w_plus = generator.w_mean.repeat(64, generator.num_ws, 1)
+            w_plus = generator.w_avg.repeat(64, generator.num_ws, 1)
             w_plus[:, layer] += change @ move
             far.append((generator.synthesis(w_plus, noise=None) - still).square().mean().sqrt())
         return max(far) / min(far)
@@ -480,7 +480,7 @@ def test_the_shipped_generator_finds_its_own_faces_again():
     found = invert(generator, images, "w", steps=200, progress=False)
     exact = psnr(found.images, images) > 35
     assert exact.sum() >= 2  # a search from the mean face may also end in another valley
-    far, before = (found.codes[:, 0] - w).norm(dim=1), (generator.w_mean - w).norm(dim=1)
+    far, before = (found.codes[:, 0] - w).norm(dim=1), (generator.w_avg - w).norm(dim=1)
     assert (far < 0.2 * before)[exact].all()
     assert (found.errors < 0.1 * found.history[0].error).all()
 
@@ -489,7 +489,7 @@ def test_the_shipped_generator_finds_its_own_faces_again():
 @pytest.mark.parametrize("method", METHODS)
 def test_it_runs_on_a_gpu(method, generator, discriminator, images):
     network, judge = copy.deepcopy(generator).cuda(), copy.deepcopy(discriminator).cuda()
-    answer = network.w_mean.expand(3, network.num_ws, -1) + 0.01
+    answer = network.w_avg.expand(3, network.num_ws, -1) + 0.01
     found = invert(
         network, images, method, steps=30, encoder=lambda x: answer, discriminator=judge, snapshots=2, progress=False
     )  # images come from the CPU

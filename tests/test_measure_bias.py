@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentlib.models.identity import Identity
-from latentlib.models.stylegan import Generator
+from latentlib.models.stylegan2 import Generator
 from training import lfw
 from training.faces import measure_bias
 

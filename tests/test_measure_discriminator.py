@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentlib.metrics import judged_alone
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 from latentlib.weights import WEIGHTS, checksum
 from training.faces import measure_discriminator as lesson
 

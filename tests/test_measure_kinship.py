@@ -9,7 +9,7 @@ import torch
 
 from latentlib.models.encoder import Encoder
 from latentlib.models.identity import Identity
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 from latentlib.weights import WEIGHTS, checksum, save_weights
 from training import lfw
 from training.faces import measure_kinship
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
         "faces-64-encoder": Encoder(64, 10, 16, CHANNELS),
         "faces-64-identity": identity,
     }
-    networks["faces-64"].measure_w(500)
+    networks["faces-64"].compute_w_avg(500)
     folder = tmp_path_factory.mktemp("weights")
     for name, network in networks.items():
         save_weights(name, network, {"network": network.settings}, folder)

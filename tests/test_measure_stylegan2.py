@@ -48,7 +48,7 @@ def test_operations_are_counted_as_a_step_takes_them(monkeypatch, one_thread, se
     generator = measured.generator_of(32, torch.device("cpu"))
     discriminator = measured.Discriminator(32, measured.official(32)).requires_grad_(False)
     photos = torch.rand(2, 3, 32, 32)
-    codes = generator.w_mean.repeat(2, generator.num_ws, 1)
+    codes = generator.w_avg.repeat(2, generator.num_ws, 1)
 
     def taken(steps: int) -> int:
         with flop_counter.FlopCounterMode(display=False) as counted:

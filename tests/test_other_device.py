@@ -18,7 +18,7 @@ from latentlib import space
 from latentlib.gan import blending, w_space
 from latentlib.gan.lbfgs import Evaluation, batched_lbfgs
 from latentlib.models.encoder import Encoder
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 from training.faces import encoder_trainer
 from training.faces.networks import augment
 from training.faces.trainer import RECIPE, Trainer

@@ -26,7 +26,7 @@ def small(resolution: int = 16):
     torch.manual_seed(0)
     channels = {r: count for r, count in SMALL.items() if r <= resolution}
     generator = Generator(resolution, 12, 10, 2, channels, half_resolutions=1)
-    generator.w_mean.normal_()
+    generator.w_avg.normal_()
     return generator, Discriminator(resolution, channels, half_resolutions=1)
 
 

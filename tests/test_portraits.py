@@ -40,10 +40,10 @@ def test_another_name_gets_a_sentence():
 
 def test_the_generator_draws_in_the_course_s_range():
     generator = weights.load("faces-64")
-    plain = generator.draw(generator.w_mean[None])
+    plain = generator.draw(generator.w_avg[None])
     assert plain.shape == (1, 3, 64, 64)
     assert plain.min() >= 0
     assert plain.max() <= 1
-    plus = generator.draw(generator.w_mean.expand(1, generator.num_ws, -1))
+    plus = generator.draw(generator.w_avg.expand(1, generator.num_ws, -1))
     assert torch.equal(plain, plus)
-    assert torch.equal(plain, generator.draw(generator.w_mean[None]))
+    assert torch.equal(plain, generator.draw(generator.w_avg[None]))

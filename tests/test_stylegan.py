@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from latentlib.models.stylegan import (
+from latentlib.models.stylegan2 import (
     CHANNELS,
     Discriminator,
     Generator,
@@ -131,13 +131,13 @@ def test_noise_fixed_left_out_and_random(generator):
 
 
 def test_truncation_pulls_to_the_mean(generator):
-    generator.measure_w(500)
+    generator.compute_w_avg(500)
     z = torch.randn(4, 24)
     w = generator.mapping(z)
     assert torch.equal(generator.truncate(w, 1.0), w)
-    assert torch.allclose(generator.truncate(w, 0.0), generator.w_mean.expand(4, -1))
+    assert torch.allclose(generator.truncate(w, 0.0), generator.w_avg.expand(4, -1))
     half = generator.truncate(w[:, None].repeat(1, generator.num_ws, 1), 0.5)
-    assert torch.allclose(half[:, 0], (w + generator.w_mean) / 2, atol=1e-6)
+    assert torch.allclose(half[:, 0], (w + generator.w_avg) / 2, atol=1e-6)
     assert generator.w_covariance.shape == (20, 20)
     assert torch.linalg.eigvalsh(generator.w_covariance).min() > -1e-4
 

@@ -141,7 +141,7 @@ def test_16_bit_numbers_draw_nearly_the_same():
 def generator():
     torch.manual_seed(0)
     made = Generator(16, 12, 12, 2, SMALL)
-    made.measure_w(1000)
+    made.compute_w_avg(1000)
     return made.requires_grad_(False)
 
 
@@ -150,7 +150,7 @@ def test_it_is_called_as_the_course_s_generator(generator):
     assert generator.draw(w).shape == (2, 3, 16, 16)
     w_plus = w[:, None].repeat(1, generator.num_ws, 1)
     assert torch.equal(generator.synthesis(w, None), generator.synthesis(w_plus, None))
-    assert torch.allclose(generator.truncate(w, 0.0), generator.w_mean.expand(2, -1))
+    assert torch.allclose(generator.truncate(w, 0.0), generator.w_avg.expand(2, -1))
     assert generator.synthesis(w, None, resolution=8).shape == (2, 3, 8, 8)
     with pytest.raises(ValueError, match="add a batch axis"):
         generator.synthesis(w[0])
@@ -203,7 +203,7 @@ def test_the_stand_in_draws_what_its_teacher_draws():
     assert isinstance(standin, Generator)
     z = torch.randn(16, standin.z_dim, generator=torch.Generator().manual_seed(77))
     w = standin.mapping(z)
-    assert (w - standin.w_mean).norm(dim=1).mean() > 1
+    assert (w - standin.w_avg).norm(dim=1).mean() > 1
     drawn = standin.draw(w)
     assert psnr(drawn, drawn.roll(1, 0)).mean() < 15
     if weights.read_weights("stylegan2-64")[1]["teacher"] != weights.checksum("faces-64"):
@@ -211,7 +211,7 @@ def test_the_stand_in_draws_what_its_teacher_draws():
     course = weights.load("faces-64", "cpu")
     assert torch.allclose(w, course.mapping(z), atol=0.05)
     likeness = psnr(drawn, course.draw(w))
-    mean_face = psnr(course.draw(course.w_mean[None]).expand(16, -1, -1, -1), course.draw(w))
+    mean_face = psnr(course.draw(course.w_avg[None]).expand(16, -1, -1, -1), course.draw(w))
     assert likeness.mean() > 23
     assert (likeness > mean_face).all()
 
@@ -224,7 +224,7 @@ def test_the_stand_in_fits_into_nvidia_s_file_and_comes_back(tmp_path, monkeypat
     path = tmp_path / "stand-in.pkl"
     path.write_bytes(file_of(standin, Discriminator(64, dict.fromkeys((4, 8, 16, 32, 64), 4))))
     again = weights.load_stylegan2(path).generator
-    w = standin.w_mean[None]
+    w = standin.w_avg[None]
     assert torch.equal(standin.draw(w), again.draw(w))
 
 

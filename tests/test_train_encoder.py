@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import processes
-from latentlib.models.stylegan import Generator
+from latentlib.models.stylegan2 import Generator
 from latentlib.weights import checksum, load, read_weights
 from tiny_encoder import CHANNELS, TINY, networks, photos, shipped, tiny, weights
 from training.faces import encoder_trainer, train_encoder
@@ -59,7 +59,7 @@ def test_export_and_warm_start(tmp_path):
     encoder = load("faces-64-encoder", folder=tmp_path)
     image = torch.rand(4, 3, 16, 16) * 2 - 1
     assert torch.allclose(encoder(image), trainer.ema(image), atol=0.02)
-    assert torch.equal(encoder.w_mean, trainer.generator.w_mean)  # kept whole
+    assert torch.equal(encoder.w_avg, trainer.generator.w_avg)  # kept whole
     settings = read_weights("faces-64-encoder", tmp_path)[1]
     assert settings["recipe"] == json.loads(json.dumps(trainer.recipe))
     assert (settings["generator"], settings["images_seen"], settings["since"]) == ("first", 32, 32)
@@ -68,7 +68,7 @@ def test_export_and_warm_start(tmp_path):
     train_encoder.warm_start(other, tmp_path)
     assert (other.images_seen, other.since) == (32, 0)
     assert torch.allclose(other.encoder.head4.weight, trainer.ema.head4.weight, atol=1e-3)
-    assert torch.equal(other.encoder.w_mean, other.generator.w_mean)
+    assert torch.equal(other.encoder.w_avg, other.generator.w_avg)
     generator = Generator(16, 8, 5, 2, CHANNELS)
     smaller = encoder_trainer.Trainer(dict(TINY), generator, networks()[1], "third", photos())
     with pytest.raises(Stop, match="another size"):

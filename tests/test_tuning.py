@@ -13,7 +13,7 @@ from latentlib.gan.inversion import invert
 from latentlib.gan.tuning import pivotal, pivots, tune
 from latentlib.gan.w_space import p_norm
 from latentlib.metrics import perceptual_distance, psnr
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CHANNELS = {4: 16, 8: 16, 16: 8}
@@ -23,7 +23,7 @@ CHANNELS = {4: 16, 8: 16, 16: 8}
 def generator():
     torch.manual_seed(0)
     network = Generator(16, 12, 10, 2, CHANNELS).eval().requires_grad_(False)
-    network.measure_w(2000)
+    network.compute_w_avg(2000)
     return network
 
 

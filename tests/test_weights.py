@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from latentlib import weights
 from latentlib.device import pick_device
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 from latentlib.weights import WeightsError, read_weights, save_weights
 
 CHANNELS = {4: 8, 8: 4}
@@ -112,12 +112,12 @@ def test_damaged_checksums(folder):
 def test_face_networks_round_trip(tmp_path):
     torch.manual_seed(0)
     generator, discriminator = Generator(8, 6, 5, 2, CHANNELS), Discriminator(8, CHANNELS)
-    generator.measure_w(100)
-    statistics = ("w_mean", "w_covariance")
+    generator.compute_w_avg(100)
+    statistics = ("mapping.w_avg",)
     save_weights("faces-64", generator, {"network": generator.settings}, tmp_path, statistics)
     save_weights("faces-64-discriminator", discriminator, {"network": discriminator.settings}, tmp_path)
     loaded = weights.load("faces-64", folder=tmp_path)
-    assert torch.equal(loaded.w_mean, generator.w_mean)
+    assert torch.equal(loaded.w_avg, generator.w_avg)
     z = torch.randn(2, 6)
     assert torch.allclose(loaded(z, noise=None), generator(z, noise=None), atol=0.02)
     assert not loaded.training
@@ -166,7 +166,7 @@ def test_shipped_faces_load_without_a_network(monkeypatch):
     values = torch.linalg.eigvalsh(generator.w_covariance)
     assert values.min() > -1e-4
     assert values.max() > 0.01
-    assert (generator.mapping(torch.randn(500, generator.z_dim)).mean(0) - generator.w_mean).abs().max() < 0.5
+    assert (generator.mapping(torch.randn(500, generator.z_dim)).mean(0) - generator.w_avg).abs().max() < 0.5
 
 
 def test_every_shipped_file_is_listed_described_and_small():

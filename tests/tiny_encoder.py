@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 from latentlib.weights import save_weights
 from training.faces import encoder_trainer
 
@@ -15,7 +15,7 @@ TINY = {**encoder_trainer.RECIPE, "identity": 0.0, "batch": 8, "probes": 64, "ra
 def networks(seed=0):
     torch.manual_seed(seed)
     generator, discriminator = Generator(16, 8, 8, 2, CHANNELS), Discriminator(16, CHANNELS)
-    generator.measure_w(500)
+    generator.compute_w_avg(500)
     return generator.requires_grad_(False), discriminator.requires_grad_(False)
 
 
@@ -36,7 +36,7 @@ def weights(trainer):
 def shipped(folder, seed=0):
     """A folder with the weights of a tiny generator and discriminator."""
     generator, discriminator = networks(seed)
-    statistics = ("w_mean", "w_covariance")
+    statistics = ("mapping.w_avg",)
     save_weights("faces-64", generator, {"network": generator.settings}, folder, statistics)
     save_weights("faces-64-discriminator", discriminator, {"network": discriminator.settings}, folder)
     return folder

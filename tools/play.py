@@ -186,7 +186,7 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
         "output": packed(torch.stack([blending.blend(*couple, 0.3), blending.blend(*couple, 0.6, crossover=4)])),
     }
     return {
-        "mean": packed(generator.w_mean),
+        "mean": packed(generator.w_avg),
         "directions": packed(principal.directions * principal.variances.sqrt()[:, None]),  # a standard deviation each
         "portraits": [
             {

@@ -105,8 +105,9 @@ def _generator_settings(network: Network, tensors: dict) -> dict:
         "w_dim": first[0],
         "mapping_layers": sum(name.startswith("fc") for name in mapping.parts()),
         "channels": {r: _size(tensors, f"synthesis.b{r}.conv1.weight", 4)[0] for r in sorted(blocks)},
-        "clamp": _clamp(_part(blocks[4], "conv1")),
-        "half_resolutions": sum(block.state.get("use_fp16") is True for block in blocks.values()),
+        "resample": "fir",
+        "conv_clamp": _clamp(_part(blocks[4], "conv1")),
+        "num_fp16_res": sum(block.state.get("use_fp16") is True for block in blocks.values()),
     }
 
 
@@ -121,8 +122,9 @@ def _discriminator_settings(network: Network, tensors: dict) -> dict:
     return {
         "resolution": max(blocks),
         "channels": dict(sorted(channels.items())),
-        "clamp": _clamp(_part(blocks[4], "conv")),
-        "half_resolutions": sum(block.state.get("use_fp16") is True for block in blocks.values()),
+        "resample": "fir",
+        "conv_clamp": _clamp(_part(blocks[4], "conv")),
+        "num_fp16_res": sum(block.state.get("use_fp16") is True for block in blocks.values()),
     }
 
 
@@ -245,7 +247,7 @@ def _networks(settings: dict[str, dict], tensors: dict[str, torch.Tensor]) -> li
     networks = []
     for kind, make in (("generator", Generator), ("discriminator", Discriminator)):
         with torch.device("meta"), _Unfilled():
-            network = make(**arguments(settings[kind]))
+            network = make(**settings[kind])
         state = {name.removeprefix(f"{kind}."): value for name, value in tensors.items() if name.startswith(f"{kind}.")}
         try:
             network.load_state_dict(state, assign=True)
@@ -254,8 +256,3 @@ def _networks(settings: dict[str, dict], tensors: dict[str, torch.Tensor]) -> li
             raise HostileFileError(f"its {kind} does not fit this course's StyleGAN2: {wrong}") from None
         networks.append(network)
     return networks
-
-
-def arguments(settings: dict) -> dict:
-    """Arguments of a network; JSON has turned the resolutions into text."""
-    return {**settings, "channels": {int(r): count for r, count in settings["channels"].items()}}

@@ -24,7 +24,7 @@ from latentlib.fit import progress as progress_bar
 from latentlib.gan.lbfgs import Evaluation, State, batched_lbfgs
 from latentlib.gan.w_space import p_norm, preconditioner, random_z
 from latentlib.metrics import feature_distance, perceptual_features
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 
 METHODS = ("z", "w", "w+", "p-norm", "encoder", "hybrid")
 STEPS = {"z": 150, "w": 150, "w+": 200, "p-norm": 200, "encoder": 0, "hybrid": 120}
@@ -99,7 +99,7 @@ def invert(
     if p_norm_weight is None:
         p_norm_weight = P_NORM_WEIGHT if method == "p-norm" else 0.0
     first_step = LEARNING_RATE if learning_rate is None else learning_rate
-    device = generator.w_mean.device
+    device = generator.w_avg.device
     images = images.detach().to(device, torch.float32)
     recorder = _Recorder(steps, keep_pictures=snapshots > 0)
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
@@ -274,9 +274,9 @@ def _start(generator: Generator, images: Tensor, method: str, encoder: nn.Module
         far = torch.stack([(drawn - image).square().flatten(1).mean(1) for image in images])  # (n, STARTS)
         return z[far.argmin(1)]
     if method == "w":
-        return generator.w_mean.repeat(n, 1, 1)
+        return generator.w_avg.repeat(n, 1, 1)
     if encoder is None or method not in ("encoder", "hybrid"):
-        return generator.w_mean.repeat(n, num_ws, 1)
+        return generator.w_avg.repeat(n, num_ws, 1)
     w_plus = encoder(images * 2 - 1)
     expected = (n, num_ws, generator.w_dim)
     if tuple(w_plus.shape) != expected or not torch.isfinite(w_plus).all():

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from latentlib.device import synchronize, thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.inversion import Inversion, PictureError, Point, check_count, check_images, check_number, invert
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
 
 STEPS = 150
 LEARNING_RATE = 3e-3  # of Adam; the weights have unit variance
@@ -81,7 +81,7 @@ def tune(
     check_count("steps", steps, 1)
     check_number("learning_rate", learning_rate, above_0=True)
     check_number("perceptual_weight", perceptual_weight)
-    device, began = generator.w_mean.device, time.perf_counter()
+    device, began = generator.w_avg.device, time.perf_counter()
     images = images.detach().to(device, torch.float32)
     # Gradients of weights are faster with plain memory.
     tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
@@ -184,5 +184,5 @@ def _checked_codes(generator: Generator, codes: Tensor, count: int) -> Tensor:
         raise ValueError(f"codes must be ({count}, {layers}, {w_dim}) or ({count}, {w_dim}), one an image; got {got}")
     if not torch.isfinite(codes).all():
         raise ValueError("codes hold values that are not finite numbers")
-    codes = codes.detach().to(generator.w_mean.device, torch.float32)
+    codes = codes.detach().to(generator.w_avg.device, torch.float32)
     return codes[:, None].repeat(1, layers, 1) if codes.dim() == 2 else codes

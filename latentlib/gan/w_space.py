@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latentlib.models.stylegan import SLOPE, Generator
+from latentlib.models.stylegan2 import SLOPE, Generator
 
 
 def random_z(generator: Generator, count: int, seed: int) -> Tensor:
     """(count, z_dim), the same for the same seed."""
     # Not the seed itself: a network that was made under it has these very numbers among its first weights.
     numbers = torch.Generator().manual_seed(seed + 1)
-    return torch.randn(count, generator.z_dim, generator=numbers).to(generator.w_mean.device)
+    return torch.randn(count, generator.z_dim, generator=numbers).to(generator.w_avg.device)
 
 
 @torch.no_grad()
@@ -52,7 +52,7 @@ def preconditioner(generator: Generator, same_w: bool = False, looks: int = 4) -
             reads[place] += weight.T @ weight
         layer += len(parts) - 1  # a block's torgb shares its w with the next block's first convolution
     reads = reads / reads.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-2 * torch.eye(w_dim, dtype=torch.float64)
-    w_plus = generator.w_mean.repeat(1, num_ws, 1).requires_grad_()
+    w_plus = generator.w_avg.repeat(1, num_ws, 1).requires_grad_()
     drawn = synthesis(w_plus, noise=None)
     numbers = torch.Generator().manual_seed(0)
     answer = torch.zeros(num_ws, dtype=torch.float64)
@@ -64,7 +64,7 @@ def preconditioner(generator: Generator, same_w: bool = False, looks: int = 4) -
         raise ValueError("the generator draws values that are no numbers; are its weights whole?")
     pace = answer.clamp(min=1e-12 * answer.max().item()) ** -0.25  # the root of the root mean square answer, inverted
     metric = reads * ((pace / pace.mean()) ** -2)[:, None, None]
-    return _inverse_root(metric.mean(0, keepdim=True) if same_w else metric).to(generator.w_mean)
+    return _inverse_root(metric.mean(0, keepdim=True) if same_w else metric).to(generator.w_avg)
 
 
 def _inverse_root(matrix: Tensor) -> Tensor:

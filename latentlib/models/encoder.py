@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from latentlib.models.stylegan import CHANNELS, SLOPE, Convolution, DiscriminatorBlock
+from latentlib.models.stylegan2 import SLOPE, Convolution, DiscriminatorBlock, checked_channels
 
 # What is read off the features of each size: channels kept (0: all of them), and numbers made of them.
 LEVELS = {4: (0, 192), 8: (16, 128), 16: (8, 96)}
@@ -43,18 +43,15 @@ class Encoder(nn.Module):
         channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
     ):
         super().__init__()
-        if resolution < 8 or resolution & (resolution - 1):
-            raise ValueError(f"resolution must be a power of two from 8 up, got {resolution}")
-        channels = dict(CHANNELS if channels is None else channels)
+        channels = checked_channels(resolution, channels)
         self.settings = {"resolution": resolution, "num_ws": num_ws, "w_dim": w_dim, "channels": channels}
         self.resolution, self.num_ws, self.w_dim = resolution, num_ws, w_dim
-        self.register_buffer("w_mean", torch.zeros(w_dim))
+        self.register_buffer("w_avg", torch.zeros(w_dim))
 
         # The trunk has the discriminator's names, so that it can begin with what a discriminator has learned to see.
         self.resolutions = [2**i for i in range(resolution.bit_length() - 1, 2, -1)]  # resolution, … 8
-        self.fromrgb = Convolution(3, channels[resolution], 1)
         for r in self.resolutions:
-            setattr(self, f"b{r}", DiscriminatorBlock(channels[r], channels[r // 2]))
+            setattr(self, f"b{r}", DiscriminatorBlock(channels[r], channels[r // 2], reads_rgb=r == resolution))
 
         self.levels = [size for size in LEVELS if size < resolution]  # 4, 8, 16
         for size in self.levels:
@@ -78,7 +75,7 @@ class Encoder(nn.Module):
                 f"images must be (n, {', '.join(map(str, expected))}) in [-1, 1], got {tuple(images.shape)}"
                 + ("; add a batch axis with images[None]" if images.ndim == 3 else "")
             )
-        x = self.fromrgb(images.contiguous(memory_format=torch.channels_last))
+        x = getattr(self, f"b{self.resolution}").fromrgb(images.contiguous(memory_format=torch.channels_last))
         features = {}
         for r in self.resolutions:
             x = features[r // 2] = getattr(self, f"b{r}")(x)  # (n, channels, r / 2, r / 2)
@@ -87,4 +84,4 @@ class Encoder(nn.Module):
             seen.append(getattr(self, f"read{size}")(features[size]))
             offset = getattr(self, f"head{size}")(torch.cat(seen, dim=1))
             offsets.append(offset.float().reshape(len(x), self.layers[size], self.w_dim))
-        return self.w_mean + torch.cat(offsets, dim=1)
+        return self.w_avg + torch.cat(offsets, dim=1)

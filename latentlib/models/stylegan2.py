@@ -1,16 +1,14 @@
-"""StyleGAN2 as in NVIDIA's official files: its order of operations and its names of parts (Karras et al. 2020).
+"""StyleGAN2's generator and discriminator (Karras et al. 2020, arXiv 1912.04958, figures 2 and 7).
 
     z ── mapping ──> w ── one affine for each layer ──> styles
-    constant 4×4 ─> block 4 ─> block 8 ─> … ─> block 1024      each block also adds its part to an RGB picture
+    constant 4×4 ─> block 4 ─> block 8 ─> … ─> block 64        each block also adds its part to an RGB picture
 
-Used like the course's own generator (models/stylegan.py); the same codes, sizes and ranges. The differences:
+Pictures are (n, 3, size, size) in [-1, 1]. The parts have the names of NVIDIA's networks, whose state_dicts fit as they
+are. Of two ways to change the size, a network has one:
 
-- doubling is a transposed convolution, its seams smoothed by the filter [1, 3, 3, 1]; the course convolves, then
-  interpolates;
-- what leaves a convolution is cut off at ±256, so that 16-bit numbers can hold it;
-- the finest resolutions are drawn in 16-bit numbers on an NVIDIA GPU, if the file says so.
-
-Pictures are (n, 3, size, size) in [-1, 1]. A state_dict of NVIDIA's networks fits as it is.
+- "fir", NVIDIA's: a transposed or a strided convolution, smoothed by the filter [1, 3, 3, 1];
+- "bilinear", the course's: convolve at the smaller size, then interpolate (or average, then convolve). On a CPU it
+  takes half the time.
 """
 
 from __future__ import annotations
@@ -21,35 +19,103 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentlib.models import stylegan
-from latentlib.models.stylegan import SLOPE, FullyConnected
-
-CLAMP = 256.0  # NVIDIA's conv_clamp
-TAPS = (1.0, 3.0, 3.0, 1.0)
+CHANNELS = {4: 160, 8: 160, 16: 128, 32: 64, 64: 32}  # of the course's networks
+SLOPES = {"lrelu": 0.2, "relu": 0.0, "linear": 1.0}  # below zero, of each activation
+SLOPE = SLOPES["lrelu"]
 
 
 def official_channels(resolution: int, base: int = 32768, most: int = 512) -> dict[int, int]:
-    """Feature channels of the official networks: {4: 512, … 32: 512, 64: 512, …}; base 16384 for the 256-pixel file."""
+    """Channels of NVIDIA's networks, {4: 512, … 64: 512, 128: 256, …}; base 16384 for its small ones, as at 256 px."""
     return {2**i: min(base // 2**i, most) for i in range(2, resolution.bit_length())}
+
+
+# ----------------------------------------------------------------------------------------------- parts that both share
+
+
+def gain_of(activation: str) -> float:
+    """What keeps the variance after an activation. f(√2·x) = √2·f(x) for all of SLOPES, so it is spent beforehand."""
+    return 1.0 if activation == "linear" else math.sqrt(2)
+
+
+def bend(x: torch.Tensor, activation: str, clamp: float | None = None) -> torch.Tensor:
+    """The activation, in place; then what is beyond ±clamp is cut off."""
+    if activation != "linear":
+        x = F.leaky_relu_(x, SLOPES[activation])
+    return x if clamp is None else x.clamp(-clamp, clamp)
 
 
 def filter_2d() -> torch.Tensor:
     """[1, 3, 3, 1] in both directions, (4, 4), with sum 1."""
-    return torch.tensor([[a * b / sum(TAPS) ** 2 for b in TAPS] for a in TAPS])
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    return taps[:, None] * taps
 
 
 def smooth(x: torch.Tensor, kernel: torch.Tensor, padding: int, gain: float = 1.0, stride: int = 1) -> torch.Tensor:
     """Each channel of (n, c, h, w) filtered by itself, the border padded with zeros."""
-    channels = x.shape[1]
-    kernel = (kernel.flip(0, 1) * gain).to(x.dtype).expand(channels, 1, -1, -1)
-    return F.conv2d(x, kernel, padding=padding, stride=stride, groups=channels)
+    kernel = (kernel.flip(0, 1) * gain).to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    return F.conv2d(x, kernel, padding=padding, stride=stride, groups=x.shape[1])
 
 
-def upsample(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """Twice the size: zeros between the pixels, then the filter; the gain of 4 makes up for the zeros."""
-    channels = image.shape[1]
-    kernel = (kernel * 4).to(image.dtype).expand(channels, 1, -1, -1)
-    return F.conv_transpose2d(image, kernel, stride=2, padding=1, groups=channels)
+def upsample(x: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
+    """Twice the size, with a filter (zeros between the pixels, then the sum), or else by linear interpolation.
+
+    With [1, 3, 3, 1] both are the same, but for the border.
+    """
+    if kernel is None:
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    kernel = (kernel * 4).to(x.dtype).expand(x.shape[1], 1, -1, -1)  # 4 makes up for the zeros
+    return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+
+
+class Resampling(nn.Module):
+    """What may change the size of a picture, and keeps the filter for it where NVIDIA's networks do."""
+
+    def __init__(self, resample: str):
+        super().__init__()
+        self.register_buffer("resample_filter", filter_2d() if resample == "fir" else None)
+
+
+class FullyConnected(nn.Module):
+    """A linear layer whose weights are stored at unit variance and scaled when used (equalised learning rate)."""
+
+    def __init__(
+        self,
+        inputs: int,  # numbers in
+        outputs: int,  # numbers out
+        activation: str = "linear",
+        bias: float = 0.0,  # what the bias starts at
+        lr_multiplier: float = 1.0,  # how fast it learns, relative to the rest
+    ):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
+        self.weight_gain, self.bias_gain = lr_multiplier / math.sqrt(inputs), lr_multiplier
+        self.activation, self.act_gain = activation, gain_of(activation)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.linear(x * (self.weight_gain * self.act_gain), self.weight, self.bias * (self.bias_gain * self.act_gain))
+        return bend(x, self.activation)
+
+
+# -------------------------------------------------------------------------------------------------------- the generator
+
+
+class Mapping(nn.Module):
+    """z -> w: numbers drawn from a Gaussian become a code whose directions the synthesis network finds useful."""
+
+    def __init__(self, z_dim: int, w_dim: int, num_layers: int, activation: str, lr_multiplier: float):
+        super().__init__()
+        self.z_dim, self.w_dim, self.num_layers = z_dim, w_dim, num_layers
+        for index in range(num_layers):
+            fc = FullyConnected(z_dim if index == 0 else w_dim, w_dim, activation, lr_multiplier=lr_multiplier)
+            setattr(self, f"fc{index}", fc)
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()  # (n, z_dim), length √z_dim
+        for index in range(self.num_layers):
+            x = getattr(self, f"fc{index}")(x)
+        return x  # (n, w_dim)
 
 
 def modulated_convolution(
@@ -57,43 +123,33 @@ def modulated_convolution(
     weight: torch.Tensor,  # (channels_out, channels_in, k, k), shared by all pictures
     style: torch.Tensor,  # (n, channels_in), one scale for each channel of each picture
     demodulate: bool = True,  # bring the result back to unit variance?
-    up_filter: torch.Tensor | None = None,  # (4, 4): double the size, and smooth with it
     gain: float = 1.0,  # multiplies a demodulated result
+    up: bool = False,  # double the size?
+    up_filter: torch.Tensor | None = None,  # (4, 4), to double with; None: interpolate
 ) -> torch.Tensor:
     """Convolve with weights that the style has scaled (section 2.2 of the paper), without building those weights.
 
-    As in models/stylegan.py, x is scaled before and the result afterwards, and one convolution serves the whole batch.
+    Scaling the weights' inputs is scaling x; dividing the weights' outputs by their length is scaling the result. So
+    one shared convolution serves the whole batch: the same function as a grouped convolution, far faster on a CPU.
     """
     style = style.float()
     if demodulate and x.dtype == torch.float16:  # 16-bit numbers end at 65,504; demodulation takes these factors out
         weight = weight / (weight.abs().amax(dim=(1, 2, 3), keepdim=True) * math.sqrt(weight[0].numel()))
         style = style / style.abs().amax(dim=1, keepdim=True)
     x = x * style[:, :, None, None].to(x.dtype)
-    if up_filter is None:
-        x = F.conv2d(x, weight.to(x.dtype), padding=weight.shape[-1] // 2)
-    else:  # side r -> 2r + 1 -> 2r
+    if up and up_filter is not None:  # side r -> 2r + 1 -> 2r
         x = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)
         x = smooth(x, up_filter, padding=1, gain=4.0)
+    else:
+        x = F.conv2d(x, weight.to(x.dtype), padding=weight.shape[-1] // 2)
     if demodulate:
         length = style.square() @ weight.float().square().sum(dim=(2, 3)).T  # (n, channels_out)
         x = x * ((length + 1e-8).rsqrt() * gain)[:, :, None, None].to(x.dtype)
-    return x
+    return upsample(x) if up and up_filter is None else x  # last: before it a convolution costs four times as much
 
 
-def cut_off(x: torch.Tensor, clamp: float | None) -> torch.Tensor:
-    return x if clamp is None else x.clamp(-clamp, clamp)
-
-
-class Mapping(stylegan.Mapping):
-    """z -> w, as in the course's generator; NVIDIA keeps the mean of all w here."""
-
-    def __init__(self, z_dim: int = 512, w_dim: int = 512, layers: int = 8):
-        super().__init__(z_dim, w_dim, layers)
-        self.register_buffer("w_avg", torch.zeros(w_dim))
-
-
-class SynthesisLayer(nn.Module):
-    """Modulated 3×3 convolution (one that doubles the size, or not), noise, bias, leaky ReLU."""
+class SynthesisLayer(Resampling):
+    """Modulated 3×3 convolution (one that doubles the size, or not), noise, bias, activation."""
 
     def __init__(
         self,
@@ -101,49 +157,49 @@ class SynthesisLayer(nn.Module):
         channels_out: int,
         w_dim: int,
         resolution: int,  # side of the result
-        up: bool = False,  # double the size?
-        clamp: float | None = CLAMP,  # results are cut off at ± this
+        up: bool,  # double the size?
+        resample: str,
+        activation: str,
+        conv_clamp: float | None,
     ):
-        super().__init__()
-        self.affine = FullyConnected(w_dim, channels_in, activate=False, bias=1.0)
-        # Demodulation takes any factor out of these weights, so they need no gain.
+        super().__init__(resample)
+        self.affine = FullyConnected(w_dim, channels_in, bias=1.0)
         self.weight = nn.Parameter(torch.randn(channels_out, channels_in, 3, 3))
         self.bias = nn.Parameter(torch.zeros(channels_out))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
-        self.register_buffer("resample_filter", filter_2d())
-        self.resolution, self.up, self.clamp = resolution, up, clamp
+        self.resolution, self.up, self.activation, self.conv_clamp = resolution, up, activation, conv_clamp
+        self.act_gain = gain_of(activation)
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise="random") -> torch.Tensor:
-        up_filter = self.resample_filter if self.up else None
-        # √2·leaky_relu(x) = leaky_relu(√2·x), so the gain is spent where it costs nothing.
-        x = modulated_convolution(x, self.weight, self.affine(w), up_filter=up_filter, gain=math.sqrt(2))
-        shift = self.bias[:, None, None] * math.sqrt(2)
+        x = modulated_convolution(
+            x, self.weight, self.affine(w), gain=self.act_gain, up=self.up, up_filter=self.resample_filter
+        )
         if noise is not None:
             if isinstance(noise, str):
                 shape = (len(x), 1, self.resolution, self.resolution)
                 noise = torch.randn(shape, device=x.device) if noise == "random" else self.noise_const
-            x = x + (noise * (self.noise_strength * math.sqrt(2))).to(x.dtype)
-        return cut_off(F.leaky_relu_(x + shift.to(x.dtype), SLOPE), self.clamp)
+            x = x + (noise * (self.noise_strength * self.act_gain)).to(x.dtype)
+        shift = self.bias[:, None, None] * self.act_gain
+        return bend(x + shift.to(x.dtype), self.activation, self.conv_clamp)
 
 
 class ToRGB(nn.Module):
     """Modulated 1×1 convolution to three colours; no demodulation, so the style decides how much it adds."""
 
-    def __init__(self, channels: int, w_dim: int, clamp: float | None = CLAMP):
+    def __init__(self, channels: int, w_dim: int, conv_clamp: float | None):
         super().__init__()
-        self.affine = FullyConnected(w_dim, channels, activate=False, bias=1.0)
+        self.affine = FullyConnected(w_dim, channels, bias=1.0)
         self.weight = nn.Parameter(torch.randn(3, channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
-        self.weight_gain, self.clamp = 1 / math.sqrt(channels), clamp
+        self.weight_gain, self.conv_clamp = 1 / math.sqrt(channels), conv_clamp
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        style = self.affine(w) * self.weight_gain
-        x = modulated_convolution(x, self.weight, style, demodulate=False)
-        return cut_off(x + self.bias[:, None, None].to(x.dtype), self.clamp).float()
+        rgb = modulated_convolution(x, self.weight, self.affine(w) * self.weight_gain, demodulate=False)
+        return bend(rgb.float() + self.bias[:, None, None], "linear", self.conv_clamp)
 
 
-class SynthesisBlock(nn.Module):
+class SynthesisBlock(Resampling):
     """One resolution: two convolutions (the first block has a constant and one), and a share of the RGB picture."""
 
     def __init__(
@@ -152,24 +208,26 @@ class SynthesisBlock(nn.Module):
         channels_out: int,
         w_dim: int,
         resolution: int,
-        clamp: float | None = CLAMP,
-        half: bool = False,  # 16-bit numbers on an NVIDIA GPU?
+        use_fp16: bool,  # 16-bit numbers on an NVIDIA GPU?
+        resample: str,
+        activation: str,
+        conv_clamp: float | None,
     ):
-        super().__init__()
-        self.first, self.half = channels_in == 0, half
+        super().__init__(resample)
+        settings = (resample, activation, conv_clamp)
+        self.first, self.use_fp16 = channels_in == 0, use_fp16
+        self.num_conv = 1 if self.first else 2
         if self.first:
             self.const = nn.Parameter(torch.randn(channels_out, resolution, resolution))
         else:
-            self.conv0 = SynthesisLayer(channels_in, channels_out, w_dim, resolution, up=True, clamp=clamp)
-        self.conv1 = SynthesisLayer(channels_out, channels_out, w_dim, resolution, clamp=clamp)
-        self.torgb = ToRGB(channels_out, w_dim, clamp)
-        self.register_buffer("resample_filter", filter_2d())
-        self.convolutions = 1 if self.first else 2
+            self.conv0 = SynthesisLayer(channels_in, channels_out, w_dim, resolution, True, *settings)
+        self.conv1 = SynthesisLayer(channels_out, channels_out, w_dim, resolution, False, *settings)
+        self.torgb = ToRGB(channels_out, w_dim, conv_clamp)
 
-    def forward(self, x, rgb, ws, noises):  # ws: (n, convolutions + 1, w_dim)
+    def forward(self, x, rgb, ws, noises):  # ws: (n, num_conv + 1, w_dim)
         if self.first:
             x = self.const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = x.to(in_half(self.half, x))
+        x = in_16_bit(self.use_fp16, x)
         if not self.first:
             x = self.conv0(x, ws[:, 0], noises[0])
         x = self.conv1(x, ws[:, -2], noises[-1])
@@ -177,43 +235,68 @@ class SynthesisBlock(nn.Module):
         return x, part if rgb is None else upsample(rgb, self.resample_filter) + part
 
 
-class Synthesis(stylegan.Synthesis):
-    """w, one for each layer, -> picture. It is called as the course's; what it is made of is NVIDIA's."""
+class Synthesis(nn.Module):
+    """w, one for each layer, -> picture. A block's torgb shares its w with the next block's first convolution."""
 
-    def __init__(
-        self,
-        resolution: int,  # side of the picture, a power of two
-        w_dim: int,  # numbers in a w
-        channels: dict[int, int],  # feature channels at each resolution
-        clamp: float | None = CLAMP,  # what leaves a convolution is cut off at ± this; None: never
-        half_resolutions: int = 0,  # so many of the finest resolutions in 16-bit numbers on an NVIDIA GPU
-    ):
-        nn.Module.__init__(self)
-        self.resolution, self.w_dim = resolution, w_dim
-        self.resolutions = list(channels)  # 4, 8, … resolution
-        finest = half_from(resolution, half_resolutions)
+    def __init__(self, w_dim: int, channels: dict[int, int], num_fp16_res: int, *settings):
+        super().__init__()
+        self.resolutions, self.resolution, self.w_dim = list(channels), max(channels), w_dim  # 4, 8, … resolution
         before = 0
         for r, count in channels.items():
-            setattr(self, f"b{r}", SynthesisBlock(before, count, w_dim, r, clamp, half=r >= finest))
+            use_fp16 = is_among_finest(r, self.resolution, num_fp16_res)
+            setattr(self, f"b{r}", SynthesisBlock(before, count, w_dim, r, use_fp16, *settings))
             before = count
         self.num_layers = 2 * len(channels) - 1  # convolutions, each with noise
         self.num_ws = self.num_layers + 1
 
+    def forward(self, w: torch.Tensor, noise="random", resolution: int | None = None) -> torch.Tensor:
+        """Pictures (n, 3, resolution, resolution), about [-1, 1].
 
-class Generator(stylegan.Generator):
-    """Mapping and synthesis together. Truncation, drawing and calling are those of the course's generator."""
+        w: (n, w_dim), the same for all layers, or w_plus (n, num_ws, w_dim).
+        noise: "random" (new each time), "fixed" (the stored maps), None (left out), or a list of num_layers maps that
+        broadcast to (n, 1, r, r).
+        resolution: stop at a smaller picture; the RGB skips make each block's sum one.
+        """
+        ws = w[:, None].expand(-1, self.num_ws, -1) if w.ndim == 2 else w
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            raise ValueError(
+                f"w must be (n, {self.w_dim}) or (n, {self.num_ws}, {self.w_dim}), got {tuple(w.shape)}"
+                + ("; add a batch axis with w[None]" if w.ndim == 1 else "")
+            )
+        noises = noise if isinstance(noise, (list, tuple)) else [noise] * self.num_layers
+        unknown = isinstance(noise, str) and noise not in ("random", "fixed")
+        if unknown or len(noises) != self.num_layers:
+            got = repr(noise) if unknown else f"{len(noises)} maps"
+            raise ValueError(f'noise must be "random", "fixed", None or a list of {self.num_layers} maps, got {got}')
+        x = rgb = None
+        layer = 0
+        for r in self.resolutions:
+            block = getattr(self, f"b{r}")
+            end = layer + block.num_conv
+            x, rgb = block(x, rgb, ws[:, layer : end + 1], noises[layer:end])
+            layer = end
+            if r == resolution:
+                break
+        return rgb
+
+
+class Generator(nn.Module):
+    """Mapping and synthesis together, with the centre of the codes that a trained network has."""
 
     def __init__(
         self,
-        resolution: int = 256,  # side of the picture, a power of two
-        z_dim: int = 512,
-        w_dim: int = 512,
-        mapping_layers: int = 8,
-        channels: dict[int, int] | None = None,  # feature channels at each resolution; None: official_channels
-        clamp: float | None = CLAMP,  # what leaves a convolution is cut off at ± this; None: never
-        half_resolutions: int = 0,  # so many of the finest resolutions in 16-bit numbers on an NVIDIA GPU
+        resolution: int = 64,  # side of the picture, a power of two
+        z_dim: int = 256,
+        w_dim: int = 256,
+        mapping_layers: int = 4,
+        channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
+        resample: str = "bilinear",  # how the size changes: "bilinear" or "fir"
+        activation: str = "lrelu",  # of all layers: "lrelu", "relu" or "linear"
+        lr_multiplier: float = 0.01,  # of the mapping's layers
+        conv_clamp: float | None = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
+        num_fp16_res: int = 0,  # so many of the finest resolutions in 16-bit numbers on an NVIDIA GPU
     ):
-        nn.Module.__init__(self)
+        super().__init__()
         channels = checked_channels(resolution, channels)
         self.settings = {
             "resolution": resolution,
@@ -221,111 +304,139 @@ class Generator(stylegan.Generator):
             "w_dim": w_dim,
             "mapping_layers": mapping_layers,
             "channels": channels,
-            "clamp": clamp,
-            "half_resolutions": half_resolutions,
+            "resample": resample,
+            "activation": activation,
+            "lr_multiplier": lr_multiplier,
+            "conv_clamp": conv_clamp,
+            "num_fp16_res": num_fp16_res,
         }
         self.resolution, self.z_dim, self.w_dim = resolution, z_dim, w_dim
-        self.mapping = Mapping(z_dim, w_dim, mapping_layers)
-        self.synthesis = Synthesis(resolution, w_dim, channels, clamp, half_resolutions)
+        self.mapping = Mapping(z_dim, w_dim, mapping_layers, activation, lr_multiplier)
+        self.synthesis = Synthesis(w_dim, channels, num_fp16_res, resample, activation, conv_clamp)
         self.num_ws = self.synthesis.num_ws
 
     @property
-    def w_mean(self) -> torch.Tensor:
-        """(w_dim,), the mean of all w, which NVIDIA's files keep in the mapping."""
+    def w_avg(self) -> torch.Tensor:
+        """(w_dim,), the mean of all w, which NVIDIA's networks keep in the mapping."""
         return self.mapping.w_avg
 
+    def truncate(self, w: torch.Tensor, psi: float = 1.0) -> torch.Tensor:
+        """Pull codes towards their mean: 1 leaves them, 0 gives the mean face. Works on w and on w_plus."""
+        return w if psi == 1 else self.w_avg + (w - self.w_avg) * psi
+
+    def forward(self, z: torch.Tensor, psi: float = 1.0, noise="random") -> torch.Tensor:
+        """(n, z_dim) -> pictures (n, 3, resolution, resolution), about [-1, 1]."""
+        return self.synthesis(self.truncate(self.mapping(z), psi), noise)
+
+    def draw(self, w: torch.Tensor) -> torch.Tensor:
+        """w (n, w_dim) or w_plus (n, num_ws, w_dim) -> pictures (n, 3, resolution, resolution) in [0, 1], noise off."""
+        return (self.synthesis(w, noise=None) / 2 + 0.5).clamp(0, 1)
+
     @torch.no_grad()
-    def measure_w(self, samples: int = 20_000, seed: int = 0) -> None:
-        """Set w_mean from the codes of that many random z."""
+    def compute_w_avg(self, samples: int = 20_000, seed: int = 0) -> None:
+        """Set w_avg from the codes of that many random z."""
         z = torch.randn(samples, self.z_dim, generator=torch.Generator().manual_seed(seed))
-        self.w_mean.copy_(self.mapping(z.to(self.w_mean)).mean(dim=0))
+        self.w_avg.copy_(self.mapping(z.to(self.w_avg)).mean(dim=0))
 
 
-class Convolution(nn.Module):
-    """Plain convolution with equalised learning rate; one that halves the size smooths first."""
+# ---------------------------------------------------------------------------------------------------- the discriminator
+
+
+class Convolution(Resampling):
+    """Plain convolution with equalised learning rate; it may halve the size."""
 
     def __init__(
         self,
         channels_in: int,
         channels_out: int,
         kernel: int,
-        activate: bool = True,  # bias and leaky ReLU afterwards?
+        activation: str = "lrelu",  # "linear": no bias either, as in a skip
         down: bool = False,  # halve the size?
-        clamp: float | None = CLAMP,
         gain: float = 1.0,  # multiplies the result, and the clamp with it
+        resample: str = "bilinear",
+        conv_clamp: float | None = None,
     ):
-        super().__init__()
+        super().__init__(resample)
         self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(channels_out)) if activate else None
-        self.register_buffer("resample_filter", filter_2d())
-        self.gain = gain * (math.sqrt(2) if activate else 1.0)  # √2·leaky_relu(x) = leaky_relu(√2·x)
-        self.weight_gain = self.gain / math.sqrt(channels_in * kernel**2)
-        self.clamp = None if clamp is None else clamp * gain
-        self.activate, self.down = activate, down
+        self.bias = nn.Parameter(torch.zeros(channels_out)) if activation != "linear" else None
+        self.weight_gain, self.act_gain = 1 / math.sqrt(channels_in * kernel**2), gain_of(activation)
+        self.activation, self.down, self.gain, self.conv_clamp = activation, down, gain, conv_clamp
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = (self.weight * self.weight_gain).to(x.dtype)
-        bias = None if self.bias is None else (self.bias * self.gain).to(x.dtype)
-        kernel = weight.shape[-1]
-        if not self.down:
-            x = F.conv2d(x, weight, bias, padding=kernel // 2)
-        elif kernel == 1:
-            x = F.conv2d(smooth(x, self.resample_filter, padding=1, stride=2), weight, bias)
-        else:  # side r -> r + 1 -> r / 2
-            x = F.conv2d(smooth(x, self.resample_filter, padding=2), weight, bias, stride=2)
-        return cut_off(F.leaky_relu_(x, SLOPE) if self.activate else x, self.clamp)
+        gain = self.gain * self.act_gain
+        weight = (self.weight * (self.weight_gain * gain)).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
+        padding, stride = weight.shape[-1] // 2, 1
+        if self.down and self.resample_filter is None:
+            x = F.avg_pool2d(x, 2)
+        elif self.down and padding == 0:
+            x = smooth(x, self.resample_filter, padding=1, stride=2)
+        elif self.down:  # side r -> r + 1 -> r / 2
+            x, padding, stride = smooth(x, self.resample_filter, padding=2), 0, 2
+        x = F.conv2d(x, weight, bias, padding=padding, stride=stride)
+        return bend(x, self.activation, None if self.conv_clamp is None else self.conv_clamp * self.gain)
 
 
-class DiscriminatorBlock(nn.Module):
-    """Residual block that halves the size; the first one also reads the colours."""
+class DiscriminatorBlock(Resampling):
+    """Residual block that halves the size. The finest one also has what reads colours, ``fromrgb``."""
 
     def __init__(
         self,
         channels_in: int,
         channels_out: int,
-        first: bool = False,
-        clamp: float | None = CLAMP,
-        half: bool = False,  # 16-bit numbers on an NVIDIA GPU?
+        reads_rgb: bool = False,
+        use_fp16: bool = False,  # 16-bit numbers on an NVIDIA GPU?
+        resample: str = "bilinear",
+        activation: str = "lrelu",
+        conv_clamp: float | None = None,
     ):
-        super().__init__()
-        if first:
-            self.fromrgb = Convolution(3, channels_in, 1, clamp=clamp)
-        self.conv0 = Convolution(channels_in, channels_in, 3, clamp=clamp)
-        self.conv1 = Convolution(channels_in, channels_out, 3, down=True, clamp=clamp, gain=math.sqrt(0.5))
-        self.skip = Convolution(
-            channels_in, channels_out, 1, activate=False, down=True, clamp=clamp, gain=math.sqrt(0.5)
-        )
-        self.register_buffer("resample_filter", filter_2d())
-        self.first, self.half = first, half
+        super().__init__(resample)
+        both = {"resample": resample, "conv_clamp": conv_clamp}
+        half = math.sqrt(0.5)  # two ways are added
+        if reads_rgb:
+            self.fromrgb = Convolution(3, channels_in, 1, activation, **both)
+        self.conv0 = Convolution(channels_in, channels_in, 3, activation, **both)
+        self.conv1 = Convolution(channels_in, channels_out, 3, activation, down=True, gain=half, **both)
+        self.skip = Convolution(channels_in, channels_out, 1, "linear", down=True, gain=half, **both)
+        self.use_fp16 = use_fp16
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x.to(in_half(self.half, x))
-        if self.first:
-            x = self.fromrgb(x)
+        x = in_16_bit(self.use_fp16, x)
         return self.skip(x) + self.conv1(self.conv0(x))
 
 
-def minibatch_deviation(x: torch.Tensor, group: int = 4) -> torch.Tensor:
-    """Append one channel: how much the pictures of a group differ. Of 8 pictures, 0, 2, 4 and 6 are a group."""
-    n, channels, h, w = x.shape
-    group = math.gcd(n, group)
-    deviation = x.reshape(group, n // group, channels, h, w).var(dim=0, unbiased=False).add(1e-8).sqrt()
-    channel = deviation.mean(dim=(1, 2, 3)).repeat(group)[:, None, None, None].expand(-1, 1, h, w)
-    return torch.cat([x, channel], dim=1)
+def minibatch_deviation(x: torch.Tensor, group_size: int | None = 4, kinds: int = 1) -> torch.Tensor:
+    """Append one channel: how much the pictures of a group differ. It lets the discriminator see a lack of variety.
+
+    group_size: most pictures in a group, None for all; a batch that it does not divide has smaller groups. Of 8
+    pictures in groups of 4, the pictures 0, 2, 4 and 6 are one.
+    kinds: of pictures that lie one after the other in the batch, as many of each; a group is of one kind.
+    """
+    n, _, h, w = x.shape
+    each = n // kinds
+    most = each if group_size is None else min(group_size, each)
+    group = max(size for size in range(1, most + 1) if each % size == 0)
+    grouped = x.float().reshape(kinds, group, each // group, -1)
+    deviation = grouped.var(dim=1, unbiased=False).add(1e-8).sqrt().mean(dim=-1)  # (kinds, groups)
+    channel = deviation[:, None].expand(-1, group, -1).reshape(n, 1, 1, 1).expand(-1, 1, h, w)
+    return torch.cat([x, channel.to(x.dtype)], dim=1)
 
 
-class Judgement(nn.Module):
+class Epilogue(nn.Module):
     """The discriminator's last layers: (n, channels, 4, 4) -> (n,)."""
 
-    def __init__(self, channels: int, clamp: float | None = CLAMP):
+    def __init__(self, channels: int, group_size: int | None, activation: str, conv_clamp: float | None, resample: str):
         super().__init__()
-        self.conv = Convolution(channels + 1, channels, 3, clamp=clamp)
-        self.fc = FullyConnected(channels * 16, channels)
-        self.out = FullyConnected(channels, 1, activate=False)
+        self.group_size = group_size
+        self.conv = Convolution(channels + 1, channels, 3, activation, resample=resample, conv_clamp=conv_clamp)
+        self.fc = FullyConnected(channels * 16, channels, activation)
+        self.out = FullyConnected(channels, 1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.conv(minibatch_deviation(x.float()))
-        return self.out(self.fc(x.flatten(1)))[:, 0]
+    def forward(self, x: torch.Tensor, group_size: int | None = 0, kinds: int = 1) -> torch.Tensor:
+        """group_size, kinds: as in ``minibatch_deviation``; 0: the group size that it was made with."""
+        x = minibatch_deviation(x, self.group_size if group_size == 0 else group_size, kinds)
+        x = self.conv(in_16_bit(False, x))
+        return self.out(self.fc(x.flatten(1))).float()[:, 0]
 
 
 class Discriminator(nn.Module):
@@ -333,60 +444,72 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        resolution: int = 256,  # side of the picture, a power of two
-        channels: dict[int, int] | None = None,  # feature channels at each resolution; None: official_channels
-        clamp: float | None = CLAMP,  # what leaves a convolution is cut off at ± this; None: never
-        half_resolutions: int = 0,  # so many of the finest resolutions in 16-bit numbers on an NVIDIA GPU
+        resolution: int = 64,  # side of the picture, a power of two
+        channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
+        resample: str = "bilinear",  # how the size changes: "bilinear" or "fir"
+        activation: str = "lrelu",  # of all layers: "lrelu", "relu" or "linear"
+        group_size: int | None = 4,  # most pictures that are compared with each other; None: the whole batch
+        conv_clamp: float | None = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
+        num_fp16_res: int = 0,  # so many of the finest resolutions in 16-bit numbers on an NVIDIA GPU
     ):
         super().__init__()
         channels = checked_channels(resolution, channels)
         self.settings = {
             "resolution": resolution,
             "channels": channels,
-            "clamp": clamp,
-            "half_resolutions": half_resolutions,
+            "resample": resample,
+            "activation": activation,
+            "group_size": group_size,
+            "conv_clamp": conv_clamp,
+            "num_fp16_res": num_fp16_res,
         }
-        self.resolutions = list(channels)[:0:-1]  # resolution, … 8
-        finest = half_from(resolution, half_resolutions)
+        self.resolution, self.resolutions = resolution, list(channels)[:0:-1]  # resolution, … 8
         for r in self.resolutions:
-            block = DiscriminatorBlock(channels[r], channels[r // 2], r == resolution, clamp, half=r >= finest)
+            use_fp16 = is_among_finest(r, resolution, num_fp16_res)
+            block = DiscriminatorBlock(
+                channels[r], channels[r // 2], r == resolution, use_fp16, resample, activation, conv_clamp
+            )
             setattr(self, f"b{r}", block)
-        self.b4 = Judgement(channels[4], clamp)
+        self.b4 = Epilogue(channels[4], group_size, activation, conv_clamp, resample)
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
         """What each block sees, from fine to coarse: (n, channels, r, r) for r = resolution / 2, … 4."""
-        x = image.contiguous(memory_format=torch.channels_last)
+        finest = getattr(self, f"b{self.resolution}")
+        x = finest.fromrgb(in_16_bit(finest.use_fp16, image.contiguous(memory_format=torch.channels_last)))
         found = []
         for r in self.resolutions:
             x = getattr(self, f"b{r}")(x)
             found.append(x)
         return found
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.b4(self.features(image)[-1])
+    def forward(self, image: torch.Tensor, group_size: int | None = 0) -> torch.Tensor:
+        """(n, 3, r, r) in [-1, 1] -> (n,); group_size=1: each by itself, not also how much several of them differ."""
+        return self.b4(self.features(image)[-1], group_size)
 
 
-# --- what both networks ask
+# --------------------------------------------------------------------------------------------- what both networks ask
 
 
-def half_from(resolution: int, half_resolutions: int) -> float:
-    """The resolution from which on 16-bit numbers are used: never below 8, infinite for none."""
-    return max(resolution * 2 / 2**half_resolutions, 8) if half_resolutions else math.inf
+def is_among_finest(r: int, resolution: int, count: int) -> bool:
+    """Is r among that many of the finest resolutions? 4 never is."""
+    return r > 4 and r * 2**count > resolution
 
 
-def in_half(half: bool, x: torch.Tensor) -> torch.dtype:
+def in_16_bit(wanted: bool, x: torch.Tensor) -> torch.Tensor:
     """16-bit numbers where wanted, on an NVIDIA GPU, and only without gradients.
 
-    A search by L-BFGS reads the curvature off differences of gradients, which they would round away.
+    A search by L-BFGS reads the curvature off differences of gradients, which 16 bits would round away.
     """
-    return torch.float16 if half and x.is_cuda and not torch.is_grad_enabled() else torch.float32
+    if wanted and x.is_cuda and not torch.is_grad_enabled():
+        return x.half()
+    return x.float() if x.dtype == torch.float16 else x
 
 
 def checked_channels(resolution: int, channels: dict[int, int] | None) -> dict[int, int]:
-    """Channels at 4, 8, … resolution, in this order; ValueError with one sentence when they cannot be."""
+    """Channels at 4, 8, … resolution, in this order (JSON makes texts of resolutions); ValueError if they cannot be."""
     if resolution < 8 or resolution & (resolution - 1):
         raise ValueError(f"resolution must be a power of two from 8 up, got {resolution}")
-    channels = official_channels(resolution) if channels is None else channels
+    channels = {int(r): count for r, count in (CHANNELS if channels is None else channels).items()}
     wanted = [2**i for i in range(2, resolution.bit_length())]
     if missing := [r for r in wanted if r not in channels]:
         raise ValueError(f"channels must name a number for each of {wanted}, {missing} missing")

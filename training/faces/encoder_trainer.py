@@ -49,7 +49,7 @@ RECIPE = {
 @torch.no_grad()
 def draw_codes(generator, count: int, recipe: dict) -> torch.Tensor:
     """Codes w_plus (count, num_ws, w_dim) that cover W and some of W+ around it."""
-    device = generator.w_mean.device
+    device = generator.w_avg.device
     w, other = generator.mapping(torch.randn(2 * count, generator.z_dim, device=device)).float().chunk(2)
     layers = generator.num_ws
     crossover = torch.randint(1, layers, (count,), device=device)
@@ -61,7 +61,7 @@ def draw_codes(generator, count: int, recipe: dict) -> torch.Tensor:
     # The difference of two random w's has the directions that w itself has.
     a, b = generator.mapping(torch.randn(2 * count * layers, generator.z_dim, device=device)).float().chunk(2)
     steps = (a - b).reshape(count, layers, generator.w_dim) * (0.5**0.5 * recipe["layer_spread"])
-    return generator.w_mean + (ws - generator.w_mean) * spread + steps * torch.rand(count, 1, 1, device=device)
+    return generator.w_avg + (ws - generator.w_avg) * spread + steps * torch.rand(count, 1, 1, device=device)
 
 
 def disturb(images: torch.Tensor, recipe: dict) -> torch.Tensor:
@@ -120,7 +120,7 @@ class Trainer:
         self.identity = identity
         if recipe["photos"] and photos is None:
             raise Stop("this recipe has a share of photos, but there are none; choose --no-photos")
-        self.device = generator.w_mean.device
+        self.device = generator.w_avg.device
         self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if recipe["batch"] % self.world:
             raise Stop(f"a batch of {recipe['batch']} cannot be shared by {self.world} processes")
@@ -131,7 +131,7 @@ class Trainer:
             {key: value for key, value in discriminator.state_dict().items() if key in encoder.state_dict()},
             strict=False,
         )  # what the discriminator has learned to see
-        encoder.w_mean.copy_(generator.w_mean)
+        encoder.w_avg.copy_(generator.w_avg)
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last)
         self.images_seen = self.since = 0  # since: images seen with this generator
         self.seconds = 0.0
@@ -169,7 +169,7 @@ class Trainer:
             found = self.encoder(disturb(pictures, recipe)).float()
         error = found[: len(codes)] - codes
         losses = {"code": torch.einsum("nli,lij,nlj->", error, self.metric, error) / max(len(codes), 1)}
-        away = found[len(codes) :] - self.generator.w_mean
+        away = found[len(codes) :] - self.generator.w_avg
         length = torch.einsum("nli,ij,nlj->", away, self.whitened, away)
         losses["length"] = length / max(away.shape[0] * away.shape[1], 1)
         judged = slice(len(codes) if recipe["photos"] else 0, None)  # samples have their codes to learn from
@@ -243,7 +243,7 @@ class Trainer:
     def continue_from(self, weights: dict) -> None:
         """Begin with these weights on this generator; the offsets they learned now start at this generator's mean."""
         try:
-            self.encoder.load_state_dict({**weights, "w_mean": self.generator.w_mean})
+            self.encoder.load_state_dict({**weights, "w_avg": self.generator.w_avg})
         except RuntimeError as error:
             raise Stop(f"these weights are of another size than this generator's encoder: {error}") from error
         self.since, self.metric = 0, None

@@ -42,7 +42,7 @@ def cost_table(generator) -> dict:
     from torch.utils.flop_counter import FlopCounterMode
 
     generator = generator.cpu()
-    w = generator.w_mean[None]
+    w = generator.w_avg[None]
     times = {}
     with torch.no_grad():
         with FlopCounterMode(display=False) as counter:

@@ -37,7 +37,7 @@ def reconstruction(encoder, generator, target: torch.Tensor) -> dict:
     drawn = torch.cat([generator.draw(encoder(part)) for part in target.split(32)])
     target = target / 2 + 0.5
     found = psnr(drawn, target)
-    mean = psnr(generator.draw(generator.w_mean[None]).expand_as(target), target)
+    mean = psnr(generator.draw(generator.w_avg[None]).expand_as(target), target)
     return {
         "pictures": len(target),
         "psnr_mean": found.mean().item(),

@@ -37,7 +37,7 @@ from latentlib.metrics import (
     teach_ghosts,
     verdict,
 )
-from latentlib.models.stylegan import Generator
+from latentlib.models.stylegan2 import Generator
 from latentlib.weights import WEIGHTS, checksum, load
 from training import lfw
 from training.cards import put_between
@@ -208,7 +208,7 @@ def measure(drawn: dict[str, Tensor], codes: dict[str, Tensor], nets: Networks, 
     films = {
         kind: lambda share, pictures=pictures: pictures[:, SHARES.index(share)] for kind, pictures in drawn.items()
     }
-    mean_face = nets.generator.draw(nets.generator.w_mean[None])[0]
+    mean_face = nets.generator.draw(nets.generator.w_avg[None])[0]
     films |= controls(*mixed, films[SHOWN], mean_face, strangers, nets.identity)
     ghost_judge = teach_ghosts(nets.discriminator, taught)
     seen = {

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 
 from latentlib.device import describe, pick_device, synchronize
-from latentlib.models import stylegan
+from latentlib.models import stylegan2
 from training.cards import put_between
 from training.faces.networks import TrainedGenerator
 from training.faces.trainer import RECIPE, Trainer
@@ -45,13 +45,13 @@ class Setting(NamedTuple):
 def upsample_first(trainer: Trainer) -> None:
     """The order of the paper's drawing, at four times the multiplications."""
 
-    class UpsamplingFirst(stylegan.SynthesisLayer):
+    class UpsamplingFirst(stylegan2.SynthesisLayer):
         def forward(self, x, w, noise="random"):
             self.up = False
-            return super().forward(stylegan.upsample(x), w, noise)
+            return super().forward(stylegan2.upsample(x), w, noise)
 
     for module in trainer.generator.modules():
-        if isinstance(module, stylegan.SynthesisLayer) and module.up:
+        if isinstance(module, stylegan2.SynthesisLayer) and module.up:
             module.__class__ = UpsamplingFirst
 
 

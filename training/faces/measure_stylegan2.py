@@ -67,7 +67,7 @@ def measure(size: int, device: torch.device) -> dict:
 def official_file(size: int, path: Path) -> None:
     """Write random networks in the layout of NVIDIA's files."""
     generator = generator_of(size, torch.device("cpu"))
-    generator.measure_w(2000)
+    generator.compute_w_avg(2000)
     path.write_bytes(file_of(generator, Discriminator(size, official(size))))
 
 

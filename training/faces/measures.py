@@ -126,7 +126,7 @@ def chosen_photos(held: lfw.Faces, count: int = 64) -> list[int]:
 
 def invert(generator, target: torch.Tensor, space: str, steps: int = 500, rate: float = 0.1) -> torch.Tensor:
     """Codes that draw the target (n, 3, 64, 64) in [-1, 1]: Adam on the squared error from the mean w, noise off."""
-    start = generator.w_mean.expand(len(target), -1).clone()
+    start = generator.w_avg.expand(len(target), -1).clone()
     if space == "W+":
         start = start[:, None].repeat(1, generator.num_ws, 1)
     code = start.requires_grad_(True)

@@ -30,7 +30,7 @@ CLASSES = {
     stylegan2.Discriminator: "Discriminator",
     stylegan2.DiscriminatorBlock: "DiscriminatorBlock",
     stylegan2.Convolution: "Conv2dLayer",
-    stylegan2.Judgement: "DiscriminatorEpilogue",
+    stylegan2.Epilogue: "DiscriminatorEpilogue",
 }
 
 
@@ -72,16 +72,16 @@ def state_of(module: nn.Module) -> dict:
         "_init_kwargs": EasyDict(channel_base=16384),
     }
     if isinstance(module, (stylegan2.SynthesisLayer, stylegan2.Convolution)):
-        state |= {"activation": "lrelu", "conv_clamp": module.clamp, "act_gain": np.sqrt(2), "up": 1}
-        if isinstance(module, stylegan2.Convolution) and not module.activate:
+        state |= {"activation": "lrelu", "conv_clamp": module.conv_clamp, "act_gain": np.sqrt(2), "up": 1}
+        if isinstance(module, stylegan2.Convolution) and module.activation == "linear":
             state["activation"] = "linear"
     elif isinstance(module, stylegan2.FullyConnected):
         state |= {"activation": "linear", "weight_gain": np.float64(module.weight_gain), "bias_gain": 1}
     elif isinstance(module, stylegan2.SynthesisBlock):
-        state |= {"architecture": "skip", "use_fp16": module.half, "num_conv": module.convolutions}
+        state |= {"architecture": "skip", "use_fp16": module.use_fp16, "num_conv": module.num_conv}
     elif isinstance(module, stylegan2.DiscriminatorBlock):
-        state |= {"architecture": "resnet", "use_fp16": module.half}
-    elif isinstance(module, stylegan2.Judgement):
+        state |= {"architecture": "resnet", "use_fp16": module.use_fp16}
+    elif isinstance(module, stylegan2.Epilogue):
         state |= {"architecture": "resnet"}
     elif isinstance(module, stylegan2.Generator):
         state |= {"z_dim": module.z_dim, "c_dim": 0, "w_dim": module.w_dim, "img_resolution": module.resolution}
