@@ -1,7 +1,7 @@
 """How alike are pictures, and how good is a child of two people? Networks that judge are arguments.
 
-Pictures are (n, 3, h, w) in [0, 1]. A measure of children says something only where it tells them from simple opponents:
-``baselines`` are the parents' cross-fade, plain and sharpened, and ``uninformative`` names the measures which those pass.
+Pictures are (n, 3, h, w) in [0, 1]. A measure of children says something only where simple opponents fail:
+``baselines`` are the parents' cross-fade, plain and sharpened; ``uninformative`` names the measures that those pass.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ def evaluate(
         shapes = ", ".join(str(tuple(x.shape)) for x in (first, second, *children.values()))
         raise ValueError(f"parents and children must be pictures (n, 3, r, r) of 4 couples or more, got {shapes}")
     parents = torch.stack([_embedded(identity, side) for side in others or (first, second)])  # (2, n, k)
-    own = torch.eye(len(first), dtype=torch.bool, device=first.device)
+    number = torch.arange(len(first), device=first.device)
+    own = number[:, None] == number  # (n, n)
     strangers = (parents @ parents.flatten(0, 1).T).masked_fill(own.repeat(1, 2), -1)  # (2, n, 2 n), all but the couple
     stranger = strangers.sort(-1).values[..., 2:].quantile(THRESHOLDS["stranger"], -1)  # (2, n)
     table: Evaluation = {}
@@ -168,8 +169,8 @@ def evaluate(
             "detail, beside the parents'": (2 * detail(child) / (detail(first) + detail(second))).mean().item(),
             "one face": (one_face(child) > 0).float().mean().item(),
         }
-        for measure, number in row.items():
-            table.setdefault(measure, {})[kind] = number
+        for measure, value in row.items():
+            table.setdefault(measure, {})[kind] = value
     return table
 
 
