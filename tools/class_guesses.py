@@ -1,6 +1,7 @@
 """What a class guessed: `python -m tools.class_guesses FOLDER [PICTURE.png]` reads the CSV files that learners saved.
 
-Each file is what the button below a lesson's last table downloads; none holds a name. Prints how many answered each question, before and after, and draws one histogram for each question.
+Each file is what the button below a lesson's last table downloads; none holds a name.
+Prints how many answered each question, before and after, and draws one histogram for each question.
 """
 
 from __future__ import annotations
