@@ -400,5 +400,9 @@ def _points(codes: Tensor, labels: Tensor, size: int) -> tuple[np.ndarray, np.nd
     return points, classes
 
 
+def _dot(label: int) -> dict[str, Any]:
+    return {"size": 3, "color": _shade(label)}
+
+
 def _shade(label: int) -> str:
     return LABEL_COLOURS[label % len(LABEL_COLOURS)]
