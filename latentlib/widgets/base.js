@@ -103,7 +103,8 @@ function connect(model, root, show) {
   }
 
   function next() {
-    if (asked || !queue.length) return;
+    if (asked && !asked.quiet) return; // a quiet question is not waited for: its answer is welcome whenever it comes
+    if (!queue.length) return;
     asked = queue.shift();
     asked.number = `${page}-${++count}`;
     send(asked, 0);
@@ -126,7 +127,7 @@ function connect(model, root, show) {
   }
 
   function keep(why) {
-    if (asked.quiet && !queue.length) return;
+    if (asked.quiet) return;
     moves[start.key] = Object.assign({}, ...[asked, ...queue].filter((q) => q.kind === "move").map((q) => q.values));
     say(why, "failed");
   }

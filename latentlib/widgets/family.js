@@ -9,13 +9,17 @@ function render({ model, el }) {
   const root = stage(el, "family");
   const top = element("div", root, { className: "latentlib-row latentlib-middle" });
   const couple = element("div", top, { className: "latentlib-couple" });
-  const [images, selects] = [{}, {}];
+  const [images, selects, files] = [{}, {}, {}];
   for (const place of ["first", "child", "second"]) {
     const figure = element("div", couple, { className: `latentlib-figure latentlib-${place}` });
     images[place] = picture(element("div", figure, { className: "latentlib-frame" }));
     if (place === "child") continue;
     selects[place] = element("select", figure, { "aria-label": `${place} parent` });
     selects[place].addEventListener("change", () => ask({ [place]: selects[place].value }));
+    files[place] = element("input", null, { type: "file", accept: "image/*", className: "latentlib-hidden", disabled: true });
+    element("label", figure, { className: "latentlib-button" }, files[place], "Use a photo …");
+    files[place].setAttribute("aria-label", `Photo of the ${place} parent`);
+    files[place].addEventListener("change", () => { upload(place, files[place].files[0]); files[place].value = ""; });
   }
   const said = element("div", couple.children[1], { className: "latentlib-said" });
 
@@ -35,6 +39,7 @@ function render({ model, el }) {
   };
   const drawn = tick(panel, "Show the parents as the generator draws them");
   drawn.addEventListener("change", () => ask({ drawn: drawn.checked }));
+  const agreed = tick(panel, consent);
   const keeping = element("div", panel, { className: "latentlib-buttons" });
   let saving = false; // was a file asked for here, and not in another view?
   const keep = (action) => () => { saving = true; act({ [action]: true }); };
@@ -57,17 +62,10 @@ function render({ model, el }) {
   button(turns, "Others", () => act({ others: true }));
   const back = button(turns, "Back", () => act({ back: true }));
 
-  const own = element("fieldset", root, {}, element("legend", null, {}, "Your own photos"));
-  const agreed = tick(own, consent);
-  const files = sides.map((side) => {
-    const file = element("input", null, { type: "file", accept: "image/*", className: "latentlib-hidden", disabled: true });
-    element("label", own, { className: "latentlib-button" }, file, `Photo of the ${side} parent …`);
-    file.addEventListener("change", () => { upload(side, file.files[0]); file.value = ""; });
-    return file;
-  });
-  const showAgreed = () => files.forEach((file) => {
+  const showAgreed = () => Object.values(files).forEach((file) => {
     file.disabled = !agreed.checked;
     file.parentElement.classList.toggle("latentlib-off", !agreed.checked);
+    file.parentElement.title = agreed.checked ? "" : "Tick the box at the right first";
   });
   agreed.addEventListener("change", showAgreed);
   showAgreed();
@@ -116,7 +114,7 @@ function render({ model, el }) {
     } else if (content.picking && content.kind === "failed") {
       picker.restart();
     } else if (!content.picking && clicking.contains(document.activeElement)) {
-      files[0].focus({ preventScroll: true });
+      files.first.focus({ preventScroll: true });
     }
     clicking.hidden = !content.picking;
     if (pictures.file) {

@@ -34,8 +34,8 @@ SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
 SLOW = 256  # pixels: a generator with more draws siblings one by one, when the page asks
 MOST_BYTES = 60 * 10**6  # of a photo that the page cannot make smaller
 CONSENT = (
-    "I agree: the photo goes to the kernel that runs this notebook and nowhere else; on Colab or Binder that is their "
-    "server. I choose only photos of people who said yes."
+    "My own photos: I agree that they go to the kernel that runs this notebook, on Colab or Binder their server, and "
+    "nowhere else. I use only photos of people who said yes."
 )
 
 

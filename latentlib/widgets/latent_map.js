@@ -159,14 +159,14 @@ function drawingPad(parent, { size: [high, wide], samples, alt }, changed) {
     const pen = canvas.getContext("2d");
     const [w, h] = [canvas.width / wide, canvas.height / high];
     pixels.forEach((ink, i) => {
-      pen.fillStyle = `rgb(${255 - ink},${255 - ink},${255 - ink})`;
+      pen.fillStyle = `rgb(${ink},${ink},${ink})`; // white on black, as the decoder draws
       pen.fillRect(Math.floor((i % wide) * w), Math.floor(Math.floor(i / wide) * h), Math.ceil(w), Math.ceil(h));
     });
-    Object.assign(pen, { strokeStyle: "#ccc", lineWidth: 1 });
+    Object.assign(pen, { strokeStyle: "#888", lineWidth: 1 });
     for (let i = 1; toggles && i < wide; i++) pen.strokeRect(i * w, -2, 0, canvas.height + 4);
     for (let i = 1; toggles && i < high; i++) pen.strokeRect(-2, i * h, canvas.width + 4, 0);
     if (!canvas.matches(":focus")) return;
-    Object.assign(pen, { strokeStyle: "#0072b2", lineWidth: 4 });
+    Object.assign(pen, { strokeStyle: "#56b4e9", lineWidth: 4 });
     pen.strokeRect(cell[0] * w + 2, cell[1] * h + 2, w - 4, h - 4);
   }
 

@@ -71,10 +71,10 @@ class Player(CourseWidget):
 
     _esm = page("sliders")
 
-    def __init__(self, frames: list[bytes], alt: str, interval: int):
+    def __init__(self, frames: list[bytes], interval: int, width: int | None, alt: str):
         self.frames = frames
         frame = _control("frame", list(range(1, len(frames) + 1)))
-        super().__init__(controls=[_described(frame)], frames=frames, interval=interval, alt=alt)
+        super().__init__(controls=[_described(frame)], frames=frames, interval=interval, width=width, alt=alt)
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
         pass  # the page plays by itself
@@ -108,14 +108,15 @@ def picture_slider(
     return PictureSlider(render, alt, width, {name: _control(name, spec) for name, spec in controls.items()})
 
 
-def player(frames: Sequence[Any], interval: int = 120, alt: str = "") -> Player:
+def player(frames: Sequence[Any], interval: int = 120, width: int | None = None, alt: str = "") -> Player:
     """A film to play, pause and step through, also without a kernel.
 
-    frames: pictures (c, h, w) in [0, 1] or PNG bytes, drawn beforehand; interval: milliseconds between two
+    frames: pictures (c, h, w) in [0, 1] or PNG bytes, drawn beforehand; interval: milliseconds between two;
+        width: of the picture on the page in pixels; None takes its own
     """
     if not len(frames):
         raise ValueError("a film needs at least one frame")
-    return Player([frame if isinstance(frame, bytes) else to_png(frame) for frame in frames], alt, interval)
+    return Player([frame if isinstance(frame, bytes) else to_png(frame) for frame in frames], interval, width, alt)
 
 
 def _described(control: dict[str, Any]) -> dict[str, Any]:
