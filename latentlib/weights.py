@@ -1,94 +1,86 @@
-"""Weights in files: saved whole, checked when read, never executed (safetensors).
+"""Weights in files: saved whole, checked when read, never executed.
 
-A weights file lies in a folder beside ``checksums.json``, which holds the length and the SHA-256 of each; the shipped
-ones are in ``data/weights``, each described in its README. Each file carries the settings its network is built with.
+A weights file is safetensors and lies in a folder beside ``checksums.json``, which holds the length and the SHA-256 of
+each; the shipped ones are in ``data/weights``, each described in its README, and each has the settings that its network
+is built with. Two kinds of network are others' and are fetched: NVIDIA's StyleGAN2 and FLUX.2's tiny autoencoder.
 """
 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib
+import io
 import json
 import os
+import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlparse
 
 import torch
 
+from latentlib import nvidia
 from latentlib.device import pick_device
+from latentlib.models.tiny_autoencoder import TinyAutoencoder
+from latentlib.settings import cache_folder, data_folder, offline
 
 _CLONE = Path(__file__).resolve().parents[1]
 # In a clone beside the package; in a wheel inside it, where pyproject.toml puts the same folder.
 WEIGHTS = _CLONE / "data" / "weights" if (_CLONE / "pyproject.toml").is_file() else _CLONE / "latentlib" / "shipped"
 CHECKSUMS = "checksums.json"
-MADE_BY = "latentlib"
+TAEF2 = "https://raw.githubusercontent.com/madebyollin/taesd/5cccb12dc72074a4be35680c3b108548a7c69978/"
+TAEF2_FILES = {  # SHA-256
+    "taef2_encoder.pth": "10a4e1021e89d7551eaf161352da8dbd0b1aa83872ae28b150c1df1ce2f147b6",
+    "taef2_decoder.pth": "0a44a31e1ae59eb9dbf9359d24942fd3ef5928162c1800d97a28c61d51be0ab5",
+}
+SILENCE = 20.0  # seconds without a byte after which a server is given up
 
 
 class WeightsError(ValueError):
     """A weights file is missing, truncated, altered or foreign; the message says which, and what to do."""
 
 
-class Shipped(NamedTuple):
-    """What a name of ``load`` stands for."""
-
-    network: str  # the class, as module.Class of latentlib.models
-    gives: str  # what one does with it: shapes and ranges
+class DownloadError(RuntimeError):
+    """A file could not be had; the message says what each address answered, and what to do."""
 
 
-_AUTOENCODER = "encode: pictures (n, 1, 28, 28) in [0, 1] -> (n, {0}); decode goes back. Trained on MNIST"
-_FURNITURE = "encode: furniture (n, 3, 32, 32) in [0, 1] -> (n, {0}); decode goes back"
+# name -> class in latentlib.models; data/weights/README.md says what each takes and gives.
 SHIPPED = {
-    "faces-64": Shipped(
-        "stylegan2.Generator", "generator(z (n, 256)) -> faces (n, 3, 64, 64), about [-1, 1]; draw(w) -> faces in [0, 1]"
-    ),
-    "faces-64-discriminator": Shipped(
-        "stylegan2.Discriminator", "faces (n, 3, 64, 64) in [-1, 1] -> (n,), high for a photo; features compare pictures"
-    ),
-    "faces-64-encoder": Shipped(
-        "encoder.Encoder", "aligned faces (n, 3, 64, 64) in [-1, 1] -> w_plus (n, 10, 256) for faces-64"
-    ),
-    "faces-64-identity": Shipped(
-        "identity.Identity",
-        "embed: aligned faces (n, 3, 64, 64) in [0, 1] -> (n, 50); distance(a, b) -> (n,) in [0, 2]",
-    ),
-    "stylegan2-64": Shipped(
-        "stylegan2.Generator", "as faces-64, in the order of operations of NVIDIA's networks; load_stylegan2 has more"
-    ),
-    "face-landmarks": Shipped(
-        "landmarks.BlazeFace", "the face detector of latentlib.photos, made by Google (Apache-2.0)"
-    ),
-    **{f"digits-{n}": Shipped("autoencoder.Autoencoder", _AUTOENCODER.format(n)) for n in (2, 3, 10, 30)},
-    "digits-vae-2": Shipped("vae.VAE", "encode: pictures (n, 1, 28, 28) in [0, 1] -> (n, 2), means and log variances"),
-    **{f"furniture-{n}": Shipped("autoencoder.ConvAutoencoder", _FURNITURE.format(n)) for n in (2, 4, 8, 16, 32, 64)},
-    "furniture-walk": Shipped(
-        "autoencoder.ConvAutoencoder",
-        "encode: furniture (n, 3, 64, 64) in [0, 1] -> (n, 32), near a standard normal distribution; decode goes back",
-    ),
-    "furniture-regressor": Shipped(
-        "regressor.Regressor", "furniture (n, 3, 64, 64) in [0, 1] -> (n, 12), columns as furniture.FACTORS"
-    ),
-    "furniture-colour-blind": Shipped(
-        "regressor.Regressor", "encode: furniture (n, 3, 32, 32) in [0, 1] -> (n, 8); it never had to name a colour"
-    ),
+    "faces-64": "stylegan2.Generator",
+    "faces-64-discriminator": "stylegan2.Discriminator",
+    "faces-64-encoder": "encoder.Encoder",
+    "faces-64-identity": "identity.Identity",
+    "stylegan2-64": "stylegan2.Generator",  # faces-64 in NVIDIA's order of operations
+    "face-landmarks": "landmarks.BlazeFace",  # made by Google (Apache-2.0)
+    **dict.fromkeys(("digits-2", "digits-3", "digits-10", "digits-30"), "autoencoder.Autoencoder"),
+    "digits-vae-2": "vae.VAE",
+    **{f"furniture-{n}": "autoencoder.ConvAutoencoder" for n in (2, 4, 8, 16, 32, 64, "walk")},
+    "furniture-regressor": "regressor.Regressor",
+    "furniture-colour-blind": "regressor.Regressor",
 }
 
 
 def load(
-    name: str,  # one of SHIPPED, such as "faces-64"; data/weights/README.md describes each
+    name: str,  # one of SHIPPED, such as "faces-64", or "taef2"; data/weights/README.md describes each
     device: str | torch.device = "auto",
     folder: str | Path = WEIGHTS,
 ) -> torch.nn.Module:
-    """A shipped network, ready to use: on the device, in evaluation mode, with no gradients for its weights.
+    """A network, ready to use: on the device, in evaluation mode, with no gradients for its weights.
 
-    Needs no network and under a second. Raises WeightsError with one sentence when there is no such name, or its file
-    is missing, truncated, altered or of another network.
+    Shipped ones need no network and under a second. "taef2", FLUX.2's tiny autoencoder, is looked for in
+    ``LATENTLIB_DATA/taef2``, else downloaded once (5 MB). Raises WeightsError with one sentence when there is no such
+    name, or its file is missing, truncated, altered or of another network; DownloadError when it cannot be had.
     """
-    if name not in SHIPPED:
-        raise WeightsError(f"there are no weights called {name!r}; there are: {', '.join(SHIPPED)}")
-    state, settings = read_weights(name, folder)
-    module, _, kind = SHIPPED[name].network.partition(".")
-    make = getattr(importlib.import_module(f"latentlib.models.{module}"), kind)
-    network = make(**settings["network"])
+    if name == "taef2":
+        network, state = TinyAutoencoder(), _read_taef2()
+    elif name in SHIPPED:
+        state, settings = read_weights(name, folder)
+        module, _, kind = SHIPPED[name].partition(".")
+        network = getattr(importlib.import_module(f"latentlib.models.{module}"), kind)(**settings["network"])
+    else:
+        raise WeightsError(f"there are no weights called {name!r}; there are: {', '.join([*SHIPPED, 'taef2'])}")
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -101,7 +93,7 @@ class StyleGAN2(NamedTuple):
     """Both networks, in evaluation mode and without gradients for their weights."""
 
     generator: torch.nn.Module
-    discriminator: torch.nn.Module
+    discriminator: torch.nn.Module | None  # None: the file has none
 
 
 def load_stylegan2(
@@ -113,27 +105,84 @@ def load_stylegan2(
 ) -> StyleGAN2:
     """NVIDIA's StyleGAN2, called as the course's own networks are.
 
-    "stylegan2-64" is no network of NVIDIA's: it is the course's face generator in NVIDIA's order of operations
-    (models/stylegan2.py), shipped, with the course's discriminator. A "ffhq" name is looked for in the cache and in
-    ``LATENTLIB_DATA``, else downloaded. A file is read without running anything in it (foreign/pickle_reader.py) and
-    converted once; the copy lies in the cache.
+    "stylegan2-64" is no network of NVIDIA's: it is the course's face generator in NVIDIA's order of operations,
+    shipped, with the course's discriminator. A "ffhq" name is looked for in ``LATENTLIB_DATA`` and in the cache, else
+    downloaded. A file is read without running anything in it (latentlib/nvidia.py).
 
     Raises LicenceError (which shows the licence), DownloadError, HostileFileError or FileNotFoundError, each with one
     sentence on what to do.
     """
-    from latentlib.foreign import nvidia
-
     name = str(path_or_name)
     if name == "stylegan2-64":
         return StyleGAN2(load(name, device), load("faces-64-discriminator", device))
+    path = Path(path_or_name).expanduser()
     if name in nvidia.SOURCES:
-        path = nvidia.find_or_fetch(name, accept_licence, progress)
-    else:
-        path = Path(path_or_name).expanduser()
-        if not path.is_file():
-            known = ", ".join(["stylegan2-64", *nvidia.SOURCES])
-            raise FileNotFoundError(f"there is no file {path}; give the path of a .pkl file, or one of {known}")
+        if not accept_licence:
+            raise nvidia.LicenceError(f"{nvidia.LICENCE}\nTo load {name}, read it and say accept_licence=True.")
+        files = [f"{name}.pkl", *(address.split("/")[-1] for address in nvidia.SOURCES[name])]
+        path = _found("", files) or _found("stylegan2", files)
+        path = path or fetch(nvidia.SOURCES[name], f"stylegan2/{name}.pkl", nvidia.read_networks, progress)
+    elif not path.is_file():
+        known = ", ".join(["stylegan2-64", *nvidia.SOURCES])
+        raise FileNotFoundError(f"there is no file {path}; give the path of a .pkl file, or one of {known}")
     return StyleGAN2(*nvidia.load(path, device))
+
+
+# ----------------------------------------------------------------------------------------------------- what is fetched
+
+
+def _found(folder: str, files: Sequence[str]) -> Path | None:
+    """The first of these files that is here, in ``LATENTLIB_DATA`` or in the cache."""
+    places = [place / folder / file for place in (data_folder(), cache_folder()) if place for file in files]
+    return next((place for place in places if place.is_file()), None)
+
+
+def fetch(addresses: Sequence[str], name: str, check: Callable[[Path], object], progress: bool = True) -> Path:
+    """The file from the first address that has it, in the cache under this name; DownloadError with one sentence.
+
+    check: raises ValueError for a file that is not the one that was wanted; such a file is not kept.
+    """
+    path = cache_folder() / name
+    if offline():
+        raise DownloadError(f"{path.name} is not on this machine, and LATENTLIB_OFFLINE forbids downloading it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    answers = []
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)
+    try:
+        for address in addresses:
+            try:
+                torch.hub.download_url_to_file(address, str(unfinished), progress=progress)
+                check(unfinished)
+                os.replace(unfinished, path)
+                return path
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                answers.append(f"{urlparse(address).netloc} gave no such file ({error})")
+    finally:
+        socket.setdefaulttimeout(patience)
+        unfinished.unlink(missing_ok=True)
+    by_hand = f"download {addresses[0]} by other means and put it into the folder that LATENTLIB_DATA names"
+    raise DownloadError(f"{path.name} could not be downloaded: {'; '.join(answers)}. Is there a network? Or {by_hand}")
+
+
+def _read_taef2() -> dict[str, torch.Tensor]:
+    """Ollin Boer Bohan's weights (MIT licence), encoder.… and decoder.…"""
+    state = {}
+    for file, digest in TAEF2_FILES.items():
+
+        def content(path: Path, digest: str = digest) -> bytes:
+            read = path.read_bytes()
+            if hashlib.sha256(read).hexdigest() != digest:
+                raise WeightsError(
+                    f"{path} is not taef2 by Ollin Boer Bohan: its checksum differs; delete it, load again"
+                )
+            return read
+
+        path = _found("taef2", [file]) or fetch([TAEF2 + file], f"taef2/{file}", content)
+        part = torch.load(io.BytesIO(content(path)), weights_only=True)
+        state |= {f"{file[6:13]}.{key}": tensor.float() for key, tensor in part.items()}
+    return state
 
 
 # ------------------------------------------------------------------------------------------------- files of weights
@@ -153,12 +202,10 @@ def save_weights(
     half = {}
     for key, tensor in state.items():
         tensor = tensor.detach().cpu().contiguous()
-        if not torch.isfinite(tensor).all():
-            raise WeightsError(f"{name}: {key} holds a value that is no number; nothing was written")
         half[key] = tensor.half() if tensor.is_floating_point() and key not in keep_float32 else tensor.clone()
         if not torch.isfinite(half[key]).all():
-            raise WeightsError(f"{name}: {key} is too large for half precision; name it in keep_float32")
-    content = save(half, metadata={"made_by": MADE_BY, "settings": json.dumps(settings)})
+            raise WeightsError(f"{name}: {key} holds no number, or one too large for half precision; see keep_float32")
+    content = save(half, metadata={"settings": json.dumps(settings)})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
@@ -177,40 +224,30 @@ def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    folder = Path(folder)
-    path = folder / f"{name}.safetensors"
+    path = Path(folder) / f"{name}.safetensors"
     again = f"get it again with: git checkout -- data/weights/{path.name}"
+    digest = checksum(name, folder)
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise WeightsError(f"the weights file {path} is missing; {again}") from error
-    expected = _checksums(folder).get(path.name)
-    if expected is None:
-        raise WeightsError(f"{path.name} is a foreign file: {folder / CHECKSUMS} does not list it")
-    if len(content) < expected["bytes"]:
-        raise WeightsError(
-            f"{path.name} is truncated: {len(content):,} bytes instead of {expected['bytes']:,}; {again}"
-        )
-    if len(content) != expected["bytes"] or hashlib.sha256(content).hexdigest() != expected["sha256"]:
-        raise WeightsError(f"{path.name} was altered: its checksum differs from the one in {CHECKSUMS}; {again}")
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise WeightsError(f"{path.name} is truncated or was altered: its checksum differs; {again}")
     try:
         state = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        metadata = header.get("__metadata__", {})
-    except (SafetensorError, ValueError) as error:
-        raise WeightsError(f"{path.name} is a foreign file: it is not in the safetensors format ({error})") from error
-    if metadata.get("made_by") != MADE_BY:
-        raise WeightsError(f"{path.name} is a foreign file: it holds tensors, but not weights of {MADE_BY}")
-    state = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
-    return state, json.loads(metadata["settings"])
+        settings = json.loads(header["__metadata__"]["settings"])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path.name} is a foreign file: it holds no weights with their settings") from error
+    return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}, settings
 
 
 def checksum(name: str, folder: str | Path = WEIGHTS) -> str:
     """SHA-256 of a weights file, as checksums.json has it; WeightsError when it lists no such file."""
-    listed = _checksums(Path(folder)).get(f"{name}.safetensors")
-    if listed is None:
-        raise WeightsError(f"{Path(folder) / CHECKSUMS} does not list {name}.safetensors")
-    return listed["sha256"]
+    known = _checksums(Path(folder))
+    if f"{name}.safetensors" not in known:
+        raise WeightsError(f"{name}.safetensors is a foreign file: {Path(folder) / CHECKSUMS} does not list it")
+    return known[f"{name}.safetensors"]["sha256"]
 
 
 def _checksums(folder: Path) -> dict:

@@ -34,6 +34,8 @@ def official_channels(resolution: int, base: int = 32768, most: int = 512) -> di
 
 def gain_of(activation: str) -> float:
     """What keeps the variance after an activation. f(√2·x) = √2·f(x) for all of SLOPES, so it is spent beforehand."""
+    if activation not in SLOPES:
+        raise ValueError(f"activation must be one of {', '.join(SLOPES)}, got {activation!r}")
     return 1.0 if activation == "linear" else math.sqrt(2)
 
 
@@ -124,7 +126,7 @@ def modulated_convolution(
     style: torch.Tensor,  # (n, channels_in), one scale for each channel of each picture
     demodulate: bool = True,  # bring the result back to unit variance?
     gain: float = 1.0,  # multiplies a demodulated result
-    up: bool = False,  # double the size?
+    up: int = 1,  # 2: double the size
     up_filter: torch.Tensor | None = None,  # (4, 4), to double with; None: interpolate
 ) -> torch.Tensor:
     """Convolve with weights that the style has scaled (section 2.2 of the paper), without building those weights.
@@ -137,7 +139,7 @@ def modulated_convolution(
         weight = weight / (weight.abs().amax(dim=(1, 2, 3), keepdim=True) * math.sqrt(weight[0].numel()))
         style = style / style.abs().amax(dim=1, keepdim=True)
     x = x * style[:, :, None, None].to(x.dtype)
-    if up and up_filter is not None:  # side r -> 2r + 1 -> 2r
+    if up == 2 and up_filter is not None:  # side r -> 2r + 1 -> 2r
         x = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)
         x = smooth(x, up_filter, padding=1, gain=4.0)
     else:
@@ -145,7 +147,7 @@ def modulated_convolution(
     if demodulate:
         length = style.square() @ weight.float().square().sum(dim=(2, 3)).T  # (n, channels_out)
         x = x * ((length + 1e-8).rsqrt() * gain)[:, :, None, None].to(x.dtype)
-    return upsample(x) if up and up_filter is None else x  # last: before it a convolution costs four times as much
+    return upsample(x) if up == 2 and up_filter is None else x  # last: before it a convolution costs four times as much
 
 
 class SynthesisLayer(Resampling):
@@ -157,7 +159,7 @@ class SynthesisLayer(Resampling):
         channels_out: int,
         w_dim: int,
         resolution: int,  # side of the result
-        up: bool,  # double the size?
+        up: int,  # 2: double the size
         resample: str,
         activation: str,
         conv_clamp: float | None,
@@ -202,6 +204,8 @@ class ToRGB(nn.Module):
 class SynthesisBlock(Resampling):
     """One resolution: two convolutions (the first block has a constant and one), and a share of the RGB picture."""
 
+    architecture = "skip"
+
     def __init__(
         self,
         channels_in: int,  # 0 for the first block
@@ -220,8 +224,8 @@ class SynthesisBlock(Resampling):
         if self.first:
             self.const = nn.Parameter(torch.randn(channels_out, resolution, resolution))
         else:
-            self.conv0 = SynthesisLayer(channels_in, channels_out, w_dim, resolution, True, *settings)
-        self.conv1 = SynthesisLayer(channels_out, channels_out, w_dim, resolution, False, *settings)
+            self.conv0 = SynthesisLayer(channels_in, channels_out, w_dim, resolution, 2, *settings)
+        self.conv1 = SynthesisLayer(channels_out, channels_out, w_dim, resolution, 1, *settings)
         self.torgb = ToRGB(channels_out, w_dim, conv_clamp)
 
     def forward(self, x, rgb, ws, noises):  # ws: (n, num_conv + 1, w_dim)
@@ -351,7 +355,7 @@ class Convolution(Resampling):
         channels_out: int,
         kernel: int,
         activation: str = "lrelu",  # "linear": no bias either, as in a skip
-        down: bool = False,  # halve the size?
+        down: int = 1,  # 2: halve the size
         gain: float = 1.0,  # multiplies the result, and the clamp with it
         resample: str = "bilinear",
         conv_clamp: float | None = None,
@@ -361,17 +365,18 @@ class Convolution(Resampling):
         self.bias = nn.Parameter(torch.zeros(channels_out)) if activation != "linear" else None
         self.weight_gain, self.act_gain = 1 / math.sqrt(channels_in * kernel**2), gain_of(activation)
         self.activation, self.down, self.gain, self.conv_clamp = activation, down, gain, conv_clamp
+        self.padding = kernel // 2
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gain = self.gain * self.act_gain
         weight = (self.weight * (self.weight_gain * gain)).to(x.dtype)
         bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
-        padding, stride = weight.shape[-1] // 2, 1
-        if self.down and self.resample_filter is None:
+        padding, stride = self.padding, 1
+        if self.down == 2 and self.resample_filter is None:
             x = F.avg_pool2d(x, 2)
-        elif self.down and padding == 0:
+        elif self.down == 2 and padding == 0:
             x = smooth(x, self.resample_filter, padding=1, stride=2)
-        elif self.down:  # side r -> r + 1 -> r / 2
+        elif self.down == 2:  # side r -> r + 1 -> r / 2
             x, padding, stride = smooth(x, self.resample_filter, padding=2), 0, 2
         x = F.conv2d(x, weight, bias, padding=padding, stride=stride)
         return bend(x, self.activation, None if self.conv_clamp is None else self.conv_clamp * self.gain)
@@ -379,6 +384,8 @@ class Convolution(Resampling):
 
 class DiscriminatorBlock(Resampling):
     """Residual block that halves the size. The finest one also has what reads colours, ``fromrgb``."""
+
+    architecture = "resnet"
 
     def __init__(
         self,
@@ -396,8 +403,8 @@ class DiscriminatorBlock(Resampling):
         if reads_rgb:
             self.fromrgb = Convolution(3, channels_in, 1, activation, **both)
         self.conv0 = Convolution(channels_in, channels_in, 3, activation, **both)
-        self.conv1 = Convolution(channels_in, channels_out, 3, activation, down=True, gain=half, **both)
-        self.skip = Convolution(channels_in, channels_out, 1, "linear", down=True, gain=half, **both)
+        self.conv1 = Convolution(channels_in, channels_out, 3, activation, down=2, gain=half, **both)
+        self.skip = Convolution(channels_in, channels_out, 1, "linear", down=2, gain=half, **both)
         self.use_fp16 = use_fp16
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -424,6 +431,8 @@ def minibatch_deviation(x: torch.Tensor, group_size: int | None = 4, kinds: int 
 
 class Epilogue(nn.Module):
     """The discriminator's last layers: (n, channels, 4, 4) -> (n,)."""
+
+    architecture = "resnet"
 
     def __init__(self, channels: int, group_size: int | None, activation: str, conv_clamp: float | None, resample: str):
         super().__init__()
