@@ -3,19 +3,18 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
-.PHONY: help setup lab test run bench refresh badges colab bundle matrix site
+.PHONY: help setup lab test run bench refresh badges size site class-branch
 
 help:
 	@echo "make lab [ARGS=\"--port=9999\"]           open the course in JupyterLab"
-	@echo "make test                             style, unit tests, every notebook, the browser tests"
+	@echo "make test                             style, unit and browser tests, every notebook"
 	@echo "make run [PARAMS=\"fast=true seed=1\"]  run the course, write build/index.html, print time and memory"
 	@echo "make bench [NAMES=\"fit furniture\"]    speed, each figure beside that of a peer"
 	@echo "make refresh [NOTEBOOK=notebooks/...] run notebooks in place, as they are committed"
-	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges and set-up cells"
-	@echo "make colab [NOTEBOOK=notebooks/...]   run notebooks as Colab does (needs Python 3.13 and 6 GB)"
-	@echo "make matrix [NAMES=\"3.12 lowest\"]    unit tests and a notebook on other Pythons, one after another (7 GB each)"
+	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges, links for a hub, set-up cells"
+	@echo "make class-branch                     a branch without outputs, which a class can pull"
+	@echo "make size                             lines of code by folder"
 	@echo "make site                             the course as pages to read and a page to play: build/site"
-	@echo "make bundle                           the folder offline: with it make lab needs no network elsewhere"
 
 setup:
 	@$(PYTHON) -m tools.setup
@@ -38,14 +37,11 @@ refresh: setup
 badges: setup
 	@$(VENV_PYTHON) -m tools.badges $(if $(SLUG),SLUG=$(SLUG)) $(if $(REVISION),REVISION=$(REVISION))
 
-colab: setup
-	@$(VENV_PYTHON) -m tools.colab $(NOTEBOOK)
+class-branch: setup
+	@$(VENV_PYTHON) -m tools.class_branch
 
-bundle: setup
-	@$(VENV_PYTHON) -m tools.bundle
-
-matrix: setup
-	@$(VENV_PYTHON) -m tools.matrix $(NAMES)
+size: setup
+	@$(VENV_PYTHON) -m tools.size
 
 site: setup
 	@$(VENV_PYTHON) -m tools.site $(ARGS)

@@ -75,10 +75,10 @@ def main(arguments: list[str]) -> int:
     if "latentlib" in packages():
         print("colab: latentlib is installed in this Python already; `nox -s colab` makes one where it is not")
         return 2
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        os.environ.update(settings(folder, serve(folder)))
-        results = [run(path, folder) for path in [Path(item).resolve() for item in arguments] or lessons()]
+    paths = [Path(argument).resolve() for argument in arguments] or lessons()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, serve(Path(name)) as server:
+        os.environ.update(settings(Path(name), server))
+        results = [run(path, Path(name)) for path in paths]
     print(f"Colab, imitated\n{table(results)}")
     return 1 if any(result.error for result in results) else 0
 

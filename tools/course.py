@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import re
 import shutil
 import subprocess
+import threading
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,9 +36,9 @@ def setting(name: str, root: Path = ROOT) -> str:
 
 def git(*arguments: str | Path, cwd: Path = ROOT) -> str:
     """What git prints. Raises RuntimeError with git's own words."""
-    done = subprocess.run(["git", *WHO, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(["git", *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"git {arguments[0]} failed: {done.stderr.strip()}")
+        raise RuntimeError(f"git {' '.join(map(str, arguments))} failed: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -46,12 +51,22 @@ def copy(folder: Path, root: Path = ROOT) -> Path:
     return folder
 
 
-def serve(folder: Path, root: Path = ROOT) -> str:
-    """The URL of a repository in this folder that holds a copy, on the revision that the badges name."""
+@contextlib.contextmanager
+def serve(folder: Path, root: Path = ROOT) -> Iterator[str]:
+    """The URL, on this machine, of a repository that holds a copy, on the revision that the badges name."""
     work = copy(folder / "work", root)
     git("init", "--quiet", "--initial-branch", setting("revision", root), cwd=work)
-    git("add", "--all", "--force", cwd=work)
-    git("commit", "--quiet", "--message", "the course", cwd=work)
+    git(*WHO, "add", "--all", "--force", cwd=work)
+    git(*WHO, "commit", "--quiet", "--message", "the course", cwd=work)
     git("clone", "--quiet", "--bare", work, folder / "course.git", cwd=folder)
+    git("update-server-info", cwd=folder / "course.git")
     shutil.rmtree(work)
-    return (folder / "course.git").as_uri()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/course.git"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        pass

@@ -13,40 +13,25 @@ FIRST = "notebooks/00_start_here.ipynb"
 
 
 def has_screen(environment: dict[str, str], platform: str = sys.platform) -> bool:
-    """Whether a browser can open here: Windows and macOS always, Linux with a display and not over ssh."""
+    """Whether a browser can open here: Windows and macOS unless over ssh, Linux with a display."""
     if platform in ("win32", "darwin"):
         return "SSH_CONNECTION" not in environment
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-def is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def command(environment: dict[str, str], root: bool, extra: list[str]) -> list[str]:
-    """The command line that starts JupyterLab in the course's folder."""
-    parts = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        f"--ServerApp.root_dir={ROOT}",
-        f"--LabApp.default_url=/lab/tree/{FIRST}",
-    ]
-    if not has_screen(environment):
-        parts.append("--no-browser")
-    if root:
-        parts.append("--allow-root")
-    return parts + extra
-
-
 def main(arguments: list[str]) -> int:
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    command += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
     environment = dict(os.environ)
-    # Notebooks that start `python` or `jupyter` in a shell find those of .venv, without anything being activated.
-    environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment.get("PATH", "")
     if not has_screen(environment):
         print("No screen here: open the address that JupyterLab prints below in a browser. Ctrl+C ends it.", flush=True)
+        command.append("--no-browser")
+    # Notebooks that start `python` or `jupyter` in a shell find those of .venv, without anything being activated.
+    environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment.get("PATH", "")
     try:
-        return subprocess.call(command(environment, is_root(), arguments), env=environment, cwd=ROOT)
+        return subprocess.call([*command, *arguments], env=environment, cwd=ROOT)
     except KeyboardInterrupt:
         return 0
 

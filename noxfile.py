@@ -1,0 +1,57 @@
+"""The course on other Pythons and with other versions: `pip install "nox[uv]"`, then `nox -s tests-3.13 lowest colab`.
+
+A Python that is not on the machine is skipped, or fetched with `--download-python auto`. Each takes up to 7 GB of disk.
+"""
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+NOTEBOOK = "notebooks/01_compression.ipynb"
+WITHOUT_BROWSER = ["--ignore-glob=*test_browser*", "--ignore=tests/test_site.py", "--ignore=tests/test_play.py"]
+UNITS = ["-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", *WITHOUT_BROWSER]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = []
+
+
+def check(session: nox.Session) -> None:
+    """The unit tests and one notebook, or what the command line names."""
+    session.run("python", *UNITS, *(session.posargs or ["tests"]), env={"OMP_NUM_THREADS": "1"})
+    session.run("python", "-m", "tools.check", NOTEBOOK)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The newest versions that the ranges of pyproject.toml allow."""
+    session.install("-e", ".[all,test]")
+    check(session)
+
+
+@nox.session(python=PYTHONS)
+def constrained(session: nox.Session) -> None:
+    """The versions of constraints.txt, as tools.setup takes them."""
+    session.install("-r", "requirements.txt", "-c", "constraints.txt")
+    check(session)
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """The lowest versions that the ranges allow, on the oldest Python."""
+    session.install("--resolution", "lowest-direct", "-e", ".[all,test]")
+    check(session)
+
+
+@nox.session(python="3.13", venv_backend="uv|virtualenv")
+def colab(session: nox.Session) -> None:
+    """Colab's Python and packages: each notebook (or those named) alone in an empty folder, then the unit tests."""
+    session.install("-r", "constraints-colab.txt", "pip", "nbclient", "nbconvert", "psutil", "safetensors", "pillow")
+    session.run("python", "-m", "tools.colab", *session.posargs)
+    if not session.posargs:
+        session.install("-c", "constraints-colab.txt", "-e", ".[all,test]")
+        session.run("python", *UNITS, "tests", env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(python="3.13")
+def hub(session: nox.Session) -> None:
+    """A JupyterHub on this machine whose students run notebooks at once: `nox -s hub -- 1 4 8`. Needs npm."""
+    session.install("-r", "requirements.txt", "-c", "constraints.txt", "jupyterhub")
+    session.run("python", "-m", "tools.hub", *session.posargs)

@@ -1,0 +1,64 @@
+"""A branch for a class to pull: `python -m tools.class_branch` (make class-branch) puts HEAD on the branch `class`.
+
+Its notebooks have no outputs: what students have run then quarrels with nothing that the teacher changes elsewhere in a
+notebook. Each call adds one commit; push it, and never amend what students have pulled: `git push origin class`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+from tools.course import ROOT, git, lessons, solutions
+
+BRANCH = "class"
+
+
+def without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+
+
+def exists(name: str, root: Path) -> bool:
+    return bool(git("for-each-ref", f"refs/{name}", cwd=root).strip())
+
+
+def write(root: Path = ROOT) -> str:
+    """Put HEAD without outputs on the branch; one sentence on what was done. RuntimeError with git's words."""
+    parents = [name for name in (f"heads/{BRANCH}", f"remotes/origin/{BRANCH}") if exists(name, root)][:1]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder) / "work"
+        git("worktree", "add", "--quiet", "--detach", work, "HEAD", cwd=root)
+        try:
+            for path in [*lessons(work), *solutions(work)]:
+                without_outputs(path)
+            git("add", "--all", cwd=work)
+            tree = git("write-tree", cwd=work).strip()
+            if parents and git("rev-parse", f"{parents[0]}^{{tree}}", cwd=root).strip() == tree:
+                return f"the branch {BRANCH} has all of it already"
+            message = "The course without outputs, as of " + git("rev-parse", "--short", "HEAD", cwd=root).strip()
+            before = [word for name in parents for word in ("-p", name)]
+            commit = git("commit-tree", tree, *before, "-m", message, cwd=work).strip()
+        finally:
+            git("worktree", "remove", "--force", work, cwd=root)
+    git("update-ref", f"refs/heads/{BRANCH}", commit, cwd=root)
+    return f"the branch {BRANCH} is at {commit[:7]} now; publish it with: git push origin {BRANCH}"
+
+
+def main() -> int:
+    try:
+        print(f"class-branch: {write()}")
+    except RuntimeError as error:
+        print(f"class-branch: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
