@@ -89,10 +89,14 @@ def cache_folder() -> Path:
     return next((folder for folder in _caches() if _may_write(folder)), _temporary())
 
 
+def places() -> list[Path]:
+    """Where data may lie, in the order to look there: ``LATENTLIB_DATA``, then the caches, also those only to read."""
+    return [folder for folder in [data_folder()] if folder] + [*_caches(), _temporary()]
+
+
 def find(name: str) -> Path | None:
-    """The file or folder of this name in ``LATENTLIB_DATA`` or a cache, also one that may only be read; else None."""
-    places = [folder for folder in [data_folder()] if folder] + [*_caches(), _temporary()]
-    return next((place / name for place in places if os.path.exists(place / name)), None)
+    """The file or folder of this name in the first place that has it; else None."""
+    return next((place / name for place in places() if os.path.exists(place / name)), None)
 
 
 def _caches() -> Iterator[Path]:

@@ -1,16 +1,19 @@
 """Furniture: chairs and tables, ray-cast in torch from known factors, so that claims about codes can be tested.
 
 A piece of furniture is a handful of boxes, which `latentlib.datasets.raycast` draws. The same factors give the same
-pixels on every machine.
+pixels on every machine. `nearest` goes the other way, from a picture to the factors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
+from latentlib import space
 from latentlib.datasets import raycast
 from latentlib.device import pick_device, thread_map
 
@@ -25,6 +28,7 @@ KIND_RANGES = ({"kind": (0, 0), **_CHAIR, **_BOTH, **_COLOUR}, {"kind": (1, 1), 
 RANGES = {
     name: (min(kind[name][0] for kind in KIND_RANGES), max(kind[name][1] for kind in KIND_RANGES)) for name in FACTORS
 }
+_LIMITS = torch.tensor([[kind[name] for name in FACTORS] for kind in KIND_RANGES])  # (2, 12, 2)
 
 PAINTS = {
     "red": (0.76, 0.22, 0.20),
@@ -70,7 +74,7 @@ def sample_factors(n: int, seed: int = 0, kind: int | None = None, device: torch
     generator = torch.Generator().manual_seed(seed)
     random = torch.rand(n, len(FACTORS), generator=generator)
     paint = torch.randint(len(PAINTS), (n,), generator=generator)
-    low, high = (torch.tensor([[k[name][i] for name in FACTORS] for k in KIND_RANGES]) for i in (0, 1))
+    low, high = _LIMITS.unbind(2)
     which = (random[:, 0] < 0.5).long() if kind is None else torch.full((n,), kind)
     factors = low[which] + (high - low)[which] * random
     factors[:, column("arms")] = ((which == 0) & (random[:, column("arms")] < 0.5)).float()
@@ -95,17 +99,14 @@ def triples(n: int, seed: int = 0, device: torch.device | str = "cpu") -> tuple[
 def describe(factors: Tensor) -> str:
     """One row of factors as a short phrase: "red chair with armrests, 0.50 m wide, seat at 0.44 m"."""
     row = dict(zip(FACTORS, _checked(factors.reshape(1, -1))[0].tolist(), strict=True))
-    colour = [row["red"], row["green"], row["blue"]]
-    paint = min(PAINTS, key=lambda name: sum((a - b) ** 2 for a, b in zip(PAINTS[name], colour, strict=True)))
-    if row["kind"] >= 0.5:
-        return f"{paint} table, {row['width']:.2f} m wide, top at {row['height']:.2f} m"
-    arms = " with armrests" if row["arms"] >= 0.5 else ""
-    return f"{paint} chair{arms}, {row['width']:.2f} m wide, seat at {row['height']:.2f} m"
+    colour = torch.tensor([row["red"], row["green"], row["blue"]])
+    paint = min(PAINTS, key=lambda name: (torch.tensor(PAINTS[name]) - colour).norm().item())
+    table, arms = row["kind"] >= 0.5, " with armrests" if row["arms"] >= 0.5 else ""
+    name, surface = ("table", "top") if table else (f"chair{arms}", "seat")
+    return f"{paint} {name}, {row['width']:.2f} m wide, {surface} at {row['height']:.2f} m"
 
 
-def load(
-    n: int, seed: int = 0, size: int = 64, kind: int | None = None, device: torch.device | str = "cpu"
-) -> Furniture:
+def load(n: int, seed: int = 0, size: int = 64, kind: int | None = None, device="cpu") -> Furniture:
     """n random pieces of furniture: the arguments are those of `sample_factors` and `render`."""
     factors = sample_factors(n, seed, kind, device)
     return Furniture(render(factors, size), factors)
@@ -195,3 +196,65 @@ def _boxes(factors: Tensor) -> Tensor:
     there = torch.stack([table | ~table] * 6 + [~table] + [arms] * 4, dim=1)
     nowhere = torch.tensor([[raycast.FAR] * 3, [-raycast.FAR] * 3], device=factors.device)
     return torch.where(there[:, :, None, None], boxes, nowhere)
+
+
+# --- from a picture to the furniture that looks most like it
+
+SEARCHED = 32  # pixels: distances are taken of small pictures, which is four times as fast
+ROUNDS = 3  # steps of each search; more lead hardly nearer
+MOVED = [i for i, name in enumerate(FACTORS) if name not in ("kind", "arms")]  # these two are there or not, and stay
+DAMPING = 0.3  # of the least squares, in squared units of a picture's distance
+
+
+@torch.no_grad()
+def nearest(pictures: Tensor, reference: Furniture, read: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """The furniture nearest to each picture, by search: its factors (n, 12) and its distance (n,).
+
+    pictures: (n, 3, 64, 64) in [0, 1]; reference: furniture of size 32 among which the search begins
+    read: pictures -> a guess at their factors (n, 12)
+
+    Gauss-Newton from four places (the nearest chair, armchair and table of the reference, and the guess), of which the
+    best counts. The distance is the root of the squared differences of all pixels of the pictures at 32 × 32.
+    """
+    if pictures.dim() != 4 or pictures.shape[1:] != (3, 64, 64):
+        raise ValueError(f"pictures must be (n, 3, 64, 64), got {tuple(pictures.shape)}")
+    small, kind, arms = avg_pool2d(pictures, 2), column("kind"), column("arms")
+    guess = read(pictures).clone()
+    guess[:, [kind, arms]] = guess[:, [kind, arms]].clamp(0, 1).round()
+    starts = [guess.clamp(*_limits(guess))]
+    for wanted in ((0, 0), (0, 1), (1, 0)):
+        same = (reference.factors[:, kind] == wanted[0]) & (reference.factors[:, arms] == wanted[1])
+        if same.any():
+            starts.append(reference.factors[same][space.neighbours(reference.images[same], small)[1][:, 0]])
+    targets, factors = small.flatten(1).repeat(len(starts), 1), torch.cat(starts)  # all are searched side by side
+    for i in range(ROUNDS):
+        factors, distance = _improved(targets, factors, nudge=0.2 * 0.75**i)
+    distance, best = distance.unflatten(0, (len(starts), -1)).min(0)
+    return factors.unflatten(0, (len(starts), -1))[best, torch.arange(len(best), device=best.device)], distance
+
+
+def _limits(factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Lowest and highest of each factor for pieces of these kinds: (n, 12) -> (n, 12) twice."""
+    return _LIMITS.to(factors.device)[factors[:, column("kind")].long()].unbind(2)
+
+
+def _improved(targets: Tensor, factors: Tensor, nudge: float) -> tuple[Tensor, Tensor]:
+    """Factors (n, 12) whose drawings are no farther from the targets (n, 3·32·32), and how far they are (n,)."""
+    low, high = _limits(factors)
+    span = torch.where(factors + nudge * (high - low) > high, low - high, high - low)
+    one_each = torch.eye(len(FACTORS), device=factors.device)[MOVED]  # (10, 12)
+    nudges = torch.cat([torch.zeros_like(one_each[:1]), nudge * one_each])  # (11, 12)
+    drawn = _drawn(factors[:, None] + nudges * span[:, None])  # (n, 11, 3072)
+    change, missing = (drawn[:, 1:] - drawn[:, :1]) / nudge, targets[:, None] - drawn[:, :1]
+    squares = change @ change.mT + DAMPING * (one_each @ one_each.T)  # (n, 10, 10)
+    step = torch.linalg.solve(squares.cpu(), (change @ missing.mT).cpu()).squeeze(2).to(factors.device) @ one_each
+    sizes = torch.tensor([0, 0.3, 1], device=factors.device)[:, None]  # no step, a careful one, a full one
+    tried = (factors[:, None] + sizes * (step * span)[:, None]).clamp(low[:, None], high[:, None])
+    distances = torch.cat([missing, _drawn(tried[:, 1:]) - targets[:, None]], 1).norm(dim=2)  # (n, 3)
+    best = distances.argmin(1)
+    return tried[torch.arange(len(best), device=best.device), best], distances.amin(1)
+
+
+def _drawn(factors: Tensor) -> Tensor:
+    """Factors (n, m, 12) -> their pictures, 32 × 32, each in a row: (n, m, 3072)."""
+    return render(factors.flatten(0, 1), size=SEARCHED).flatten(1).unflatten(0, factors.shape[:2])

@@ -4,9 +4,8 @@ Four rays go through each pixel of the window in which the furniture stands. Eac
 method: Kay and Kajiya, "Ray tracing complex scenes", SIGGRAPH 1986, section 3), and the nearest face is lit by a key
 light that casts soft shadows, a fill light and the sky.
 
-The same input gives the same pixels on every machine: all that decides a pixel is computed in float32 with +, -, *, /
-and comparisons, one operation at a time (IEEE 754 fixes how each of these rounds), never with a matrix product or a
-sum over a long dimension; sines and cosines come rounded from float64; and pixels are rounded to 8 bits.
+The same input gives the same pixels on every machine: pixels are computed in float32 with +, -, *, / and comparisons,
+one at a time (IEEE 754 fixes how each rounds), never with a matrix product or a long sum, and rounded to 8 bits.
 """
 
 from __future__ import annotations
