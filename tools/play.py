@@ -192,7 +192,7 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
             {
                 "name": name,
                 "code": packed(code),
-                "credit": portraits.credit(name),
+                "credit": portraits.CREDITS[name],
                 "photo": "data:image/png;base64," + base64.b64encode(to_png(image[None], 1)).decode(),
             }
             for name, code, image in zip(people.names, portrait_codes, people.images, strict=True)
