@@ -15,6 +15,7 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,6 @@ class CourseWidget(anywidget.AnyWidget):
     start = traitlets.Dict().tag(sync=True)  # what does not change, and the first answer
 
     def __init__(self, **fixed: Any):
-        self.lock = threading.RLock()
         self._done: deque[str] = deque(maxlen=200)  # numbers of questions
         content, pictures = self.present()
         self._sent = dict(pictures)
@@ -57,6 +57,11 @@ class CourseWidget(anywidget.AnyWidget):
         key = f"{self!r} {zlib.crc32(b''.join(pictures.values()))}"
         super().__init__(start={**fixed, "key": key, "first": content, "pictures": self.private(pictures)})
         self.on_msg(self._heard)
+
+    @cached_property
+    def lock(self) -> threading.RLock:
+        """Held by whoever changes what is shown: a question, a cell, or a thread of the widget's own."""
+        return threading.RLock()
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
         raise NotImplementedError

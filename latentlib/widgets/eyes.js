@@ -3,7 +3,7 @@
 const ASKS = ["Click the middle of one eye.", "Now the middle of the other eye.", ""];
 
 function pickEyes(parent, done) { // done(eyes): two places in shares of the photo; an empty list when begun again
-  const line = element("div", parent, { className: "latentlib-heading", role: "status" });
+  const line = element("div", parent, { className: "latentlib-heading", "aria-live": "polite" });
   const help = element("div", null, { className: "latentlib-help", id: `eyes-${Math.random().toString(36).slice(2)}` },
     "Keyboard: Tab to the photo, arrow keys (Shift: longer steps), then Enter.");
   const photo = element("div", parent, {

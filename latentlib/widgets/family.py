@@ -8,7 +8,6 @@ notebook saves.
 from __future__ import annotations
 
 import copy
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +31,7 @@ SIBLINGS = 12  # on the slider
 FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
 SLOW = 256  # pixels: a generator with more draws siblings one by one, when the page asks
+ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 MOST_BYTES = 60 * 10**6  # of a photo that the page cannot make smaller
 CONSENT = (
     "My own photos: I agree that they go to the kernel that runs this notebook, on Colab or Binder their server, and "
@@ -85,14 +85,13 @@ class FamilyView(CourseWidget):
         self.pictures: dict[str, bytes] = {}
         self.line, self.kind = "", ""
         self.file = ""  # the name of what is to be kept
-        self.lock = threading.RLock()
         self.jobs = TuningJobs(tune, copies, self.lock, self._copy_came)
         self._before: list[tuple[dict[str, Any], str]] = []  # couples before the last ones that were bred
         self._leaving = "first"  # the parent whose place a sibling takes
         self._seeds = range(1, ROW + 1)  # of the siblings shown
         self._stale: list[int] = []  # places in the row that must be drawn again
         self._of: dict[str, Any] = {}  # what each parent's picture was drawn of
-        self._arriving: tuple[str, bytearray] = ("", bytearray())
+        self._arriving, self._touched = ("", bytearray()), 0.0  # a photo's key and its pieces, and when one came
         self._photo: tuple[str, np.ndarray] | None = None  # in which the eyes are to be clicked
         self._worker, self._working = ThreadPoolExecutor(1), None
         self._redraw()  # errors of the first drawing are raised, later ones are said
@@ -208,6 +207,8 @@ class FamilyView(CourseWidget):
     # --- what the page asks
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
+        if time.monotonic() > self._touched + ABANDONED:  # a page that was closed in the middle leaves no photo here
+            self._arriving = ("", bytearray())
         moves = {name: values.pop(name) for name in list(values) if name in self.controls}
         if moves:
             self._change(moves)
@@ -283,6 +284,7 @@ class FamilyView(CourseWidget):
         if self._arriving[0] != key:
             return  # another photo was chosen meanwhile
         self._arriving[1].extend(content)
+        self._touched = time.monotonic()
         if len(self._arriving[1]) >= min(size, MOST_BYTES):
             whole = bytes(self._arriving[1])
             self._arriving = ("", bytearray())
@@ -299,8 +301,12 @@ class FamilyView(CourseWidget):
 
     def wait(self) -> None:
         """Wait until no photo is worked on, no film is made and no copy is tuned."""
-        while self.jobs.busy or (self._working and not self._working.done()):
+        while self._at_work():
             time.sleep(0.02)
+
+    def _at_work(self) -> bool:
+        with self.lock:  # held until what a thread has done is said
+            return self.jobs.busy or bool(self._working and not self._working.done())
 
     def close(self) -> None:
         """Let threads, copies and photos go, and the widget with them."""
