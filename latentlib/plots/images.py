@@ -157,7 +157,3 @@ def text_font(size: int) -> ImageFont.FreeTypeFont:
 
 def _fitting_font(text: str, room: float) -> ImageFont.FreeTypeFont:
     return next((text_font(size) for size in range(14, 9, -1) if text_font(size).getlength(text) <= room), text_font(9))
-
-
-def checked_alt(alt: str) -> str:
-    return " ".join(str(alt).split())
