@@ -35,7 +35,8 @@ def opened(png: bytes) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(5, 7), (1, 5, 7), (1, 1, 5, 7), (1, 3, 5, 7)])
 def test_bytes_are_rounded_and_clamped(shape):
     got = plots.to_uint8(torch.full(shape, 0.5))
-    assert got.shape == (1, 5, 7, 3) and (got == 128).all()
+    assert got.shape == (1, 5, 7, 3)
+    assert (got == 128).all()
     assert plots.to_uint8(torch.tensor([[2.0, -1.0, float("nan")]]))[0, 0, :, 0].tolist() == [255, 0, 0]
 
 
@@ -48,7 +49,8 @@ def test_what_is_no_picture_is_refused(shape):
 def test_small_pictures_become_crisp_squares_and_large_ones_are_smooth():
     chess = torch.tensor([[0.0, 1.0], [1.0, 0.0]])[None]
     drawn = opened(plots.to_png(chess, width=100))
-    assert drawn.shape == (100, 100, 3) and set(np.unique(drawn)) == {0, 255}
+    assert drawn.shape == (100, 100, 3)
+    assert set(np.unique(drawn)) == {0, 255}
     edge = torch.zeros(1, 1, 64, 64)
     edge[..., 32:] = 1
     assert len(np.unique(opened(plots.to_png(edge, width=256)))) > 5
@@ -66,7 +68,8 @@ def test_rows_columns_and_captions(published):
     grid = np.array(published[0])
     assert grid.shape[0] == 40 + images.GAP + 40 + 22  # captions below the last row only
     label = grid.shape[1] - (3 * (40 + images.GAP) - images.GAP)
-    assert (grid[:40, label : label + 40] == 0).all() and (grid[:40, :label] < 255).any()
+    assert (grid[:40, label : label + 40] == 0).all()
+    assert (grid[:40, :label] < 255).any()
     with pytest.raises(ValueError, match="2 titles for 3"):
         plots.show_images(torch.zeros(3, 1, 8, 8), titles=["a", "b"])
     with pytest.raises(ValueError, match="columns and width"):
@@ -104,7 +107,8 @@ def test_bars_have_one_bar_a_number_and_groups_share_their_names(monkeypatch):
 def test_curves_and_intervals_draw_the_numbers(monkeypatch):
     curves = {"pca": [3, 2], "autoencoder": [2, 1]}
     (ax,) = drawn_axes(monkeypatch, lambda: plots.curves([1, 10], curves, "numbers", "error", log=True))
-    assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [2, 1]] and ax.get_xscale() == "log"
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [2, 1]]
+    assert ax.get_xscale() == "log"
     (ax,) = drawn_axes(monkeypatch, lambda: plots.intervals({"a": (0.3, 0.1)}, "gain", mark=("none", 0)))
     assert ax.lines[0].get_xdata().tolist() == [0.3]
 
@@ -142,7 +146,9 @@ def test_the_map_beside_its_codes_and_the_frame_of_a_film(monkeypatch):
     left, right = drawn_axes(monkeypatch, lambda: plots.decoded_map(ramp, codes, labels, (0, 0), (1, 1), steps=4))
     assert left.get_xlim() == right.get_xlim() == (0, 1)
     frame = plots.space_map(ramp, codes, labels, side=60, steps=6)
-    assert frame.shape == (2, 3, 60, 60) and frame.min() >= 0 and frame.max() <= 1
+    assert frame.shape == (2, 3, 60, 60)
+    assert frame.min() >= 0
+    assert frame.max() <= 1
     assert frame[1, 0, :, -1].mean() > frame[1, 0, :, 0].mean() + 0.3
     assert (frame[0] < 1).any()
 
@@ -156,7 +162,8 @@ def test_bottleneck_draws_a_bar_for_each_number_of_the_code(monkeypatch):
 def test_the_child_is_at_least_256_pixels_wide(published):
     plots.family(RED, 1 - RED, RED, titles=("A", "child", "B"))
     cyan = (np.array(published[0]) == (0, 255, 255)).all(2)
-    assert cyan.any(0).sum() >= 256 and cyan.any(1).sum() >= 256
+    assert cyan.any(0).sum() >= 256
+    assert cyan.any(1).sum() >= 256
 
 
 def test_signed_numbers_are_white_at_zero():
