@@ -5,14 +5,12 @@ A saved notebook keeps no widget, but the still picture that each of them leaves
 
 import sys
 
-from latentlib.widgets.breeding import BreedingBoard  # until the lessons no longer need it
 from latentlib.widgets.eye_picker import EyePicker
 from latentlib.widgets.family import FamilyView
 from latentlib.widgets.latent_map import LatentMap
-from latentlib.widgets.latent_pad import LatentPad  # until the lessons no longer need it
 from latentlib.widgets.sliders import picture_slider, player
 
-__all__ = ["BreedingBoard", "EyePicker", "FamilyView", "LatentMap", "LatentPad", "picture_slider", "player"]
+__all__ = ["EyePicker", "FamilyView", "LatentMap", "picture_slider", "player"]
 
 if "google.colab" in sys.modules:  # which shows no widget but its own otherwise
     from google.colab import output
