@@ -31,7 +31,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from latentlib import space, weights
 from latentlib.datasets import digits, portraits
-from latentlib.gan import blending, tuning, w_space
+from latentlib.gan import blending, inversion, tuning
 from latentlib.models.landmarks import SIDE
 from latentlib.plots.images import to_png
 from latentlib.plots.style import LABEL_COLOURS
@@ -100,7 +100,7 @@ def search_step(generator: nn.Module, encoder: nn.Module, photo: Tensor) -> tupl
     that knows no gradients computes it.
     """
     shape, side = (1, generator.num_ws, generator.w_dim), generator.resolution
-    unusual = w_space.p_norm(generator)
+    unusual = inversion.mahalanobis_p(generator)
 
     def loss(code: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
         drawn = generator.synthesis(code, noise=None) / 2 + 0.5
@@ -174,7 +174,7 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
     """What the page needs beside the networks: directions, codes, the map, and what torch makes of the same inputs."""
     generator, vae = parts["faces"][0].network, parts["encode"][0].network
     with torch.no_grad():
-        codes = generator.mapping(w_space.random_z(generator, CODES, seed=0))
+        codes = generator.mapping(inversion.random_z(generator, CODES, seed=0))
         principal = space.principal_directions(codes, DIRECTIONS)
         pictures = digits.load()
         on_map = vae.encode(pictures.test_images[:POINTS])[0]

@@ -1,13 +1,18 @@
-"""What every long training needs: where its run is kept, checkpoints that are whole at any moment, a way to stop."""
+"""What every training shares: its folder, checkpoints whole at any moment, a way to stop, several processes."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import gc
+import json
+import math
 import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,9 +21,192 @@ import torch.distributed as dist
 from latentlib.device import pick_device
 from latentlib.weights import WeightsError
 
+CHECKPOINT_SECONDS = 180
+GO_ON, ENOUGH, BROKEN = 0, 1, 2  # what a process wishes; the most urgent wish of all is done
+
 
 class Stop(Exception):
     """A reason to stop that a person can read; the last good checkpoint stays as it is."""
+
+
+class Trainer:
+    """What a run needs. A subclass makes its networks, has ``step``, and names what a checkpoint holds."""
+
+    modules: tuple[str, ...] = ()  # attributes with a state_dict: networks, optimisers
+    values: tuple[str, ...] = ()  # attributes kept as they are: numbers, tensors
+
+    def __init__(self, recipe: dict, device: torch.device):
+        self.recipe, self.device = recipe, device
+        self.distributed = dist.is_available() and dist.is_initialized()
+        self.rank = dist.get_rank() if self.distributed else 0
+        self.world = dist.get_world_size() if self.distributed else 1
+        self.images_seen, self.seconds = 0, 0.0
+        if recipe["batch"] % self.world:
+            raise Stop(f"a batch of {recipe['batch']} cannot be shared by {self.world} processes; choose another batch")
+
+    def step(self) -> dict[str, torch.Tensor]:
+        """One batch; counts images_seen up and gives the losses."""
+        raise NotImplementedError
+
+    def state(self) -> dict:
+        """What a checkpoint holds."""
+        kept = {name: getattr(self, name).state_dict() for name in self.modules}
+        return kept | {name: getattr(self, name) for name in ("recipe", "images_seen", "seconds", *self.values)}
+
+    def restore(self, state: dict) -> None:
+        """Go on from what a checkpoint holds."""
+        for name in self.modules:
+            getattr(self, name).load_state_dict(state[name])
+        for name in ("images_seen", "seconds", *self.values):
+            setattr(self, name, state[name])
+
+    def finite(self) -> bool:
+        """Whether every weight is a number."""
+        networks = [part for part in (getattr(self, name) for name in self.modules) if hasattr(part, "parameters")]
+        return all(bool(torch.isfinite(p).all()) for network in networks for p in network.parameters())
+
+    def seed_step(self) -> None:
+        """Each step and each process draws its own numbers, the same ones when the step is done again."""
+        number = self.images_seen // self.recipe["batch"]
+        torch.manual_seed(hash((self.recipe["seed"], number, self.rank)) % 2**63)
+
+    def share_gradients(self, network: torch.nn.Module) -> None:
+        """The mean over all processes of the gradients of a network."""
+        if not self.distributed:
+            return
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        joined = torch.cat([g.flatten() for g in gradients])
+        dist.all_reduce(joined)
+        for gradient, part in zip(gradients, joined.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient) / self.world)
+
+
+# ------------------------------------------------------------------------------------------------------------ the loop
+
+
+def go_on(
+    trainer: Trainer,
+    path: Path,
+    images: float = math.inf,  # seen in all
+    seconds: float = math.inf,  # of this start
+    on_checkpoint: Callable[[Trainer], None] | None = None,
+) -> None:
+    """Train until so many images, so many seconds, Ctrl-C or SIGTERM, with a checkpoint now and then and at the end.
+
+    All processes end after the same step. Raises Stop, in the first one, with the reason of any of them.
+    """
+    started = saved = time.monotonic()
+    before, chief, trouble, sums, steps = trainer.seconds, trainer.rank == 0, "", {}, 0
+    with stop_signals() as asked:
+        while True:
+            enough = asked or trainer.images_seen >= images or time.monotonic() - started >= seconds
+            wish = _most_urgent(trainer, BROKEN if trouble else ENOUGH if enough else GO_ON)
+            if wish == BROKEN:
+                reason = _first_of_all(trainer, trouble)
+                if chief:
+                    raise Stop(reason)
+                return
+            if chief and steps and (wish == ENOUGH or time.monotonic() - saved > CHECKPOINT_SECONDS):
+                saved = time.monotonic()
+                try:
+                    _report(trainer, sums, steps)
+                    _keep(trainer, path)
+                    if on_checkpoint is not None:
+                        on_checkpoint(trainer)
+                except (Stop, OSError) as reason:
+                    if wish == ENOUGH:
+                        raise Stop(str(reason)) from reason
+                    trouble = str(reason)  # the others must hear of it before this process ends
+                    continue
+                sums, steps = {}, 0
+            if wish == ENOUGH:
+                return
+            for name, loss in trainer.step().items():
+                sums[name] = sums.get(name, 0.0) + loss
+            steps += 1
+            trainer.seconds = before + time.monotonic() - started
+
+
+def _report(trainer: Trainer, sums: dict, steps: int) -> None:
+    means = {name: float(total) / steps for name, total in sums.items()}
+    if not all(math.isfinite(value) for value in means.values()):
+        raise Stop(f"the loss is no longer a number after {trainer.images_seen} images; go on from the last checkpoint")
+    text = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+    print(f"{trainer.images_seen} images, {trainer.seconds / 60:.1f} min: {text}", flush=True)
+
+
+def _keep(trainer: Trainer, path: Path) -> None:
+    if not trainer.finite():
+        raise Stop(f"a weight is no longer a number after {trainer.images_seen} images; the last good state is {path}")
+    save_atomically(trainer.state(), path)
+
+
+def _most_urgent(trainer: Trainer, wish: int) -> int:
+    if not trainer.distributed:
+        return wish
+    largest = torch.tensor(wish, device=trainer.device)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return int(largest)
+
+
+def _first_of_all(trainer: Trainer, sentence: str) -> str:
+    if not trainer.distributed:
+        return sentence
+    said = [""] * trainer.world
+    dist.all_gather_object(said, sentence)
+    return next(filter(None, said), "")
+
+
+# ------------------------------------------------------------------------------------------------------ command lines
+
+
+def options(doc: str, run: str) -> argparse.ArgumentParser:
+    """What every trainer can be asked."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default=run, help="name of the run's folder in LATENTLIB_RUNS")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after that long; the next start goes on")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the recipe, such as r1=0.1")
+    parser.add_argument("--warm-start", type=Path, metavar="FOLDER", help="begin from shipped weights")
+    parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the last checkpoint's weights and stop")
+    return parser
+
+
+def changed(recipe: dict, settings: list[str]) -> dict:
+    """The recipe with what ``--set`` names; Stop for a name that it does not have, or a value that is no JSON."""
+    recipe = dict(recipe)
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in recipe:
+            raise Stop(f"the recipe has no {name!r}; it has {', '.join(recipe)}")
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise Stop(f"--set {setting}: {value!r} must be JSON, such as 0.5, null or true") from error
+        recipe[name] = {int(r): v for r, v in value.items()} if isinstance(value, dict) else value
+    return recipe
+
+
+def run(
+    asked: argparse.Namespace,
+    build: Callable[[dict | None, torch.device], Trainer],  # from the last checkpoint, or from None
+    export: Callable[[dict, Path], object],
+    on_checkpoint: Callable[[Trainer], None] | None = None,
+) -> None:
+    """A whole program: start a run or go on with it, or ship its last checkpoint."""
+    path = runs_folder() / asked.run / "checkpoint.pt"
+    with session(asked.device) as device:
+        state = read_checkpoint(path, device)
+        if asked.export:
+            if state is None:
+                raise Stop(f"there is no checkpoint at {path} to export")
+            export(state, asked.export)
+            return
+        trainer = build(state, device)
+        if trainer.rank == 0 and trainer.images_seen:
+            print(f"going on from {trainer.images_seen} images", flush=True)
+        go_on(trainer, path, trainer.recipe.get("images", math.inf), asked.minutes * 60, on_checkpoint)
+        del trainer  # its replicas hold the process group that the session ends
 
 
 @contextlib.contextmanager
@@ -44,6 +232,20 @@ def session(device_name: str):
         if "RANK" in os.environ:
             gc.collect()  # replicas that nobody needs any more hold the group; what is left of it may abort at exit
             dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def first_process_first():
+    """Of several processes on a machine the first runs the block alone: it may write what the others then read."""
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if not first:
+        dist.barrier()
+    yield
+    if first and "RANK" in os.environ:
+        dist.barrier()
+
+
+# -------------------------------------------------------------------------------------------- checkpoints and signals
 
 
 def runs_folder() -> Path:
@@ -96,26 +298,19 @@ def stop_signals():
             signal.signal(number, handler)
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory() -> None:
     """Keep the memory that was freed for what comes next, instead of giving it back to the system each time.
 
-    Training allocates and frees the same hundreds of megabytes in every step; glibc, the C library of most Linux
-    systems, hands large pieces back at once, and the kernel must clear them before it gives them out again. From this
-    call on the process stays as large as it was at its largest, so it is for long training runs on a CPU.
-    Returns whether anything was changed: False on other systems.
+    glibc hands large pieces back at once, and the kernel must clear them before it gives them out again, hundreds of
+    megabytes in every step. From this call on the process stays as large as it was at its largest.
     """
     if not sys.platform.startswith("linux"):
-        return False
+        return
     import ctypes
 
-    try:
+    with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such call
         c_library = ctypes.CDLL(None)
-        _ = c_library.gnu_get_libc_version  # other C libraries take the same call and do nothing
-        mallopt = c_library.mallopt
-    except (OSError, AttributeError):
-        return False
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_…, from malloc.h
-    kept = [mallopt(trim_threshold, 10**9), mallopt(top_pad, 200 * 10**6)]
-    # Older versions of glibc refuse more than 32 MB here.
-    kept.append(mallopt(mmap_threshold, 10**9) or mallopt(mmap_threshold, 2**25))
-    return all(kept)
+        trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_…, from malloc.h
+        c_library.mallopt(trim_threshold, 10**9)
+        c_library.mallopt(top_pad, 200 * 10**6)
+        c_library.mallopt(mmap_threshold, 10**9) or c_library.mallopt(mmap_threshold, 2**25)  # older ones refuse more

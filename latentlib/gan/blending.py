@@ -1,4 +1,4 @@
-"""Two codes -> children: average, crossover by layer, siblings, one blend with all sliders; and whom a child is like.
+"""Two codes -> children: average, crossover by layer, siblings, and one blend with all sliders.
 
 Codes have one w for each layer, (…, num_ws, w_dim), as ``generator.draw`` takes them; leading axes are couples. A
 share says how much comes from ``b``: 0 gives parent a, 1 parent b. A child is a weighted blend of two pictures' codes,
@@ -18,13 +18,9 @@ from latentlib.space import lerp
 SOFTNESS = 0.5  # of a sibling's layers: 0 takes each layer whole from one parent, large values the same mix for all
 
 
-# --- children
-
-
 def average(a: Tensor, b: Tensor, share: float | Tensor = 0.5) -> Tensor:
-    """The child on the straight line between its parents: all numbers are mixed alike.
+    """The child on the straight line between its parents: (…, w_dim) or (…, num_ws, w_dim) -> the same shape.
 
-    a, b: (…, w_dim) or (…, num_ws, w_dim) -> the same shape
     share: how much comes from b, from 0 (gives a) to 1 (gives b); or one share for each layer, (num_ws,)
     """
     _check_parents(a, b)
@@ -32,23 +28,20 @@ def average(a: Tensor, b: Tensor, share: float | Tensor = 0.5) -> Tensor:
 
 
 def crossover(a: Tensor, b: Tensor, layers: int | Tensor) -> Tensor:
-    """The child that has whole layers from either parent: coarse ones (pose, shape) from a, fine ones from b.
+    """The child that has whole layers from either parent: (…, num_ws, w_dim) -> the same shape.
 
-    a, b: (…, num_ws, w_dim) -> the same shape
-    layers: how many layers come from a, counted from the coarsest: 0 gives b, num_ws gives a; or a bool mask
-    (num_ws,), True where the layer comes from a
+    layers: how many layers come from a, counted from the coarsest (pose, shape): 0 gives b, num_ws gives a; or a bool
+    mask (num_ws,), True where the layer comes from a
     """
     _check_parents(a, b, layers=True)
     return torch.where(_from_a(layers, a)[:, None], a, b)
 
 
 def siblings(a: Tensor, b: Tensor, count: int = 4, seed: int = 0, dominance: float | Tensor = 0.5) -> Tensor:
-    """Children that inherit differently: each draws, for each layer, which parent gives most of it.
+    """Children who draw for each layer which parent gives most of it: (…, num_ws, w_dim) -> (…, count, num_ws, w_dim).
 
-    a, b: (…, num_ws, w_dim) -> (…, count, num_ws, w_dim)
     seed: the same seed gives the same children, and child k is the same whatever the count
-    dominance: b's share, on average over children and layers, from 0 (all are a) to 1 (all are b); or one for each
-    layer, (num_ws,)
+    dominance: b's share, on average over children and layers, from 0 to 1; or one for each layer, (num_ws,)
 
     A layer's share is decided along a random direction: the parent who lies further along it gives more. So nothing
     depends on who is called a: with the parents swapped and dominance 1 − d the same seed gives the same children.
@@ -57,10 +50,9 @@ def siblings(a: Tensor, b: Tensor, count: int = 4, seed: int = 0, dominance: flo
     if count < 1:
         raise ValueError(f"count must be 1 or more, got {count}")
     dominance = _check_share(dominance, "dominance")
-    shape = torch.broadcast_shapes(dominance.shape, a.shape[-2:-1])  # (num_ws,)
     # The layer's lead is a standard normal number. With this offset its softened share is the dominance on average.
     wanted = [NormalDist().inv_cdf(d) if 0 < d < 1 else math.copysign(math.inf, d - 0.5) for d in dominance.flatten()]
-    offset = torch.tensor(wanted).reshape(dominance.shape).expand(shape) * math.sqrt(1 + SOFTNESS**2)
+    offset = torch.tensor(wanted).reshape(dominance.shape).expand(a.shape[-2]) * math.sqrt(1 + SOFTNESS**2)
     lead = torch.stack([_lead(a, b, seed, child) for child in range(count)], dim=-2)  # (…, count, num_ws)
     tilt = torch.erf((lead + offset.to(lead)) / (SOFTNESS * math.sqrt(2))) / 2  # share of b, less a half
     tilt = tilt.to(a.dtype)[..., None]
@@ -82,8 +74,7 @@ def blend(
     _check_parents(a, b, layers=True)
     shares = _check_share(share, "share")
     if crossover is not None:
-        from_a = _from_a(crossover, a)
-        shares = torch.where(from_a, max(0.0, 2 * share - 1), min(1.0, 2 * share))  # (num_ws,)
+        shares = torch.where(_from_a(crossover, a), max(0.0, 2 * share - 1), min(1.0, 2 * share))  # (num_ws,)
     if sibling is None:
         return average(a, b, shares)
     return siblings(a, b, 1, sibling, (shares + share) / 2).squeeze(-3)
@@ -92,23 +83,6 @@ def blend(
 def per_layer(w: Tensor, num_ws: int) -> Tensor:
     """The same w for every layer: (…, w_dim) -> (…, num_ws, w_dim), ready for crossover and siblings."""
     return w.unsqueeze(-2).repeat(*[1] * (w.dim() - 1), num_ws, 1)
-
-
-# --- who is the child like?
-
-
-def share_towards(child: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """How far along the way from a to b a child lies, in the space itself: 0 at a, 1 at b.
-
-    child, a, b: (…, d) -> (…); of codes with layers, one number for each layer. Where a and b are the same, 0.5.
-    """
-    way = b - a
-    length = way.square().sum(-1)
-    along = ((child - a) * way).sum(-1)
-    return torch.where(length > 0, along / length, torch.full_like(along, 0.5))
-
-
-# --- the parts
 
 
 def _lead(a: Tensor, b: Tensor, seed: int, child: int) -> Tensor:
@@ -123,10 +97,7 @@ def _from_a(layers: int | Tensor, a: Tensor) -> Tensor:
     num_ws = a.shape[-2]
     if isinstance(layers, Tensor):
         if layers.dtype != torch.bool or layers.shape != (num_ws,):
-            raise ValueError(
-                f"a mask must be bool and ({num_ws},), one answer for each layer; "
-                f"got {layers.dtype}, {tuple(layers.shape)}"
-            )
+            raise ValueError(f"a mask must be bool and ({num_ws},), got {layers.dtype}, {tuple(layers.shape)}")
         return layers.to(a.device)
     if not 0 <= layers <= num_ws:
         raise ValueError(f"layers must be from 0 to {num_ws}, the number of layers; got {layers}")
@@ -137,10 +108,8 @@ def _check_parents(a: Tensor, b: Tensor, layers: bool = False) -> None:
     if a.shape != b.shape or a.dim() < 1:
         raise ValueError(f"both parents must have codes of the same shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     if layers and a.dim() < 2:
-        raise ValueError(
-            f"codes must have one w for each layer, (num_ws, w_dim), got {tuple(a.shape)}; "
-            "use per_layer(w, generator.num_ws)"
-        )
+        got = tuple(a.shape)
+        raise ValueError(f"codes must be (num_ws, w_dim), got {got}; use per_layer(w, generator.num_ws)")
 
 
 def _check_share(share: float | Tensor, name: str) -> Tensor:

@@ -1,6 +1,6 @@
 """From codes that nearly draw photos to a copy of the generator that does: pivotal tuning, of one person or of two.
 
-    usual codes of the photos ─> copy the synthesis network ─> draw ─> compare ─> gradient to the weights ─> step ─> …
+usual codes of the photos ─> copy the synthesis network ─> draw ─> compare ─> gradient to the weights ─> step ─> …
 
 The best of the usual codes leaves something of a photo out, and going further away for it spoils what lies between two
 codes. So the codes stay where they are, as pivots, and a copy of the network learns to draw the photos there (Roich et
@@ -13,6 +13,7 @@ discriminator's), and the locality regularisation, which holds the copy to the o
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -23,13 +24,14 @@ from torch import Tensor, nn
 
 from latentlib.device import synchronize, thread_map
 from latentlib.fit import progress as progress_bar
-from latentlib.gan.inversion import Inversion, PictureError, Point, check_count, check_images, check_number, invert
+from latentlib.gan.inversion import Inversion, PictureError, Step, check_count, check_images, check_number, invert
 from latentlib.models.stylegan2 import Discriminator, Generator
 
-STEPS = 150
-LEARNING_RATE = 3e-3  # of Adam; the weights have unit variance
+STEPS = 60
+MUON_RATE, ADAM_RATE = 0.08, 6e-3  # of convolutions, and of all other weights, at the start; they fall to 0
+COARSE = (4, 8)  # resolutions that stay as they are: they place the face, which the codes do well enough
 PERCEPTUAL_WEIGHT = 0.1
-PIVOT_STEPS = 80
+PIVOT_STEPS = 40
 PIVOT_P_NORM_WEIGHT = 0.003  # keeps the codes of photos about as usual as those of the mapping
 
 
@@ -41,7 +43,7 @@ class Tuning:
     codes: Tensor  # (n, num_ws, w_dim), as they were given
     images: Tensor  # (n, 3, r, r) in [0, 1], what the copy draws
     errors: Tensor  # (n,) mean squared error of the pixels
-    history: list[Point]  # one for each step, the start included
+    history: list[Step]  # one for each step, the start included
     seconds: float
     steps: int  # finished steps; in each the copy draws once and the gradient goes back once
     interrupted: bool  # True when someone pressed stop, or ``stop`` said so
@@ -66,8 +68,6 @@ def tune(
     discriminator: Discriminator | None = None,  # when given, its perceptual distance joins the squared error
     perceptual_weight: float = PERCEPTUAL_WEIGHT,  # of that distance
     steps: int = STEPS,
-    learning_rate: float = LEARNING_RATE,
-    penalty: Callable[[nn.Module], Tensor] | None = None,  # of the copy, a scalar that joins the loss
     stop: Callable[[], bool] | None = None,  # asked before each step; True ends the tuning with the best so far
     progress: bool = True,  # show a bar
 ) -> Tuning:
@@ -79,36 +79,42 @@ def tune(
     check_images(generator, images)
     codes = _checked_codes(generator, codes, len(images))
     check_count("steps", steps, 1)
-    check_number("learning_rate", learning_rate, above_0=True)
     check_number("perceptual_weight", perceptual_weight)
     device, began = generator.w_avg.device, time.perf_counter()
     images = images.detach().to(device, torch.float32)
     # Gradients of weights are faster with plain memory.
     tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
-    weights = [p for name, p in tuned.synthesis.named_parameters() if not name.endswith("noise_strength")]  # not in use
-    for weight in weights:
-        weight.requires_grad_(True)
-    optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=device.type in ("cpu", "cuda"))
-    best = _Best(weights, images)
+    coarse = [r for r in COARSE if r < generator.resolution // 2]
+    fine = [r for r in tuned.synthesis.resolutions if r not in coarse]
+    blocks = [getattr(tuned.synthesis, f"b{r}") for r in fine]
+    named = [pair for block in blocks for pair in block.named_parameters()]
+    weights = [p.requires_grad_(True) for name, p in named if not name.endswith("noise_strength")]  # not in use
+    kernels, others = ([p for p in weights if (p.dim() == 4 and p.shape[-1] > 1) is kind] for kind in (True, False))
+    muon = Muon(kernels, MUON_RATE)
+    adam = torch.optim.Adam(others, lr=ADAM_RATE, betas=(0.9, 0.95), fused=device.type in ("cpu", "cuda"))
+    least, best, pictures = torch.inf, [p.detach().clone() for p in weights], images
     history, interrupted = [], False
 
-    def look(codes: Tensor, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        drawn = tuned.synthesis(codes, noise=None) / 2 + 0.5
-        loss = error(drawn).sum()
-        return drawn.detach(), loss.detach(), torch.autograd.grad(loss, weights)
+    def look(codes: Tensor, begun: tuple, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        _, rgb = draw_blocks(tuned.synthesis, codes, fine, *begun)
+        loss = error(rgb / 2 + 0.5).sum()
+        return rgb.detach() / 2 + 0.5, loss.detach(), torch.autograd.grad(loss, weights)
 
     shown = progress_bar(steps, steps, "step") if progress else nullcontext()
     try:
         with shown as bar, torch.enable_grad(), thread_map(device, len(images)) as (each, parts):
             errors = [PictureError(part, discriminator, perceptual_weight) for part in images.chunk(parts)]
+            begun = [draw_blocks(tuned.synthesis, part, coarse) for part in codes.chunk(parts)]  # stays as it is
             for step in range(steps + 1):
-                drawn, losses, slopes = zip(*each(look, codes.chunk(parts), errors), strict=True)
-                losses, slopes = list(losses), list(slopes)
-                if penalty is not None:
-                    losses.append(penalty(tuned))
-                    slopes.append(torch.autograd.grad(losses[-1], weights, materialize_grads=True))
-                best.look(sum(losses).item(), torch.cat(drawn))
-                history.append(Point(step, time.perf_counter() - began, best.errors.mean().item()))
+                drawn, losses, slopes = zip(*each(look, codes.chunk(parts), begun, errors), strict=True)
+                loss = sum(losses).item()
+                if not history and not loss < torch.inf:
+                    raise ValueError("the generator draws values that are no numbers; are its weights whole?")
+                if loss < least:
+                    least, pictures = loss, torch.cat(drawn).clamp(0, 1)
+                    torch._foreach_copy_(best, [p.detach() for p in weights])
+                error = (pictures - images).square().mean().item()
+                history.append(Step(step, time.perf_counter() - began, error))
                 if bar is not None and step:
                     bar.update()
                 interrupted = step < steps and stop is not None and stop()
@@ -116,20 +122,24 @@ def tune(
                     break
                 for weight, *shares in zip(weights, *slopes, strict=True):
                     weight.grad = sum(shares)
-                optimizer.step()
+                share = (1 + math.cos(math.pi * step / (steps + 1))) / 2
+                muon.param_groups[0]["lr"], adam.param_groups[0]["lr"] = share * MUON_RATE, share * ADAM_RATE
+                muon.step()
+                adam.step()
     except KeyboardInterrupt:
         if not history:
             raise  # nothing was drawn yet
         interrupted = True
         print(f"Stopped after {history[-1].step} of {steps} steps; the copy keeps its best weights so far.")
-    best.restore(weights)
+    for weight, kept in zip(weights, best, strict=True):
+        weight.data, weight.grad = kept, None
     tuned.requires_grad_(False)
     synchronize(device)
     return Tuning(
         generator=tuned,
         codes=codes,
-        images=best.pictures,
-        errors=best.errors,
+        images=pictures,
+        errors=(pictures - images).square().flatten(1).mean(1),
         history=history,
         seconds=time.perf_counter() - began,
         steps=history[-1].step,
@@ -137,44 +147,45 @@ def tune(
     )
 
 
-def pivotal(
-    generator: Generator,  # is left as it is
-    images: Tensor,  # (n, 3, r, r) in [0, 1]
-    *,
-    steps: int = 200,  # half of them search, half tune
-    **options,  # as those of tune
-) -> Tuning:
-    """As the paper does it: one w for each picture, found from the mean w, then a copy that draws them all."""
-    found = invert(generator, images, "w", steps=max(1, steps // 2), progress=options.get("progress", True))
-    tuned = tune(generator, found.codes, images, steps=max(1, steps - steps // 2), **options)
-    tuned.steps += found.steps
-    tuned.seconds += found.seconds
-    return tuned
+def draw_blocks(synthesis: nn.Module, codes: Tensor, resolutions: list[int], x=None, rgb=None):
+    """(features, picture) after some of the blocks, noise off; x, rgb: those of the blocks before."""
+    for r in resolutions:
+        block, layer = (
+            getattr(synthesis, f"b{r}"),
+            max(0, 2 * int(math.log2(r)) - 5),
+        )  # the first w that the block reads
+        x, rgb = block(x, rgb, codes[:, layer : layer + block.num_conv + 1], [None] * block.num_conv)
+    return x, rgb
 
 
-class _Best:
-    """The weights with the least loss so far, and what they draw."""
+class Muon(torch.optim.Optimizer):
+    """Momentum whose step is made orthogonal: equally long in all directions of a matrix (Jordan et al., 2024).
 
-    def __init__(self, weights: list[Tensor], images: Tensor):
-        self.wanted, self.loss = images, torch.inf
-        self.weights = [weight.detach().clone() for weight in weights]
-        self.live = weights
-        self.pictures = self.errors = None
+    torch.optim.Muon takes matrices only; here a convolution's kernel counts as one, (out, in · height · width). Where
+    gradients pull mostly in a few directions, it needs a third of Adam's steps.
+    """
 
-    def look(self, loss: float, drawn: Tensor) -> None:
-        """Keep the weights as they are now when their loss is the least; ValueError when the first is no number."""
-        if self.pictures is None and not loss < torch.inf:
-            raise ValueError("the generator draws values that are no numbers; are its weights whole?")
-        if not loss < self.loss:
-            return
-        self.loss, self.pictures = loss, drawn.detach().clamp(0, 1)
-        self.errors = (self.pictures - self.wanted).square().flatten(1).mean(1)
-        for kept, weight in zip(self.weights, self.live, strict=True):
-            kept.copy_(weight.detach())
+    def __init__(self, parameters: list[Tensor], lr: float, momentum: float = 0.9):
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
-    def restore(self, weights: list[Tensor]) -> None:
-        for kept, weight in zip(self.weights, weights, strict=True):
-            weight.data, weight.grad = kept, None
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                past = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                past.mul_(group["momentum"]).add_(p.grad)
+                step = orthogonal((p.grad + group["momentum"] * past).reshape(len(p), -1))
+                p.add_(step.reshape(p.shape), alpha=-0.2 * group["lr"] * max(step.shape) ** 0.5)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """A matrix with the same singular vectors and singular values near 1, by five Newton-Schulz steps."""
+    wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+    wide = wide / (wide.norm() + 1e-7)
+    for _ in range(5):
+        square = wide @ wide.T
+        wide = 3.4445 * wide + (2.0315 * square @ square - 4.7750 * square) @ wide
+    return wide if len(matrix) <= matrix.shape[1] else wide.T
 
 
 def _checked_codes(generator: Generator, codes: Tensor, count: int) -> Tensor:

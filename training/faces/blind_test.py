@@ -21,14 +21,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from latentlib import weights
-from latentlib.gan.w_space import random_z
+from latentlib.gan.inversion import random_z
 from latentlib.weights import WEIGHTS, checksum
 from training import lfw
-from training.cards import put_between
-from training.faces.measures import chosen_photos
+from training.evaluate import first_photos, put_between, table
 
 LABELS = Path(__file__).with_name("blind_labels.json")
-BEGIN, END = "<!-- blind test of faces-64: begin -->", "<!-- blind test of faces-64: end -->"
 EACH, PSI = 50, 0.7  # pictures of each kind, truncation
 ACROSS, DOWN, SIDE = 5, 4, 192  # of a sheet: pictures, pictures, and a picture's pixels on it
 
@@ -64,7 +62,7 @@ def key(test: Test) -> list[bool]:
 def pictures(generator, test: Test) -> Tensor:
     """What is shown of photos and samples, in the order of the key: (100, 3, h, w) uint8. Needs LFW."""
     held = lfw.load("held_out")
-    photos = held.images[chosen_photos(held, test.first + EACH)[test.first :]]
+    photos = held.images[first_photos(held, test.first + EACH)[test.first :]]
     w = generator.truncate(generator.mapping(random_z(generator, EACH, seed=test.seed)), PSI)
     both = torch.cat([photos, (generator.draw(w) * 255).round().byte()])[order(test)]
     return both[:, :, test.rows, test.columns]
@@ -96,17 +94,6 @@ def counted(labels: list[str], photo: list[bool]) -> dict:
     return {"photos": share[True], "samples": share[False], "flaws": dict(flaws.most_common())}
 
 
-def table(found: dict[str, dict]) -> str:
-    """found: what is shown -> what ``counted`` gives."""
-    rows = [
-        f"| {shown} | {share['samples']:.0%} | {share['photos']:.0%} | "
-        f"{', '.join(f'{flaw} {count}' for flaw, count in share['flaws'].items()) or 'nothing'} |"
-        for shown, share in found.items()
-    ]
-    head = f"| {EACH} and {EACH} | samples called photographs | photos called photographs | what gave samples away |"
-    return "\n".join([head, "|---|---|---|---|", *rows])
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="where the sheets go; not inside the repository")
@@ -121,9 +108,14 @@ def main(arguments: list[str] | None = None) -> None:
     stored = json.loads(LABELS.read_text(encoding="utf-8"))
     if stored["weights"] != checksum("faces-64")[:16]:
         raise SystemExit("These labels are for other weights: draw new sheets, and look again.")
-    shown = table({test.shown: counted(stored[name], key(test)) for name, test in TESTS.items()})
-    put_between(WEIGHTS / "README.md", BEGIN, END, shown)
-    print(shown)
+    rows = []
+    for name, test in TESTS.items():
+        found = counted(stored[name], key(test))
+        flaws = ", ".join(f"{flaw} {count}" for flaw, count in found["flaws"].items()) or "nothing"
+        rows.append((test.shown, f"{found['samples']:.0%}", f"{found['photos']:.0%}", flaws))
+    head = f"{EACH} and {EACH} | samples called photographs | photos called photographs | what gave samples away"
+    put_between(WEIGHTS / "README.md", "blind test", table(head, rows))
+    print(table(head, rows))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentlib.models.stylegan import Convolution, Discriminator, Generator
+from latentlib.models.stylegan2 import Convolution, Discriminator, Generator
 
 
 class TrainedGenerator(nn.Module):
     """Generator with style mixing, and path lengths beside the pictures: one forward, as replicas want."""
 
-    def __init__(self, generator: Generator, noise: bool):
+    def __init__(self, generator: Generator):
         super().__init__()
-        self.generator, self.noise = generator, "random" if noise else None
+        self.generator = generator
 
     def forward(self, z, other_z, crossover, resolution, path_lengths: bool):
         """Pictures (n, 3, resolution, resolution), and the path length of each (n,) or None.
@@ -27,7 +27,7 @@ class TrainedGenerator(nn.Module):
         w, other = self.generator.mapping(torch.cat([z, other_z])).float().chunk(2)
         layer = torch.arange(self.generator.num_ws, device=z.device)[None, :, None]
         ws = torch.where(layer < crossover[:, None, None], w[:, None], other[:, None])
-        image = self.generator.synthesis(ws, self.noise, resolution)
+        image = self.generator.synthesis(ws, None, resolution)
         if not path_lengths:
             return image, None
         # How far a random change of the picture is from w (StyleGAN2, section 3.2).
@@ -52,29 +52,14 @@ class GrowingDiscriminator(nn.Module):
         """
         r = image.shape[-1]
         image = image.contiguous(memory_format=torch.channels_last)
-        x = (self.full.fromrgb if r == self.full.settings["resolution"] else self.entries[str(r)])(image)
+        finest = getattr(self.full, f"b{self.full.resolution}")
+        x = (finest.fromrgb if r == self.full.resolution else self.entries[str(r)])(image)
         while r > 4:
             x = getattr(self.full, f"b{r}")(x)
             r //= 2
             if fade < 1 and r == image.shape[-1] // 2:
                 x = torch.lerp(self.entries[str(r)](F.avg_pool2d(image, 2)).to(x.dtype), x, fade)
-        return self.full.judge(x, kinds)
-
-
-@torch.no_grad()
-def widen(wide: Generator, narrow: dict[str, torch.Tensor]) -> None:
-    """Give a generator the weights of one with fewer feature channels: it then draws the same pictures.
-
-    narrow: that one's state_dict. What reads the new channels begins at zero, so that they are silent until they have
-    learned something; they themselves begin at random, or nothing could ever be learned (Net2Net, arXiv 1511.05641, but
-    for its copies of old channels).
-    """
-    for name, tensor in wide.state_dict().items():
-        given = narrow[name]
-        if tensor.ndim == 4:  # (channels out, channels in, k, k), at unit variance; the gain is 1 / √(channels in · k²)
-            tensor[:, given.shape[1] :] = 0
-            given = given * math.sqrt(tensor.shape[1] / given.shape[1])
-        tensor[tuple(slice(0, size) for size in given.shape)] = given
+        return self.full.b4(x, kinds=kinds)
 
 
 def augment(image: torch.Tensor, p: float) -> torch.Tensor:

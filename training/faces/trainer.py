@@ -14,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from latentlib.device import autocast, seed_everything
-from latentlib.models.stylegan import Discriminator, Generator
+from latentlib.models.stylegan2 import Discriminator, Generator
+from training import runs
 from training.faces.networks import GrowingDiscriminator, TrainedGenerator, augment
-from training.runs import Stop
 
 RECIPE = {
     "seed": 0,
@@ -37,7 +37,6 @@ RECIPE = {
     "path_length_every": 8,
     "path_length_from": 100_000,  # images seen; at first it only costs
     "style_mixing": 0.9,
-    "noise": False,  # True: random noise maps, as in the paper; without them all detail must come from w
     "ema_half_life": 10_000,  # images
     "ema_ramp": 0.05,  # the half-life is at most this share of the images seen
     "augment_target": 0.6,  # ADA: the mean sign of the discriminator's answers to photos
@@ -46,20 +45,15 @@ RECIPE = {
 }
 
 
-class Trainer:
-    """Everything a run needs; its state is what a checkpoint holds."""
+class Trainer(runs.Trainer):
+    """Generator and discriminator taught in turn; images: (n, 3, size, size) uint8."""
 
-    def __init__(self, recipe: dict, images: torch.Tensor, device: torch.device, reduced_precision: bool = True):
-        self.recipe, self.device, self.images = recipe, device, images.to(device)
-        self.distributed = dist.is_available() and dist.is_initialized()
-        self.rank = dist.get_rank() if self.distributed else 0
-        self.world = dist.get_world_size() if self.distributed else 1
-        if recipe["batch"] % self.world:
-            raise Stop(
-                f"a batch of {recipe['batch']} cannot be shared by {self.world} processes; choose another --batch"
-            )
-        self.reduced_precision = reduced_precision
-        self.images_seen, self.seconds = 0, 0.0
+    modules = ("generator", "discriminator", "ema", "g_optimizer", "d_optimizer")
+    values = ("augment_p", "path_mean")
+
+    def __init__(self, recipe: dict, images: torch.Tensor, device: torch.device):
+        super().__init__(recipe, device)
+        self.images = images.to(device)
         seed_everything(recipe["seed"])
         channels, size = recipe["channels"], max(recipe["channels"])
         self.generator = Generator(size, recipe["z_dim"], recipe["w_dim"], recipe["mapping_layers"], channels)
@@ -70,7 +64,7 @@ class Trainer:
         discriminator = GrowingDiscriminator(Discriminator(size, recipe["discriminator_channels"]), recipe["growth"])
         self.discriminator = discriminator.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.g = self._replicate(TrainedGenerator(self.generator, recipe["noise"]))
+        self.g = self._replicate(TrainedGenerator(self.generator))
         self.d = self._replicate(self.discriminator)
         # The penalties ride along in ordinary steps, so that the rates need no correction for steps of their own.
         self.g_optimizer = self._adam(self.generator)
@@ -130,14 +124,14 @@ class Trainer:
         number = self.images_seen // recipe["batch"]
         for optimizer in (self.g_optimizer, self.d_optimizer):
             optimizer.param_groups[0]["lr"] = self.learning_rate
-        torch.manual_seed(hash((recipe["seed"], number, self.rank)) % 2**63)  # each step and process its own
+        self.seed_step()
         real = self._batch(count)
         z, other_z = torch.randn(2, count, recipe["z_dim"], device=self.device)
         layers = self.generator.num_ws
         crossover = torch.randint(1, layers, (count,), device=self.device)
         crossover = torch.where(torch.rand(count, device=self.device) < recipe["style_mixing"], crossover, layers)
         regularise = self.images_seen >= recipe["path_length_from"] and number % recipe["path_length_every"] == 0
-        with autocast(self.device, self.reduced_precision):
+        with autocast(self.device):
             fake, lengths = self.g(z, other_z, crossover, self.resolution, regularise)
         d_loss, on_real = self._teach_discriminator(real, fake.detach(), number % recipe["r1_every"] == 0)
         g_loss = self._teach_generator(fake, lengths)
@@ -149,7 +143,7 @@ class Trainer:
     def _teach_discriminator(self, real, fake, penalise: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Photos up, samples down; now and then the gradient of its answers to photos is kept small (R1)."""
         real.requires_grad_(penalise)
-        with autocast(self.device, self.reduced_precision and not penalise):
+        with autocast(self.device, not penalise):
             shown = torch.cat([augment(real, self.augment_p), augment(fake, self.augment_p)])
             on_real, on_fake = self.d(shown, self.fade, 2).chunk(2)
         loss = total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
@@ -165,7 +159,7 @@ class Trainer:
     def _teach_generator(self, fake, lengths: torch.Tensor | None) -> torch.Tensor:
         """Its samples up; with path lengths also: all steps in w equally long."""
         self.discriminator.requires_grad_(False)
-        with autocast(self.device, self.reduced_precision):
+        with autocast(self.device):
             answer = self.discriminator(augment(fake, self.augment_p), self.fade)
         loss = total = F.softplus(-answer).mean()
         if lengths is not None:
@@ -190,8 +184,7 @@ class Trainer:
     def _average(self) -> None:
         """The shipped weights are a running mean of the trained ones."""
         half_life = min(self.recipe["ema_half_life"], self.recipe["ema_ramp"] * (self.images_seen + 1))
-        decay = 0.5 ** (self.recipe["batch"] / max(half_life, 1e-8))
-        average = get_ema_multi_avg_fn(decay)
+        average = get_ema_multi_avg_fn(0.5 ** (self.recipe["batch"] / max(half_life, 1e-8)))
         average(list(self.ema.parameters()), list(self.generator.parameters()), None)
 
     @torch.no_grad()
@@ -206,56 +199,6 @@ class Trainer:
             change = 4 * self.recipe["batch"] / self.recipe["augment_images"]
             change = change if mean > self.recipe["augment_target"] else -change
             self.augment_p = min(max(self.augment_p + change, 0.0), self.recipe["augment_limit"])
-
-    # ------------------------------------------------------------------------------------------------- checkpoints
-
-    def state(self) -> dict:
-        """What a checkpoint holds."""
-        return {
-            "recipe": self.recipe,
-            "images_seen": self.images_seen,
-            "seconds": self.seconds,
-            "augment_p": self.augment_p,
-            "path_mean": self.path_mean,
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "ema": self.ema.state_dict(),
-            "g_optimizer": self.g_optimizer.state_dict(),
-            "d_optimizer": self.d_optimizer.state_dict(),
-        }
-
-    def restore(self, state: dict) -> None:
-        """Go on from what a checkpoint holds."""
-        for name in ("generator", "discriminator", "ema", "g_optimizer", "d_optimizer"):
-            getattr(self, name).load_state_dict(state[name])
-        self.images_seen, self.seconds, self.augment_p = state["images_seen"], state["seconds"], state["augment_p"]
-        self.path_mean = state["path_mean"].to(self.device)
-        if not self.recipe["noise"]:  # a run that began with noise goes on without
-            for network in (self.generator, self.ema):
-                for name, parameter in network.named_parameters():
-                    if name.endswith("noise_strength"):
-                        parameter.detach().zero_()
-
-    def most_urgent(self, wish: int) -> int:
-        """The largest wish of all processes: all must stop after the same step."""
-        if not self.distributed:
-            return wish
-        largest = torch.tensor(wish, device=self.device)
-        dist.all_reduce(largest, op=dist.ReduceOp.MAX)
-        return int(largest)
-
-    def first_of_all(self, sentence: str) -> str:
-        """The first process's sentence that says something."""
-        if not self.distributed:
-            return sentence
-        said = [""] * self.world
-        dist.all_gather_object(said, sentence)
-        return next(filter(None, said), "")
-
-    def finite(self) -> bool:
-        """Whether every weight is a number."""
-        tensors = [*self.generator.parameters(), *self.discriminator.parameters(), *self.ema.parameters()]
-        return all(bool(torch.isfinite(t).all()) for t in tensors)
 
     @torch.no_grad()
     def samples(self, truncation: float = 0.7) -> torch.Tensor:

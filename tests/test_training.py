@@ -1,0 +1,290 @@
+"""Each trainer learns something small by heart, and goes on after a stop as if it had not been stopped."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+import signal
+
+import pytest
+import torch
+
+import processes
+from latentlib import weights
+from latentlib.fit import squared_error
+from latentlib.models.autoencoder import Autoencoder
+from latentlib.models.stylegan2 import Discriminator, Generator
+from training import lfw, runs, small
+from training.digits import train as digits_train
+from training.faces import distil, networks, train_encoder, train_identity
+from training.faces import train as train_faces
+from training.faces import trainer as face_trainer
+from training.furniture import train as furniture_train
+
+CPU = torch.device("cpu")
+CHANNELS = {4: 8, 8: 8, 16: 8}
+FACES = face_trainer.RECIPE | {
+    "batch": 8, "images": 64, "channels": CHANNELS, "discriminator_channels": CHANNELS, "z_dim": 8, "w_dim": 8,
+    "mapping_layers": 2, "growth": {8: 24}, "fade": 16, "r1_every": 2, "path_length_from": 32, "path_length_every": 2,
+}  # fmt: skip
+ENCODER = train_encoder.RECIPE | {"batch": 8, "probes": 64, "ramp": 16, "identity": 0.0, "ema_half_life": 100}
+
+
+def discs(count=32):
+    """Pictures with something to learn, (n, 3, 16, 16) uint8: bright discs on dark grounds."""
+    numbers = torch.Generator().manual_seed(0)
+    grid = torch.linspace(-1, 1, 16)
+    distance = (grid[:, None] ** 2 + grid[None] ** 2).sqrt()
+    radius = torch.rand(count, 1, 1, 1, generator=numbers) * 0.5 + 0.3
+    return ((distance < radius) * torch.rand(count, 3, 1, 1, generator=numbers) * 255).byte()
+
+
+def tiny_networks(seed=0):
+    torch.manual_seed(seed)
+    generator, discriminator = Generator(16, 8, 8, 2, CHANNELS), Discriminator(16, CHANNELS)
+    generator.compute_w_avg(500)
+    return generator.requires_grad_(False), discriminator.requires_grad_(False)
+
+
+def faces(**changes):
+    return face_trainer.Trainer(copy.deepcopy(FACES) | changes, discs(), CPU)
+
+
+def encoder(digest="first", **changes):
+    return train_encoder.Trainer(copy.deepcopy(ENCODER) | changes, *tiny_networks(), digest, discs())
+
+
+def student(digest="first", **changes):
+    return distil.Trainer(distil.RECIPE | {"batch": 8, "images": 400} | changes, tiny_networks()[0], digest)
+
+
+def autoencoder():
+    images = torch.rand(16, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    return small.Trainer(
+        small.Recipe(
+            build=lambda: Autoencoder(8, hidden=(64,)),
+            settings={"latent_dim": 8, "hidden": [64]},
+            steps=60,
+            batch=16,
+            muon_rate=0.02,
+            loss=small.rebuild(squared_error),
+            draw=lambda step, device: (images, images),
+        ),
+        CPU,
+    )
+
+
+def weights_of(trainer):
+    parts = [getattr(trainer, name) for name in trainer.modules]
+    return torch.cat([p.detach().flatten() for part in parts if hasattr(part, "parameters") for p in part.parameters()])
+
+
+@pytest.mark.parametrize("make", [faces, encoder, student, autoencoder])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(make, tmp_path):
+    whole, stopped = make(), make()
+    for _ in range(6):
+        whole.step()
+    for _ in range(3):
+        stopped.step()
+    path = tmp_path / "run" / "checkpoint.pt"
+    runs.save_atomically(stopped.state(), path)
+    again = make()
+    again.restore(runs.read_checkpoint(path, CPU))
+    for _ in range(3):
+        again.step()
+    assert again.images_seen == whole.images_seen == 6 * whole.recipe["batch"]
+    torch.testing.assert_close(weights_of(again), weights_of(whole), atol=1e-6, rtol=1e-5)
+
+
+def test_the_encoder_learns_a_batch_by_heart():
+    trainer = encoder(learning_rate=5e-3)
+    batch = trainer._batch()
+    trainer._batch = lambda: batch
+    seen = [trainer.step()["picture"].item() for _ in range(30)]
+    assert seen[-1] < 0.8 * seen[0]
+
+
+def test_the_student_learns_a_batch_by_heart(monkeypatch):
+    trainer = student(learning_rate=1e-2)
+    w_plus = distil.codes(trainer.teacher, 8, torch.Generator().manual_seed(0))
+    monkeypatch.setattr(distil, "codes", lambda *_: w_plus)
+    seen = [trainer.step()["picture"].item() for _ in range(30)]
+    assert seen[-1] < 0.5 * seen[0]
+
+
+def test_an_autoencoder_learns_its_pictures_by_heart():
+    trainer = autoencoder()
+    seen = [trainer.step()["loss"].item() for _ in range(60)]
+    assert seen[-1] < 0.5 * seen[0]
+
+
+def test_the_discriminator_learns_discs_by_heart():
+    trainer = faces(growth={}, learning_rate=1e-2, r1=0.0)
+    real = discs().float() / 127.5 - 1
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(1))
+    optimizer = torch.optim.Adam(trainer.discriminator.parameters(), lr=1e-2)
+    for _ in range(30):
+        score = trainer.discriminator(torch.cat([real, noise]), 1.0, 2)
+        loss = torch.nn.functional.softplus(torch.cat([-score[:32], score[32:]])).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+
+
+def test_faces_grow_and_average():
+    trainer = faces()
+    seen = []
+    for _ in range(5):
+        seen.append((trainer.resolution, round(trainer.fade, 2)))
+        trainer.step()
+    assert seen == [(8, 1), (8, 1), (8, 1), (16, 0.06), (16, 0.56)]
+    assert trainer.samples().shape == (64, 3, 16, 16)
+    assert not torch.equal(weights_of(trainer), weights_of(faces()))
+
+
+def test_the_rate_falls_to_nothing():
+    trainer = faces(decay_from=32)
+    rates = []
+    for trainer.images_seen in (0, 32, 48, 64):
+        rates.append(trainer.learning_rate)
+    assert rates == pytest.approx([2e-3, 2e-3, 1e-3, 0])
+
+
+def test_augmentation_leaves_the_pictures_alone_at_0_and_changes_them_at_1():
+    images = discs().float() / 127.5 - 1
+    assert networks.augment(images, 0.0) is images
+    torch.manual_seed(0)
+    assert (networks.augment(images, 1.0) != images).flatten(1).any(1).all()
+
+
+def test_faces_can_be_shipped_and_gone_on_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path / "runs"))
+    tiny = [f"{name}={value}".replace("'", '"') for name, value in FACES.items() if name not in ("seed", "decay_from")]
+    tiny = [re.sub(r"(\d+):", r'"\1":', setting) for setting in tiny]
+    train_faces.main(["--device", "cpu", "--set", *tiny], images=discs())
+    assert sorted(p.name for p in (tmp_path / "runs" / "faces-64").iterdir()) == [
+        "checkpoint.pt", "samples-00000064.png", "samples.png",
+    ]  # fmt: skip
+    train_faces.main(["--device", "cpu", "--export", str(tmp_path / "shipped")])
+    generator = weights.load("faces-64", "cpu", tmp_path / "shipped")
+    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
+    ema = runs.read_checkpoint(tmp_path / "runs" / "faces-64" / "checkpoint.pt", CPU)["ema"]
+    trained = Generator(16, 8, 8, 2, CHANNELS)
+    trained.load_state_dict(ema)
+    turned = z @ train_faces.random_turn(8).T
+    torch.testing.assert_close(generator.mapping(z), trained.mapping(turned), atol=0.02, rtol=0.02)
+    train_faces.main(
+        ["--device", "cpu", "--run", "second", "--warm-start", str(tmp_path / "shipped"), "--set", "images=72"],
+        images=discs(),
+    )
+    assert runs.read_checkpoint(tmp_path / "runs" / "second" / "checkpoint.pt", CPU)["images_seen"] == 72
+
+
+def test_an_encoder_of_another_generator_keeps_its_weights_alone():
+    first = encoder()
+    first.step()
+    second = encoder("second")
+    second.restore(first.state())
+    assert second.images_seen == 8
+    assert second.since == 0
+    for ours, theirs in zip(second.encoder.parameters(), first.ema.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_student_of_another_teacher_does_not_go_on():
+    with pytest.raises(runs.Stop):
+        student("second").restore(student().state())
+
+
+def test_the_identity_measure_tells_people_apart():
+    numbers = torch.Generator().manual_seed(0)
+    looks = torch.rand(12, 3, 64, 64, generator=numbers)
+    people = torch.arange(12).repeat_interleave(4)
+    images = (looks[people] + 0.2 * torch.rand(48, 3, 64, 64, generator=numbers)).div(1.2).mul(255).byte()
+    identity, made = train_identity.fit(lfw.Faces(images, people))
+    distance = torch.cdist(*[identity.embed(images.float() / 255)] * 2)
+    same = people[:, None] == people
+    assert made["people"] == 12
+    assert distance[same].mean() < 0.2 * distance[~same].mean()
+
+
+def test_muon_moves_a_matrix_equally_far_in_all_directions():
+    step = small.orthogonal(torch.randn(6, 10, generator=torch.Generator().manual_seed(0)))
+    strengths = torch.linalg.svdvals(step)
+    assert 0.6 < strengths.min() < strengths.max() < 1.3
+
+
+def test_recipes_of_digits_and_furniture_build_what_is_shipped():
+    for name, recipe in (digits_train.RECIPES | furniture_train.RECIPES).items():
+        model = recipe.build()
+        shipped, settings = recipe.ship(model)
+        known = weights.load(name, "cpu").state_dict()
+        assert {key: value.shape for key, value in shipped.state_dict().items()} == {
+            k: v.shape for k, v in known.items()
+        }
+        assert settings.get("network", recipe.settings) == weights.read_weights(name)[1]["network"], name
+
+
+# ------------------------------------------------------------------------------------------------------- what runs share
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(tmp_path):
+    trainer = autoencoder()
+    path = tmp_path / "checkpoint.pt"
+    runs.go_on(trainer, path, images=32)
+    trainer.model.decoder[0].weight.data.fill_(math.nan)
+    with pytest.raises(runs.Stop):
+        runs.go_on(trainer, path, images=64)
+    assert runs.read_checkpoint(path, CPU)["images_seen"] == 32
+
+
+def test_a_damaged_checkpoint_and_a_full_disk_are_said(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(runs.Stop):
+        runs.read_checkpoint(path, CPU)
+    with pytest.raises(runs.Stop):
+        runs.save_atomically({}, path / "below a file")
+    assert path.read_bytes() == b"no checkpoint"
+
+
+def test_a_recipe_takes_known_names_and_json():
+    assert runs.changed(FACES, ["r1=0.5", 'growth={"8": 3}']) == FACES | {"r1": 0.5, "growth": {8: 3}}
+    for wrong in ("nothing=1", "r1=often"):
+        with pytest.raises(runs.Stop):
+            runs.changed(FACES, [wrong])
+
+
+TWO = """
+import torch, training.faces.train as train, test_training as tiny
+from training import runs
+asked = runs.options("", "two").parse_args(["--device", "cpu", "--minutes", "{minutes}"])
+def build(state, device):
+    trainer = tiny.faces(images={images})
+    if state:
+        trainer.restore(state)
+    return trainer
+def said(trainer):
+    print("sum", trainer.rank, tiny.weights_of(trainer).double().sum().item(), flush=True)
+runs.run(asked, build, train.export, said)
+"""
+
+
+def test_two_processes_share_a_batch_and_stop_together(tmp_path):
+    process = processes.start(tmp_path, TWO.format(images=10**9, minutes=60), processes=2)
+    checkpoint = tmp_path / "runs" / "two" / "checkpoint.pt"
+    for line in process.stdout:
+        if "images," in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    state = runs.read_checkpoint(checkpoint, CPU)
+    assert state["images_seen"] >= 8
+    more = state["images_seen"] + 16
+    process = processes.start(tmp_path, TWO.format(images=more, minutes=60), processes=2)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, text
+    assert f"going on from {state['images_seen']} images" in text
+    assert runs.read_checkpoint(checkpoint, CPU)["images_seen"] == more

@@ -1,0 +1,742 @@
+"""Measure what is shipped, and write what cards and lessons read.
+
+python -m training.evaluate                     every part: hours, and most of them need LFW
+python -m training.evaluate encoder identity    only these
+python -m training.evaluate faces --quick       few pictures and few steps; prints and writes nothing
+
+A part writes its JSON into data/weights, and its table between the marks of its card (README.md, digits.md,
+furniture.md). People of LFW appear as numbers only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from latentlib import metrics, photos, space, weights
+from latentlib.datasets import digits, furniture
+from latentlib.device import Stopwatch, autocast, describe, pick_device, single_thread
+from latentlib.fit import squared_error
+from latentlib.gan import tuning
+from latentlib.gan.inversion import invert, mahalanobis_p
+from latentlib.metrics import auc, perceptual_features, psnr
+from latentlib.models import stylegan2, vae
+from latentlib.weights import WEIGHTS, checksum, read_weights
+from training import lfw
+from training.faces import distil, train_identity
+
+LABELS = Path(__file__).parent / "faces" / "landmark_labels.json"
+
+
+SHARPENED = 1.3  # of a cross-fade: gives it back the detail of photos, as closely as one number does
+
+
+class Asked(NamedTuple):
+    """How thoroughly to measure, and where."""
+
+    device: torch.device
+    folder: Path = WEIGHTS
+    quick: bool = False
+
+    def few(self, usual: int, quick: int) -> int:
+        return quick if self.quick else usual
+
+    def load(self, name: str):
+        return weights.load(name, self.device, self.folder)
+
+
+# ------------------------------------------------------------------------------------------------- what many parts use
+
+
+def table(head: str, rows: list[tuple]) -> str:
+    """Markdown; head: its cells, with | between them."""
+    cells = [[head], ["---" + "|---" * head.count("|")], *(map(str, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" if row is not cells[1] else f"|{row[0]}|" for row in cells)
+
+
+def put_between(card: Path, name: str, text: str) -> None:
+    """Replace what stands between two marks of a card; each must stand there once, else ValueError."""
+    begin, end = f"<!-- evaluation of {name}: begin -->", f"<!-- evaluation of {name}: end -->"
+    content = card.read_text(encoding="utf-8")
+    before, rest = content.split(begin)
+    _, after = rest.split(end)
+    card.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def first_photos(held: lfw.Faces, count: int = 64) -> list[int]:
+    """Places in the held-out split: the first photo of each of the first people."""
+    places = {}
+    for place, person in enumerate(held.people.tolist()):
+        places.setdefault(person, place)
+    return list(places.values())[:count]
+
+
+def grey(images: Tensor) -> Tensor:
+    """(n, 3, h, w) in [0, 1] -> (n, h, w)"""
+    return (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+
+
+def one_tone(images: Tensor) -> Tensor:
+    """Grey pictures of mean 0 and spread 1: neither the skin's tone nor the light's strength is left. -> (n, h, w)"""
+    tones = grey(images)
+    tones = tones - tones.mean((1, 2), keepdim=True)
+    return tones / tones.square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
+
+
+def some(images: Tensor, count: int, seed: int) -> Tensor:
+    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]]
+
+
+def spread(values: Tensor) -> dict:
+    return {"psnr_mean": values.mean().item(), "psnr_least": values.min().item(), "psnr_most": values.max().item()}
+
+
+def in_decibels(found: dict) -> str:
+    return f"{found['psnr_mean']:.1f} dB ({found['psnr_least']:.1f} to {found['psnr_most']:.1f})"
+
+
+class Couple(NamedTuple):
+    """Two people: photos (2, 3, 64, 64) in [0, 1], the mixed ones and others."""
+
+    mixed: Tensor
+    others: Tensor
+
+
+def draw_couples(held: lfw.Faces, count: int, seed: int = 0) -> list[Couple]:
+    """Couples of people with two photos or more, in an order drawn by lot; when they run out, from the start again."""
+    numbers, counts = held.people.unique(return_counts=True)
+    people = numbers[counts > 1]
+    order = people[torch.randperm(len(people), generator=torch.Generator().manual_seed(seed))].tolist()
+    couples = []
+    for k in range(count):
+        own = [(held.people == order[(2 * k + side) % len(order)]).nonzero().flatten()[:2] for side in (0, 1)]
+        first, second = (held.images[places].float() / 255 for places in own)  # (2, 3, 64, 64): a person's two photos
+        couples.append(Couple(torch.stack([first[0], second[0]]), torch.stack([first[1], second[1]])))
+    return couples
+
+
+# -------------------------------------------------------------------------------------------------- the face generator
+
+
+@torch.no_grad()
+def samples_of(generator, count: int, truncation: float, seed: int) -> Tensor:
+    """(count, 3, 64, 64) uint8 on the CPU."""
+    z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    w = generator.truncate(generator.mapping(z.to(generator.w_avg.device)), truncation)
+    return torch.cat([(generator.draw(part) * 255).round().byte().cpu() for part in w.split(50)])
+
+
+def has_face(picture: np.ndarray) -> bool:
+    """Whether the landmark network finds eyes where the alignment puts them, in (64, 64, 3) uint8."""
+    faces = photos.find_faces(picture)
+    return bool(faces) and bool(np.abs(faces[0].points[:2] / 64 - np.array(photos.EYES)).max() < 3 / 64)
+
+
+def share_with_face(images: Tensor) -> float:
+    pictures = images.permute(0, 2, 3, 1).contiguous().numpy()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return float(np.mean(list(pool.map(has_face, pictures, chunksize=50))))
+
+
+def patches(images: Tensor, numbers: torch.Generator) -> dict[int, Tensor]:
+    """128 patches of 7 × 7 from each picture at each scale: what its average of 2 × 2 pixels, enlarged, lacks."""
+    levels, image = {}, images.float()
+    while image.shape[-1] > 16:
+        small = F.avg_pool2d(image, 2)
+        levels[image.shape[-1]] = image - F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
+        image = small
+    levels[image.shape[-1]] = image
+    taken = {}
+    for size, level in levels.items():
+        corner = torch.randint(0, size - 6, (2, len(level), 128, 1, 1), generator=numbers)
+        rows, columns = corner[0] + torch.arange(7)[:, None], corner[1] + torch.arange(7)[None, :]
+        cut = level.permute(0, 2, 3, 1)[torch.arange(len(level))[:, None, None, None], rows, columns]
+        taken[size] = cut.reshape(-1, 7 * 7, 3)
+    return taken
+
+
+def sliced_wasserstein(a: Tensor, b: Tensor, seed: int) -> dict[int, float]:
+    """How far patches of two sets of pictures (n, 3, 64, 64) uint8 are apart, times 1000, at each scale.
+
+    The mean distance of sorted projections, after ProGAN (Karras et al. 2018, section 5) but not the same: averages of
+    2 × 2 pixels instead of a Gaussian filter, 256 directions. So these numbers compare with none from a paper.
+    """
+    numbers, distance = torch.Generator().manual_seed(seed), {}
+    of_a, of_b = patches(a, numbers), patches(b, numbers)
+    for size in of_a:
+        directions = F.normalize(torch.randn(147, 256, generator=numbers), dim=0)
+        sets = ((x - x.mean((0, 1))) / x.std((0, 1)) for x in (of_a[size], of_b[size]))
+        first, second = ((x.flatten(1) @ directions).sort(dim=0).values for x in sets)
+        distance[size] = 1000 * (first - second).abs().mean().item()
+    return distance
+
+
+def wasserstein_draws(pairs: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """Means over draws of the distance at each scale."""
+    found = [sliced_wasserstein(a, b, seed) for seed, (a, b) in enumerate(pairs)]
+    return {str(size): float(np.mean([row[size] for row in found])) for size in found[0]}
+
+
+def nearest_distance(pictures: Tensor, train: Tensor) -> dict:
+    """Root mean square difference, in [0, 1], of pictures to their nearest training photo, mirrored or not."""
+    query, best = pictures.float().flatten(1) / 255, torch.full((len(pictures),), math.inf)
+    for part in train.split(1024):
+        for photo in (part, part.flip(3)):
+            reference = photo.float().flatten(1) / 255
+            squared = query.square().sum(1)[:, None] + reference.square().sum(1)[None] - 2 * query @ reference.T
+            best = torch.minimum(best, squared.min(dim=1).values)
+    best = (best.clamp(min=0) / query.shape[1]).sqrt()
+    return {"median": best.median().item(), "least": best.min().item()}
+
+
+def inverted(generator, photos: Tensor, w_plus: bool, steps: int, rate: float = 0.1) -> dict:
+    """PSNR of photos (n, 3, 64, 64) uint8 after Adam on the squared error from the mean w, noise off."""
+    target = photos.to(generator.w_avg.device).float() / 127.5 - 1
+    found = []
+    with Stopwatch(target.device) as watch:
+        for part in target.split(32):
+            start = generator.w_avg.repeat(len(part), *([generator.num_ws, 1] if w_plus else [1]))
+            code = start.requires_grad_(True)
+            optimizer = torch.optim.Adam([code], lr=rate)
+            for step in range(steps):  # a short ramp up, a cosine ramp down over the last quarter
+                share = step / steps
+                down = 0.5 - 0.5 * math.cos(math.pi * min(1, (1 - share) / 0.25))
+                optimizer.param_groups[0]["lr"] = rate * min(1, share / 0.05 + 0.02) * down
+                with autocast(target.device):
+                    picture = generator.synthesis(code, noise=None)
+                loss = (picture.float() - part).square().mean((1, 2, 3)).sum()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            with torch.no_grad():
+                found.append(psnr(generator.draw(code), part / 2 + 0.5))
+    return {"people": len(target), "steps": steps, "seconds_a_photo": watch.seconds / len(target)} | spread(
+        torch.cat(found)
+    )
+
+
+def faces(asked: Asked) -> tuple[dict, str]:
+    """How real, how varied, is it copying, does it find people it has never seen?"""
+    generator, made = asked.load("faces-64"), read_weights("faces-64", asked.folder)[1]
+    train, held = lfw.load("train").images, lfw.load("held_out")
+    count, draws = asked.few(min(512, len(held.images)), 64), asked.few(5, 2)
+    shown = asked.few(2000, 40)
+    halves = [some(torch.cat([train, held.images]), 2 * count, 100 + seed).chunk(2) for seed in range(draws)]
+    own = [some(held.images, count, seed) for seed in range(draws)]
+    drawn = samples_of(generator, draws * count, 1.0, seed=1).chunk(draws)
+    others = [some(train, count, 200 + seed) for seed in range(draws)]
+    people = held.images[first_photos(held, asked.few(64, 4))]
+    result = {
+        "weights": checksum("faces-64", asked.folder),
+        "made": {key: made[key] for key in ("images_seen", "hours", "recipe")},
+        "face": {
+            "photos": share_with_face(some(train, shown, 0)),
+            "0.7": share_with_face(samples_of(generator, shown, 0.7, seed=0)),
+            "1.0": share_with_face(samples_of(generator, shown, 1.0, seed=0)),
+        },
+        "wasserstein": {
+            "samples": wasserstein_draws(list(zip(drawn, own, strict=True))),
+            "halves": wasserstein_draws(halves),
+            "other_people": wasserstein_draws(list(zip(others, own, strict=True))),
+        },
+        "nearest": {
+            "samples": nearest_distance(samples_of(generator, asked.few(500, 40), 1.0, seed=2), train),
+            "photos": nearest_distance(held.images[: asked.few(500, 40)], train),
+        },
+        "inversion": {name: inverted(generator, people, name == "W+", asked.few(500, 5)) for name in ("W", "W+")},
+        "left_out": {kind: number for kind, number in lfw.counts().items() if kind != "used"},
+    }
+    face, far, near = result["face"], result["wasserstein"], result["nearest"]
+    rows = [(f"face in its place, truncation {t}", f"{face[t]:.1%}", f"{face['photos']:.1%}") for t in ("0.7", "1.0")]
+    for size, value in far["samples"].items():
+        times = f"{value:.1f} ({value / far['halves'][size]:.1f} ×)"
+        beside = f"{far['halves'][size]:.1f} (training photos: {far['other_people'][size]:.1f})"
+        rows.append((f"sliced Wasserstein ×1000, scale {size} px", times, beside))
+    for what in ("median", "least"):
+        beside = (f"{near[kind][what]:.3f}" for kind in ("samples", "photos"))
+        rows.append((f"distance to the nearest training photo, {what}", *beside))
+    for name, of in result["inversion"].items():
+        label = f"{name} inversion of {of['people']} unseen people, {of['steps']} steps"
+        rows.append((label, f"{in_decibels(of)}, {of['seconds_a_photo']:.1f} s a photo", "–"))
+    left_out = ", ".join(f"{number} {kind}" for kind, number in result["left_out"].items())
+    rows.append(("photos of LFW left out", "–", left_out))
+    rows.append(("photos shown in training, hours", f"{made['images_seen']:,}, {made['hours']}", "–"))
+    return result, table("measure | samples | real photos", rows)
+
+
+# --------------------------------------------------------------------------------------------------------- the encoder
+
+
+@torch.no_grad()
+def encoder(asked: Asked) -> tuple[dict, str]:
+    """How near its answer comes to photos and to generated faces, and to whom the drawn face is like."""
+    network, generator = asked.load("faces-64-encoder"), asked.load("faces-64")
+    made, held = read_weights("faces-64-encoder", asked.folder)[1], lfw.load("held_out", asked.device)
+
+    def again(pictures: Tensor) -> Tensor:  # encoded and drawn, in [0, 1]
+        return torch.cat([generator.draw(network(part * 2 - 1)) for part in pictures.split(32)])
+
+    result = {
+        "generator": checksum("faces-64", asked.folder),
+        "made": {key: made[key] for key in ("images_seen", "since", "minutes", "trained_on", "recipe", "generator")},
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    torch.manual_seed(4)
+    z = torch.randn(asked.few(256, 16), generator.z_dim).to(asked.device)
+    both = {
+        "held_out_photos": held.images[first_photos(held, asked.few(64, 16))].float() / 255,
+        "generated_faces": torch.cat([generator.draw(w) for w in generator.mapping(z).split(32)]),
+    }
+    for name, pictures in both.items():
+        mean = psnr(generator.draw(generator.w_avg[None]).expand_as(pictures), pictures)
+        result[name] = {"pictures": len(pictures)} | spread(psnr(again(pictures), pictures))
+        result[name]["psnr_of_the_mean_face"] = mean.mean().item()
+    discriminator, identity = asked.load("faces-64-discriminator"), asked.load("faces-64-identity")
+
+    def features(pictures: Tensor) -> Tensor:  # so that distances are those of metrics.perceptual_distance
+        levels = perceptual_features(discriminator, pictures)
+        return torch.cat([level.flatten(1) / level[0, 0].numel() ** 0.5 for level in levels], 1)
+
+    judges = {  # the last two are held by no loss in this form
+        "identity": identity.embed,
+        "features": features,
+        "grey pixels": lambda pictures: one_tone(pictures)[:, 12:52, 16:48].flatten(1),
+    }
+    couples = draw_couples(held, held.people.unique(return_counts=True)[1].gt(1).sum().item() // 2)
+    mixed, others = (torch.cat(parts) for parts in zip(*couples, strict=True))
+    own, drawn = torch.eye(len(mixed), dtype=torch.bool), again(mixed)
+    told = {}
+    for name, code in judges.items():
+        far = {kind: torch.cdist(code(of), code(others)).cpu() for kind, of in (("encoded", drawn), ("photo", mixed))}
+        told[name] = {kind: auc(matrix[own], matrix[~own]) for kind, matrix in far.items()}
+    result["likeness"] = {"people": len(mixed), **told}
+    rows = [
+        (name.replace("_", " "), of["pictures"], in_decibels(of), f"{of['psnr_of_the_mean_face']:.1f} dB")
+        for name, of in result.items()
+        if name in both
+    ]
+    encoded, itself = ([f"{100 * told[judge][kind]:.0f}" for judge in judges] for kind in ("encoded", "photo"))
+    text = table("encoded and drawn again | pictures | PSNR, mean (range) | the mean face instead", rows)
+    text += (
+        "\n\nThe face that is drawn from the answer is nearer to another photo of the same person than to somebody "
+        f"else's in {encoded[0]} of 100 comparisons by the measure of identity below, in {encoded[1]} by the "
+        f"discriminator's features, in {encoded[2]} by the face's grey pixels; the photo itself in "
+        f"{', '.join(itself)} ({len(mixed)} people never seen).\n\n{made['images_seen']:,} pictures shown, "
+        f"{made['since']:,} of them with the generator it belongs to, in {made['minutes']:.0f} minutes; "
+        f"{result['parameters'] / 1e6:.2f} M parameters."
+    )
+    if made["generator"] != result["generator"]:
+        text += "\n\n**It was trained on an earlier generator than the shipped one.**"
+    return result, text
+
+
+# --------------------------------------------------------------------------------------------- the measure of identity
+
+
+def draw_pairs(people: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Places of pairs of photos: of one person (m, 2), at most 15 each, and of different people (n, 2), 20,000."""
+    random = np.random.default_rng(seed)
+    numbers, same = people.numpy(), []
+    for person in np.unique(numbers):
+        own = np.flatnonzero(numbers == person)
+        same.append(own[random.permutation(np.stack(np.triu_indices(len(own), 1), 1))[:15]])
+    two = random.integers(0, len(numbers), (40_000, 2))
+    different = two[numbers[two[:, 0]] != numbers[two[:, 1]]][:20_000]
+    return torch.from_numpy(np.concatenate(same)), torch.from_numpy(different)
+
+
+def identity(asked: Asked) -> tuple[dict, str]:
+    """How often two photos of one person are nearer than two of different people, beside simpler measures."""
+    shipped = weights.load("faces-64-identity", "cpu", asked.folder)
+    fitted, held = (train_identity.with_two_photos(lfw.load(split)) for split in ("train", "held_out"))
+    if asked.quick:
+        fitted = lfw.Faces(*(part[:600] for part in fitted))
+    same, different = draw_pairs(held.people)
+
+    def distances(codes: Tensor, cosine: bool = True) -> tuple[Tensor, Tensor]:
+        codes = F.normalize(codes.flatten(1), dim=1) if cosine else codes.flatten(1)
+        return tuple((codes[pairs[:, 0]] - codes[pairs[:, 1]]).norm(dim=1) for pairs in (same, different))
+
+    def pixels(images: Tensor) -> Tensor:
+        return one_tone(images[..., 10:58, 8:56])
+
+    rows = {"pixels": auc(*distances(held.images.float(), cosine=False))}
+    for name, function in {"grey pixels of one mean and contrast": pixels, "edges": shipped.edges}.items():
+        codes, codes_held = (train_identity.both_ways(function, data.images) for data in (fitted, held))
+        components = train_identity.fit_components(codes).transform(codes_held.numpy())
+        rows[name] = auc(*distances(codes_held - codes.mean(0)))
+        rows[f"{name}, principal components"] = auc(*distances(torch.from_numpy(components)))
+        if function is pixels:
+            mean, matrix = train_identity.fit_matrix(codes, fitted.people, len(shipped.matrix))
+            rows[f"{name}, discriminants (Fisherfaces)"] = auc(*distances((codes_held - mean) @ matrix.T))
+    near, far = distances(torch.cat([shipped.embed(part.float() / 255) for part in held.images.split(256)]))
+    rows["edges, discriminants (shipped)"] = auc(near, far)
+    random, whose = np.random.default_rng(0), held.people[same[:, 0]].numpy()
+    own = [torch.from_numpy(np.flatnonzero(whose == person)) for person in np.unique(whose)]
+    again = [
+        auc(near[torch.cat([own[k] for k in random.integers(0, len(own), len(own))])], far)
+        for _ in range(asked.few(500, 10))
+    ]  # the people of the same-person pairs drawn again (bootstrap)
+    result = {
+        "measure": "AUC: how often two photos of one person are nearer than two photos of different people",
+        "held_out": {
+            "people": len(held.people.unique()),
+            "photos": len(held.people),
+            "pairs_of_one_person": len(same),
+            "pairs_of_different_people": len(different),
+        },
+        "auc": {name: round(value, 4) for name, value in rows.items()},
+        "shipped_range": np.quantile(again, (0.025, 0.975)).round(4).tolist(),
+    }
+    of, (low, high) = result["held_out"], result["shipped_range"]
+    text = (
+        f"{of['people']} people held out, {of['photos']} photos: {of['pairs_of_one_person']:,} pairs of one person, "
+        f"{of['pairs_of_different_people']:,} of different people.\n\n"
+        + table("compared by | AUC", [(name, f"{value:.3f}") for name, value in rows.items()])
+        + f"\n\nWith other people as many, the last would lie between {low:.3f} and {high:.3f} in 95 % of the cases."
+    )
+    return result, text
+
+
+# ------------------------------------------------------------------------------------------------------ who is missing
+
+
+def cheeks(images: Tensor) -> Tensor:
+    """Brightness of the cheeks, 0 to 1: (n, 3, 64, 64) uint8 -> (n,). A dark cheek is a dark skin or a dark room."""
+    tones = grey(images.float() / 255)
+    return sum(tones[:, 34:43, left : left + 8].flatten(1).median(1).values for left in (17, 39)) / 2
+
+
+def bias(asked: Asked) -> tuple[dict, str]:
+    """How photos and samples are spread over brightness, and photos over people. LFW has no labels of sex, age or
+    origin, and to guess them would be to judge people by their looks."""
+    data, kinds = lfw.everything()
+    generator = asked.load("faces-64")
+    sets = {"photos": data.images} | {
+        f"samples at {t}": samples_of(generator, asked.few(2000, 40), t, seed=0) for t in (1.0, 0.7)
+    }
+    bands = {name: (cheeks(images) * 5).long().clamp(max=4) for name, images in sets.items()}
+    of_each = data.people.unique(return_counts=True)[1].sort(descending=True).values
+    share = of_each.cumsum(0) / of_each.sum()
+    rows = []
+    for k in range(5):
+        here = {name: band == k for name, band in bands.items()}
+        used = (kinds[here["photos"]] == 0).float().mean().item() if here["photos"].any() else None
+        shares = {f"share_of_{name}".replace(" ", "_"): of.float().mean().item() for name, of in here.items()}
+        rows.append({"from": k / 5, "to": (k + 1) / 5, "photos": int(here["photos"].sum()), "used": used, **shares})
+    result = {
+        "weights": checksum("faces-64", asked.folder),
+        "groups_are": "properties of photos, measured in the picture; not groups of people",
+        "counts": {
+            "photos": len(data.people),
+            "people": len(of_each),
+            "by_cheek_brightness": rows,
+            "most_photos_of_one_person": int(of_each[0]),
+            "people_with_one_photo": (of_each == 1).float().mean().item(),
+            "share_of_photos_of_the_first_hundredth": share[max(1, round(len(of_each) / 100)) - 1].item(),
+            "people_who_make_up_half_of_the_photos": int((share < 0.5).sum()) + 1,
+        },
+    }
+    cells = [
+        (f"{row['from']:.1f} to {row['to']:.1f}", row["photos"], *(f"{row[key]:.1%}" for key in row if "share" in key))
+        for row in rows
+    ]
+    return result, table("brightness of the cheeks | photos of LFW | share | " + " | ".join(list(sets)[1:]), cells)
+
+
+# -------------------------------------------------------------------------------------------------------- the children
+
+
+@torch.no_grad()
+def kinship(asked: Asked) -> tuple[dict, str]:
+    """Is the blend of two photos the child of these two, and one face? Couples of people never seen, by another photo
+    of each parent, beside cross-fades of the two photos, plain and sharpened."""
+    names = [f"faces-64{name}" for name in ("", "-discriminator", "-encoder", "-identity")]
+    generator, discriminator, network, identity = map(asked.load, names)
+    train = lfw.load("train", asked.device).images
+    couples = draw_couples(lfw.load("held_out", asked.device), asked.few(40, 4))
+    mixed, others = (torch.stack(parts, 1) for parts in zip(*couples, strict=True))  # (2, n, 3, 64, 64)
+    usual, options = mahalanobis_p(generator), {"steps": 2} if asked.quick else {}
+    drawn, unusual = {"codes": [], "tuned": []}, []
+    for number, couple in enumerate(couples, 1):
+        began = time.perf_counter()
+        codes = tuning.pivots(generator, couple.mixed, network, progress=False, **options).codes
+        copy = tuning.tune(generator, codes, couple.mixed, discriminator=discriminator, progress=False, **options)
+        for kind, draws in (("codes", generator), ("tuned", copy.generator)):
+            drawn[kind].append(draws.draw(torch.cat([codes, codes.mean(0, keepdim=True)])))
+        unusual.append(usual(codes))
+        print(f"couple {number} of {len(couples)}: {time.perf_counter() - began:.1f} s", flush=True)
+    drawn = {kind: torch.stack(parts, 1) for kind, parts in drawn.items()}  # (3, n, 3, 64, 64): parents, child
+    strangers = train[:: asked.few(24, 240)].float() / 255
+    embedded = torch.cat([identity.embed(part) for part in strangers.split(64)])
+    alike = sum(identity.embed(side) for side in mixed) @ embedded.T
+    children = (
+        {kind: pictures[2] for kind, pictures in drawn.items()}
+        | metrics.baselines(*mixed, amount=SHARPENED)
+        | {
+            "another couple's child": drawn["tuned"][2].roll(1, 0),
+            "the mean face": generator.draw(generator.w_avg[None]).expand_as(mixed[0]),
+            "the nearest stranger": strangers[alike.argmax(1)],
+        }
+    )
+    one_face = metrics.teach_one_face(discriminator, some(train, asked.few(1200, 100), 1).float() / 255)
+    wanted = mixed.flatten(0, 1)
+    told = metrics.evaluate(children, *mixed, identity, one_face, tuple(others))
+    result = {
+        "couples": len(couples),
+        "people": "LFW's held-out people with two photos or more; likeness is measured against another photo of each",
+        "weights": {name: checksum(name, asked.folder)[:16] for name in names},
+        "table": {measure: {kind: round(value, 3) for kind, value in row.items()} for measure, row in told.items()},
+        "uninformative": metrics.uninformative(told, "tuned"),
+        "parents": {kind: spread(psnr(pictures[:2].flatten(0, 1), wanted)) for kind, pictures in drawn.items()},
+        "unusual": round(torch.cat(unusual).median().item(), 2),
+    }
+    head = f"{len(couples)} couples of people never seen | " + " | ".join(told)
+    rows = [(kind, *(f"{row[kind]:.2f}" for row in told.values())) for kind in children]
+    of = result["parents"]
+    return result, table(head, rows) + (
+        f"\n\nParents: {of['codes']['psnr_mean']:.1f} dB by the generator as it is, {of['tuned']['psnr_mean']:.1f} dB "
+        f"by the tuned copy; their codes are {result['unusual']:.2f} times as unusual as the mapping's."
+    )
+
+
+# ---------------------------------------------------------------------------------------- NVIDIA's order of operations
+
+
+@torch.no_grad()
+def likeness(asked: Asked) -> tuple[list[tuple], dict]:
+    """PSNR of the stand-in's pictures beside its teacher's, of codes held out of training."""
+    student, teacher = asked.load("stylegan2-64"), asked.load("faces-64")
+    count, seed = asked.few(512, 16), 9_000_001
+    plain = distil.codes(teacher, count, torch.Generator().manual_seed(seed), plain=True)
+    mixed = distil.codes(teacher, 2 * count, torch.Generator().manual_seed(seed + 1))[count:]
+    found = {}
+    for name, w_plus in {
+        "as the mapping gives them": plain,
+        "at truncation 0.7": teacher.truncate(plain, 0.7),
+        "mixed, further out, or each layer moved": mixed,
+    }.items():
+        found[name] = spread(torch.cat([psnr(student.draw(w), teacher.draw(w)) for w in w_plus.split(32)]))
+    return [(name, in_decibels(of)) for name, of in found.items()], found
+
+
+def seconds_of(size: int, device: torch.device) -> dict[str, float]:
+    """For a picture, for a step of a search in W+ and for its start; random weights of the official widths."""
+    torch.manual_seed(0)
+    channels = stylegan2.official_channels(size, base=16384 if size == 256 else 32768)
+    generator = stylegan2.Generator(size, channels=channels).requires_grad_(False).eval()
+    generator = generator.to(device, memory_format=torch.channels_last)
+    w = generator.mapping(torch.randn(1, generator.z_dim).to(device))
+    taken = []
+    for _ in range(4):  # the first is slower
+        with Stopwatch(device) as watch, torch.no_grad():
+            picture = generator.draw(w)
+        taken.append(watch.seconds)
+    found = invert(generator, picture, "w+", steps=3, progress=False)
+    steps = [b.seconds - a.seconds for a, b in zip(found.history, found.history[1:], strict=False)]
+    return {"picture": min(taken[1:]), "step": min(steps), "start": found.seconds - sum(steps)}
+
+
+def nvidia(asked: Asked) -> tuple[dict, str]:
+    """The stand-in beside its teacher, and how long networks of NVIDIA's sizes take on this machine."""
+    rows, found = likeness(asked)
+    made = read_weights("stylegan2-64", asked.folder)[1]
+    sizes = [64] if asked.quick else [256, 512, 1024]
+    result = {
+        "machine": describe(asked.device),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "seconds": {
+            str(size): {name: round(value, 2) for name, value in seconds_of(size, asked.device).items()}
+            for size in sizes
+        },
+        "likeness": found,
+    }
+    text = table("codes held out of training | PSNR beside the course's generator, mean (range)", rows)
+    text += f"\n\n{made['images_seen']:,} pictures seen in {made['minutes']:.0f} minutes on one core.\n\n"
+    seconds = [(f"{size} px", of["picture"], of["step"]) for size, of in result["seconds"].items()]
+    head = "random weights of NVIDIA's sizes | seconds for a picture | seconds for a step of a search"
+    return result, text + table(head, seconds) + f"\n\n{result['machine']}; load {result['load']}."
+
+
+# ----------------------------------------------------------------------------------------------------------- landmarks
+
+
+def in_the_middle(photo: np.ndarray) -> np.ndarray | None:
+    """The six points of the face nearest the middle of a photo, which is the person that LFW means."""
+    middle = np.array([photo.shape[1], photo.shape[0]]) / 2
+    faces = sorted(photos.find_faces(photo), key=lambda face: np.linalg.norm(face.points[:4].mean(0) - middle))
+    return faces[0].points if faces else None
+
+
+def landmarks(asked: Asked) -> tuple[dict, str]:
+    """On every seventh photo of LFW: whether there is a face and where its eyes lie. On 200 photos labelled by eye:
+    whose eyes are found."""
+    everyone = sorted(lfw.folder().glob("*/*.jpg"))
+    with single_thread():
+        paths = everyone[:: asked.few(7, 700)]
+        began = time.perf_counter()
+        points = [in_the_middle(photos.read(path)) for path in paths]
+        milliseconds = 1000 * (time.perf_counter() - began) / len(paths)
+        found = np.array([six for six in points if six is not None])  # (n, 6, 2)
+        near = np.abs(found[:, :2] - np.median(found[:, :2], axis=0)).max((1, 2)) < lfw.NEAR_MEDIAN
+        apart = np.linalg.norm(found[:, 1] - found[:, 0], axis=1)
+        labels = json.loads(LABELS.read_text(encoding="utf-8"))["labels"][:: asked.few(1, 20)]
+        right = []
+        for label in labels:
+            six, eyes = in_the_middle(photos.read(everyone[label["place"]])), np.array(label["eyes"])
+            far = math.inf if six is None else np.linalg.norm(six[:2] - eyes, axis=1).max()
+            right.append(bool(far <= np.linalg.norm(eyes[1] - eyes[0]) / 4))  # half an eye's width
+    groups = {"all": [True] * len(labels)}
+    groups |= {f"drawn {how}": [label["drawn"] == how for label in labels] for how in ("at random", "as hard")}
+    kinds = sorted({group for label in labels for group in label["groups"]})
+    groups |= {group: [group in label["groups"] for label in labels] for group in kinds}
+    result = {
+        "photos": len(paths),
+        "face": len(found) / len(paths),
+        "believable": float(near.sum() / len(paths)),
+        "eye_distance_varies_by": float(apart[near].std() / apart[near].mean()),
+        "milliseconds": milliseconds,
+        "labelled": {
+            name: {"photos": sum(of), "found": sum(r for r, here in zip(right, of, strict=True) if here)}
+            for name, of in groups.items()
+        },
+    }
+    rows = [
+        (f"a face in {result['photos']:,} photos of LFW", f"{result['face']:.1%}"),
+        (f"eyes within {lfw.NEAR_MEDIAN} px of the median", f"{result['believable']:.1%}"),
+        ("of these: distance of the eyes varies by", f"{result['eye_distance_varies_by']:.1%}"),
+        ("milliseconds a photo, one thread", f"{milliseconds:.1f}"),
+    ]
+    rows += [
+        (f"labelled by eye, {name}: both eyes found", f"{of['found']} of {of['photos']}")
+        for name, of in result["labelled"].items()
+    ]
+    return result, table("measured | the course's detector", rows)
+
+
+# --------------------------------------------------------------------------------------------------- digits, furniture
+
+
+@torch.no_grad()
+def digit_networks(asked: Asked) -> tuple[dict, str]:
+    """Squared error summed over the 784 pixels, mean over MNIST's test pictures, beside PCA with as many numbers."""
+    data = digits.load("mnist", asked.device)
+    images, test = data.train_images[:: asked.few(1, 20)], data.test_images[:: asked.few(1, 20)]
+
+    def mean_over(function: Callable[[Tensor], Tensor]) -> Tensor:
+        return sum(function(part) * len(part) for part in test.split(2000)) / len(test)
+
+    rows = []
+    for size in (2, 3, 10, 30):
+        model, principal = asked.load(f"digits-{size}"), space.principal_directions(images.flatten(1), size)
+        again = space.pca_reconstruct(principal, test.flatten(1))
+        pca = (again - test.flatten(1)).square().sum(1).mean()
+        error = mean_over(lambda x, model=model: squared_error(model(x), x))
+        rows.append({"numbers": size, "autoencoder": round(error.item(), 3), "pca": round(pca.item(), 3)})
+    torch.manual_seed(0)
+    network = asked.load("digits-vae-2")
+    missed, divergence = mean_over(lambda x: torch.stack(vae.elbo_parts(network(x), x))).tolist()
+    error = mean_over(lambda x: squared_error(network.decode(network.encode(x)), x)).item()
+    result = {"rows": rows, "hinton_salakhutdinov_30": 3.0}
+    result["vae"] = {"missed": round(missed, 2), "divergence": round(divergence, 2), "squared_error": round(error, 2)}
+    cells = [(row["numbers"], f"{row['autoencoder']:.3f}", f"{row['pca']:.3f}") for row in rows]
+    text = table("numbers | autoencoder | PCA", cells)
+    return result, text + (
+        f"\n\nThe VAE, in nats for a test picture (one code drawn for each): {missed:.2f} for what it misses and "
+        f"{divergence:.2f} for the divergence. The squared error of the picture drawn from its cloud's middle is "
+        f"{error:.2f}."
+    )
+
+
+@torch.no_grad()
+def furniture_networks(asked: Asked) -> tuple[dict, str]:
+    """Errors, triples (two chairs of different colour and a table: are the chairs nearer?), and what a probe reads."""
+    count = asked.few(4000, 200)
+    triples = [furniture.render(factors, 32) for factors in furniture.triples(count, seed=100)]
+    images, factors = furniture.load(count, seed=101, size=32)
+    sizes = (64, 32, 16, 8, 4, 2)
+    spaces = {"pixels": None} | {f"autoencoder, {n} numbers": asked.load(f"furniture-{n}") for n in sizes}
+    result, rows = {"closer": {}}, []
+    for name, model in (spaces | {"colour-blind, 8 numbers": asked.load("furniture-colour-blind")}).items():
+        encode = model.encode if model else lambda pictures: pictures.flatten(1)
+        row = {"triples": metrics.triplet_accuracy(*(encode(x) for x in triples))}
+        if model:
+            r2 = dict(zip(furniture.FACTORS, space.probe_r2(encode(images), factors).tolist(), strict=True))
+            colour = [r2.pop(name) for name in ("red", "green", "blue")]
+            del r2["kind"]
+            row |= {"colour_r2": sum(colour) / 3, "shape_r2": sum(r2.values()) / len(r2)}
+        if name in spaces and model:
+            row["squared_error"] = squared_error(model(images), images).item()
+        result["closer"][name] = {key: float(f"{value:.4g}") for key, value in row.items()}
+        keys = ("squared_error", "triples", "colour_r2", "shape_r2")
+        rows.append((name, *(f"{row[key]:.2f}" if key in row else "–" for key in keys)))
+    images, factors = furniture.load(count, seed=102)
+    read = torch.cat([asked.load("furniture-regressor")(part) for part in images.split(500)])
+    chairs = factors[:, 0] == 0
+    result["regressor"] = {}
+    for i, name in enumerate(furniture.FACTORS):
+        these = chairs if name in ("back", "arms") else torch.ones_like(chairs)  # what only chairs have
+        wrong = (read[these, i] - factors[these, i]).square().mean()
+        result["regressor"][name] = round((1 - wrong / factors[these, i].var(correction=0)).item(), 4)
+    text = table("space | error | triples | colour | shape", rows)
+    reads = [tuple(f"{value:.3f}" for value in result["regressor"].values())]
+    return result, text + "\n\nThe regressor reads, R²:\n\n" + table(" | ".join(furniture.FACTORS), reads)
+
+
+# -------------------------------------------------------------------------------------------------------- command line
+
+
+class Part(NamedTuple):
+    measure: Callable[[Asked], tuple[dict, str]]
+    file: str
+    card: str = "README.md"
+    marks: str = ""
+
+
+PARTS = {
+    "faces": Part(faces, "faces-64-evaluation.json", marks="faces-64"),
+    "encoder": Part(encoder, "faces-64-encoder.json", marks="faces-64-encoder"),
+    "identity": Part(identity, "faces-64-identity.json", marks="faces-64-identity"),
+    "bias": Part(bias, "faces-64-bias.json", marks="bias"),
+    "kinship": Part(kinship, "faces-64-kinship.json", marks="kinship"),
+    "nvidia": Part(nvidia, "stylegan2-speed.json", marks="stylegan2-64"),
+    "landmarks": Part(landmarks, "face-landmarks.json", marks="face-landmarks"),
+    "digits": Part(digit_networks, "digits-evaluation.json", "digits.md", "digits"),
+    "furniture": Part(furniture_networks, "furniture-evaluation.json", "furniture.md", "furniture"),
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; none means all")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where weights and cards are")
+    parser.add_argument("--quick", action="store_true", help="few pictures and few steps; nothing is written")
+    asked = parser.parse_args(argv)
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    for name in asked.parts or PARTS:
+        part = PARTS[name]
+        result, text = part.measure(Asked(pick_device(asked.device), asked.folder, asked.quick))
+        result = {"command": f"python -m training.evaluate {name}"} | result
+        print(f"{name}\n{text}\n", flush=True)
+        if not asked.quick:
+            content = json.dumps(result, indent=2) + "\n"
+            (asked.folder / part.file).write_text(content, encoding="utf-8")
+            put_between(asked.folder / part.card, part.marks, text)
+
+
+if __name__ == "__main__":
+    main()
