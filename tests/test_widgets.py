@@ -1,226 +1,440 @@
-"""widgets: a moved slider or a place pointed at changes the picture; an error becomes a sentence, never silence."""
+"""Widgets from Python: what they show, what they answer to the page, what they leave behind in a notebook."""
 
+from __future__ import annotations
+
+import base64
 import io
-import json
+import threading
+import time
 
-import ipywidgets
-import nbformat
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from latentlib import widgets
-from latentlib.widgets import latent_map
+from latentlib import photos
+from latentlib.datasets import portraits
+from latentlib.gan import blending
+from latentlib.models.stylegan2 import Generator
+from latentlib.widgets import EyePicker, FamilyView, LatentMap, picture_slider, player
+from latentlib.widgets import base as base_module
+from latentlib.widgets import card as card_module
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+POINTS = torch.tensor([[-2.0, -1.0], [0.0, 0.0], [2.0, 1.0]])
 
 
-def decoded(png):
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+def shade(place):
+    """A picture whose brightness is the first number."""
+    if place[0, 0] > 1.5:
+        raise RuntimeError("too far\nto the right")
+    return place.clamp(0, 1)[:, :1, None, None].expand(1, 1, 8, 8)
 
 
-def shade(level):
-    return torch.full((1, 1, 8, 8), float(level))
+def decoded(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
-class TestPictureSlider:
-    def test_a_move_replaces_the_bytes_of_the_same_image(self):
-        view = widgets.picture_slider(shade, "A grey square", level=(0.0, 1.0, 0.0))
-        image = view.image
-        assert decoded(image.value).max() == 0
-        view.controls["level"].value = 1.0
-        assert decoded(view.image.value).min() == 255
-        assert view.image is image
-        assert [child for child in view.children if isinstance(child, ipywidgets.Image)] == [image]
-        assert view.caption.text == "A grey square: level 1.00"
-
-    def test_the_picture_keeps_its_size_in_the_page(self):
-        view = widgets.picture_slider(shade, "A grey square", level=(0.0, 1.0))
-        assert view.layout.align_items == "flex-start"
-        assert view.image.layout.width == f"{decoded(view.image.value).shape[1]}px"
-        assert widgets.picture_slider(shade, "A grey square", width=300, level=(0.0, 1.0)).image.layout.width == "300px"
-
-    def test_controls_of_every_kind(self):
-        seen = {}
-
-        def draw(**values):
-            seen.update(values)
-            return shade(0)
-
-        view = widgets.picture_slider(
-            draw, "Nothing", whole=(0, 9), tenths=(0.0, 1.0, 0.3, 0.1), sizes=[2, 3, 10], tick=True,
-            own=ipywidgets.Dropdown(options=["a", "b"]), **{"number 1": (-2.0, 2.0)},
-        )  # fmt: skip
-        assert seen == {"whole": 0, "tenths": 0.3, "sizes": 2, "tick": True, "own": "a", "number 1": 0.0}
-        assert isinstance(view.controls["whole"], ipywidgets.IntSlider)
-        assert view.controls["tenths"].step == 0.1
-        descriptions = [control.description for name, control in view.controls.items() if name != "own"]
-        assert descriptions == ["whole", "tenths", "sizes", "tick", "number 1"]
-        view.controls["sizes"].value = 10
-        assert seen["sizes"] == 10
-
-    @pytest.mark.parametrize("spec", [(1.0,), (2.0, 1.0), "wide", (0, 1, 2, 3, 4), []])
-    def test_a_wrong_slider_is_named(self, spec):
-        with pytest.raises(ValueError, match='slider "level" must be'):
-            widgets.picture_slider(shade, "x", level=spec)
-
-    def test_a_start_outside_and_no_slider_are_named(self):
-        with pytest.raises(ValueError, match="starts at 5"):
-            widgets.picture_slider(shade, "x", level=(0.0, 1.0, 5.0))
-        with pytest.raises(ValueError, match="at least one slider"):
-            widgets.picture_slider(shade, "x")
-        with pytest.raises(ValueError, match="alt is empty"):
-            widgets.picture_slider(shade, " ", level=(0.0, 1.0))
-
-    def test_an_error_is_said_and_the_picture_stays(self):
-        def draw(level):
-            if level > 0.5:
-                raise RuntimeError("level <too> high\nsecond line")
-            return shade(level)
-
-        view = widgets.picture_slider(draw, "A grey square", level=(0.0, 1.0, 0.5))
-        before = view.image.value
-        view.controls["level"].value = 0.9
-        assert view.image.value == before
-        assert view.caption.failed == "The picture could not be drawn. RuntimeError: level <too> high"
-        view.controls["level"].value = 0.1
-        assert view.caption.failed == ""
-        assert view.image.value != before
-
-    def test_the_first_error_is_raised(self):
-        with pytest.raises(ZeroDivisionError):
-            widgets.picture_slider(lambda level: 1 / 0, "x", level=(0.0, 1.0))
-
-    def test_draws_without_gradients(self):
-        weight = torch.ones(1, requires_grad=True)
-        states = []
-        widgets.picture_slider(
-            lambda level: (states.append((weight * 2).requires_grad), shade(level))[1], "x", level=(0, 1)
-        )
-        assert states == [False]
-
-    def test_a_film_steps_through_its_frames(self):
-        frames = torch.linspace(0, 1, 5).reshape(5, 1, 1, 1).expand(-1, -1, 8, 8)
-        film = widgets.player(frames, "It gets light", interval=50)
-        assert film.play.max == 4
-        assert film.children[0] is film.play
-        film.controls["frame"].value = 4
-        assert decoded(film.image.value).min() == 255
-        with pytest.raises(ValueError, match="at least one frame"):
-            widgets.player([], "x")
-
-
-class TestLatentMap:
-    codes = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [1.0, 2.0]])
-    labels = torch.tensor([0, 0, 1, 1])
-
-    @staticmethod
-    def decode(place):
-        if place[0, 0] > 0.99:
-            raise RuntimeError("beyond the edge")
-        return place[:, :1, None, None].expand(-1, -1, 6, 6)
-
-    @pytest.fixture
-    def map(self):
-        return widgets.LatentMap(self.codes, self.decode, "Two rows", self.labels, ["chair", "table"])
-
-    def test_starts_in_the_middle_with_a_picture(self, map):
-        assert map.cursor == pytest.approx([0.5, 1.0])
-        assert decoded(map.picture)[0, 0, 0] == 128
-        assert map.status.startswith("x 0.50, y 1.00, nearest: ")
-
-    def test_points_lie_where_the_codes_are(self, map):
-        x_low, x_high, y_low, y_high = map.extent
-        share = np.frombuffer(map.points, "<u2").reshape(-1, 2) / 65535
-        back = share * [x_high - x_low, y_high - y_low] + [x_low, y_low]
-        np.testing.assert_allclose(back, self.codes.numpy(), atol=1e-4)
-        assert list(map.classes) == [0, 0, 1, 1]
-        assert map.names == ["chair", "table"]
-
-    def test_a_question_is_answered_by_the_place_pointed_at(self, map):
-        map.set_trait("asked", [0.2, 1.9, 1])
-        assert decoded(map.picture)[0, 0, 0] == 51
-        assert map.answered == 1
-        assert map.cursor == [0.2, 1.9]
-        assert map.status == "x 0.20, y 1.90, nearest: table"
-
-    def test_a_picture_is_sent_in_its_own_size(self, map):
-        assert decoded(map.picture).shape == (6, 6, 3)  # the browser enlarges it
-
-    def test_the_same_question_is_answered_once(self, map, monkeypatch):
-        looks = []
-        monkeypatch.setattr(map, "_point", lambda x, y: looks.append((x, y)))
-        for question in ([0.2, 1.9, 1, 0], [0.2, 1.9, 1, 1], [0.2, 1.9, 1, 2], [0.3, 1.9, 1, 0], [0.3, 1.9, 2, 0]):
-            map.set_trait("asked", question)
-        assert looks == [(0.2, 1.9), (0.3, 1.9), (0.3, 1.9)]
-        assert map.answered == 2
-
-    def test_an_error_is_said_and_answered_and_the_picture_stays(self, map):
-        before = map.picture
-        map.set_trait("asked", [1.0, 0.0, 1])
-        assert map.failed
-        assert map.answered == 1
-        assert map.status == "This place could not be decoded. RuntimeError: beyond the edge"
-        assert map.picture == before
-        map.set_trait("asked", [0.1, 0.0, 2])
-        assert not map.failed
-
-    def test_lines_join_what_belongs_to_the_place(self):
-        joined = widgets.LatentMap(
-            self.codes, self.decode, "Four places", links=lambda place: torch.cat([place, self.codes[:1]])
-        )
-        joined.point(0.5, 2)
-        assert joined.joined == [0.5, 2.0, 0.0, 0.0]
-
-    def test_python_can_point_too(self, map):
-        map.point(-0.05, 0)
-        assert map.status == "x −0.05, y 0.00, nearest: chair"
-
-    def test_many_points_are_thinned_evenly_and_labels_go_along(self):
-        codes = torch.stack([torch.arange(9000.0), torch.zeros(9000)], 1)
-        many = widgets.LatentMap(codes, lambda place: torch.zeros(1, 1, 2, 2), "A line", (codes[:, 0] >= 4500).long())
-        assert len(many.classes) == latent_map.MOST_POINTS
-        right = np.frombuffer(many.points, "<u2").reshape(-1, 2)[:, 0] > 65535 / 2
-        assert np.array_equal(right, np.frombuffer(many.classes, np.uint8) == 1)
-        many.point(8999, 0)
-        assert many.status.endswith("nearest: 1")
-
-    def test_codes_of_one_place_make_a_map(self):
-        one = widgets.LatentMap(torch.zeros(1, 2), lambda place: torch.zeros(1, 1, 2, 2), "One point")
-        assert one.status == "x 0.00, y 0.00"
-        assert np.isfinite(one.extent).all()
-
-    def test_bad_input_is_named(self):
-        with pytest.raises(ValueError, match=r"codes must be \(n, 2\)"):
-            widgets.LatentMap(torch.zeros(4, 3), self.decode, "x")
-        with pytest.raises(ValueError, match=r"labels must be \(4,\)"):
-            widgets.LatentMap(self.codes, self.decode, "x", self.labels[:2])
-        with pytest.raises(ValueError, match="there are 1 names"):
-            widgets.LatentMap(self.codes, self.decode, "x", self.labels, ["only"])
-        with pytest.raises(ValueError, match="alt is empty"):
-            widgets.LatentMap(self.codes, self.decode, "")
-
-
-def test_saved_text_is_the_same_in_every_run():
-    """What a notebook keeps of a widget is its text; nbval compares it, so it may hold no address and no bytes."""
-    from nbclient import NotebookClient
-
-    source = (
-        "import torch\nfrom latentlib import widgets\ndraw = lambda level=0: torch.full((1, 1, 4, 4), float(level))\n"
+def listen(widget):
+    """What the widget sends from now on: a list of (content, pictures by name)."""
+    sent = []
+    widget.send = lambda content, buffers=None: sent.append(
+        (content, dict(zip(content["places"], buffers, strict=True)))
     )
-    cells = [
-        nbformat.v4.new_code_cell(source + "widgets.picture_slider(draw, 'Grey', level=(0.0, 1.0))"),
-        nbformat.v4.new_code_cell("widgets.player([draw()[0]], 'Grey')"),
-        nbformat.v4.new_code_cell("widgets.LatentMap(torch.rand(5, 2), lambda z: draw(), 'Five places')"),
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
-    texts = [cell.outputs[0].data["text/plain"] for cell in cells]
-    assert texts == [
-        "Sliders (level) above a picture: Grey",
-        "Sliders (frame) above a picture: Grey",
-        "A map to point at: Five places",
-    ]
-    for cell in cells:
-        assert len(cell.outputs) == 1
-        assert "application/vnd.jupyter.widget-view+json" in cell.outputs[0].data
-        assert "0x" not in json.dumps(cell.outputs[0].data["text/plain"])
+    return sent
+
+
+def ask(widget, number="a-1", buffers=(), again=False, **values):
+    widget._heard(None, {"number": number, "values": values, "again": again}, list(buffers))
+
+
+@pytest.fixture
+def slider():
+    return picture_slider(
+        lambda level, **_: shade(torch.tensor([[level]])), level=(0.0, 2.0, 0.0), way=["a", "b"], box=True
+    )
+
+
+@pytest.fixture
+def pad():
+    """A map that is also a pad: the code is the mean ink, twice."""
+    return LatentMap(POINTS, shade, torch.tensor([0, 1, 1]), encode=lambda picture: picture.mean((2, 3)).repeat(1, 2))
+
+
+@pytest.fixture(scope="module")
+def generator():
+    torch.manual_seed(1)
+    channels = dict.fromkeys((4, 8, 16, 32, 64), 4)
+    return Generator(64, z_dim=8, w_dim=8, channels=channels).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def people(generator):
+    codes = torch.randn(3, 8, generator=torch.Generator().manual_seed(2)) * 2
+    return {f"person {k}": (generator.draw(codes[k, None])[0], codes[k]) for k in range(3)}
+
+
+@pytest.fixture
+def view(generator, people, monkeypatch):
+    """A family whose search finds the same code for every face, at once."""
+    found = type("Found", (), {"codes": torch.full((1, generator.num_ws, 8), 0.7)})
+    monkeypatch.setattr("latentlib.widgets.family.tuning.pivots", lambda *_, **__: found)
+    made = FamilyView(generator, people)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def photo():
+    buffer = io.BytesIO()
+    Image.fromarray(portraits.photo("Grace Hopper")).save(buffer, "png")
+    return buffer.getvalue()
+
+
+class TestAll:
+    """What all of them have in common."""
+
+    @pytest.fixture(params=["slider", "player", "pad", "view", "eyes"])
+    def widget(self, request):
+        if request.param == "player":
+            return player([torch.full((1, 8, 8), k / 2) for k in range(3)])
+        if request.param == "eyes":
+            return EyePicker(portraits.photo("Grace Hopper"))
+        return request.getfixturevalue(request.param)
+
+    def test_it_leaves_a_still_picture_and_a_text_that_is_the_same_in_every_run(self, widget):
+        bundle = widget._repr_mimebundle_()
+        assert "application/vnd.jupyter.widget-view+json" in bundle
+        assert bundle["text/plain"] == repr(widget)
+        assert "0x" not in repr(widget)
+        assert min(decoded(base64.b64decode(bundle["image/png"])).shape[:2]) >= 8
+        assert widget._ipython_display_ is None  # else ipywidgets 7 would show the view alone
+
+    def test_the_first_picture_is_in_the_page_without_asking_unless_it_is_a_photo(self, widget):
+        pictures = [*widget.start["pictures"].values(), *widget.start.get("frames", [])]
+        assert bool(pictures) != isinstance(widget, EyePicker)
+        assert all(decoded(picture).size for picture in pictures)
+
+    def test_a_view_that_opens_later_gets_everything(self, widget):
+        sent = listen(widget)
+        ask(widget, whole=True)
+        ((content, pictures),) = sent
+        assert content["number"] == "a-1"
+        assert pictures.keys() == widget.present()[1].keys()
+
+    def test_it_draws_no_number_from_torchs_generator_and_opens_no_figure(self, widget):
+        import matplotlib.pyplot as plt
+
+        torch.manual_seed(3)
+        state = torch.get_rng_state()
+        ask(widget, whole=True)
+        ask(widget, "a-2", **{"share": 0.1} if isinstance(widget, FamilyView) else {})
+        widget._repr_mimebundle_()
+        assert torch.equal(torch.get_rng_state(), state)
+        assert not plt.get_fignums()
+
+
+class TestAsking:
+    def test_a_question_is_done_once_and_answered_as_often_as_it_comes(self, slider):
+        sent, calls = listen(slider), []
+        slider.render = lambda **values: calls.append(values) or torch.ones(1, 1, 8, 8)
+        ask(slider, level=1.0)
+        ask(slider, level=1.0, again=True)
+        assert len(calls) == 1
+        assert [content["number"] for content, _ in sent] == ["a-1", "a-1"]
+        assert all("picture" in pictures for _, pictures in sent)  # the first answer may have been lost
+
+    def test_an_error_is_one_sentence_the_picture_stays_and_the_next_move_takes_it_away(self, slider):
+        sent, shown = listen(slider), slider.picture
+        ask(slider, level=1.9)
+        assert sent[-1][0]["line"] == "That did not work. RuntimeError: too far."
+        assert (sent[-1][0]["kind"], sent[-1][0]["values"]["level"], slider.picture) == ("failed", 0.0, shown)
+        ask(slider, "a-2", level=1.0)
+        assert not sent[-1][0].get("line")
+        assert decoded(sent[-1][1]["picture"]).min() == 255
+
+    def test_only_what_has_changed_is_sent(self, view):
+        sent = listen(view)
+        ask(view, share=0.2)
+        assert set(sent[-1][1]) == {"child"}
+
+    def test_what_does_not_fit_into_a_message_is_refused(self, monkeypatch):
+        monkeypatch.setattr(base_module, "LIMIT", 10_000)
+        with pytest.raises(ValueError, match="fit into a message"):
+            picture_slider(lambda a: b"x" * 20_000, a=(0, 1))
+
+    def test_the_courses_own_errors_are_sentences_already(self):
+        assert base_module.sentence(photos.PhotoError("this is no photo.")) == "This is no photo."
+
+
+class TestSliders:
+    def test_each_kind_of_control_says_its_value(self, slider):
+        seen = {}
+        slider.render = lambda **values: seen.update(values) or torch.zeros(1, 1, 8, 8)
+        ask(slider, level=1, way=1, box=False)
+        assert seen == {"level": 1.0, "way": "b", "box": False}
+        assert isinstance(seen["level"], float)
+        slider.set(way="a")
+        assert slider.values == {"level": 1.0, "way": "a", "box": False}
+        assert [control["kind"] for control in slider.start["controls"]] == ["range", "list", "box"]
+
+    def test_names_may_have_spaces_and_whole_numbers_stay_whole(self):
+        slider = picture_slider(lambda **k: torch.full((1, 1, 8, 8), k["number 1"] / 4), **{"number 1": (0, 4, 2, 2)})
+        slider.set(**{"number 1": 4})
+        assert slider.values == {"number 1": 4}
+        assert isinstance(slider.values["number 1"], int)
+        assert decoded(slider.picture).min() == 255
+
+    @pytest.mark.parametrize("spec", [(1,), (2, 1), (0, 1, 5), [], "x"])
+    def test_a_control_that_cannot_be_is_refused(self, spec):
+        with pytest.raises(ValueError, match='"a"'):
+            picture_slider(lambda a: torch.zeros(1, 1, 8, 8), a=spec)
+
+    def test_a_figure_is_a_picture_too(self):
+        from latentlib import plots
+
+        assert decoded(picture_slider(lambda a: plots.figure(3, 2)[0], a=(0, 1)).picture).shape[1] > 200
+
+    def test_a_film_is_whole_in_the_page_and_its_last_frame_stays(self):
+        film = player([torch.full((1, 8, 8), k / 2) for k in range(3)], interval=50)
+        assert [decoded(frame).max() for frame in film.start["frames"]] == [0, 128, 255]
+        assert film.still() == film.start["frames"][-1]
+        with pytest.raises(ValueError, match="one frame"):
+            player([])
+
+
+class TestMap:
+    def test_the_place_is_decoded_and_named(self, pad):
+        sent = listen(pad)
+        ask(pad, code=[0.5, 0.5])
+        content, pictures = sent[-1]
+        assert (content["code"], content["said"]) == ([0.5, 0.5], "x 0.50, y 0.50, nearest: 1")
+        assert decoded(pictures["drawn"]).max() == 128
+
+    def test_a_drawing_becomes_a_code(self, pad):
+        sent = listen(pad)
+        ask(pad, drawing=True, buffers=[memoryview(np.full(64, 51, np.uint8))])
+        assert sent[-1][0]["code"] == pytest.approx([0.2, 0.2])
+        pad.draw(torch.ones(1, 8, 8))
+        assert pad.code == [1.0, 1.0]
+
+    def test_points_lie_where_their_codes_are(self, pad):
+        places = np.frombuffer(pad.start["points"], "<u2").reshape(3, 2) / 65535
+        assert places == pytest.approx(np.array([[1, 1], [11.5, 11.5], [22, 22]]) / 23 + 0.0, abs=0.01)
+        assert list(pad.start["names"]) == ["0", "1"]
+
+    def test_links_and_codes_of_three_numbers(self):
+        codes = torch.rand(9, 3)
+        linked = LatentMap(codes, lambda place: shade(place), links=lambda place: codes[:2])
+        assert linked.present()[0]["joined"] == pytest.approx(codes[:2, :2].flatten().tolist())
+        assert len(linked.start["low"]) == 3
+        linked.point(0.1, 0.2, 0.3)
+        assert linked.said == "0.10, 0.20, 0.30"
+
+    @pytest.mark.parametrize("wrong", [{"codes": torch.rand(3)}, {"labels": torch.zeros(2)}, {"names": ["one"]}])
+    def test_what_does_not_fit_is_refused(self, wrong):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            LatentMap(**{"codes": POINTS, "decode": shade, "labels": torch.tensor([0, 1, 1])} | wrong)
+
+
+class TestFamily:
+    def test_the_child_is_the_blend_that_the_sliders_say(self, view, generator, people):
+        view.set(share=0.3, crossover=4, sibling=2)
+        a, b = (blending.per_layer(code, generator.num_ws) for _, code in list(people.values())[:2])
+        assert torch.equal(view.code(), blending.blend(a, b, share=0.3, crossover=4, sibling=2))
+        picture = base_module.encoded(generator.draw(view.code()[None])[0], 320)
+        assert view.child == picture
+        assert decoded(picture).shape == (320, 320, 3)
+
+    @pytest.mark.parametrize("wrong", [{"share": 2}, {"first": "nobody"}, {"age": 3}, {"crossover": 99}])
+    def test_a_wrong_value_changes_nothing(self, view, wrong):
+        before, child = dict(view.controls), view.child
+        with pytest.raises(
+            ValueError, match=str(next(iter(wrong.values())) if "first" in wrong else next(iter(wrong)))
+        ):
+            view.set(**wrong)
+        assert (view.controls, view.child) == (before, child)
+
+    def test_a_sibling_is_bred_on_with_and_back_returns_bit_for_bit(self, view):
+        sent, child, wanted = listen(view), view.child, view.code(3)
+        ask(view, breed=2)
+        assert view.controls["first"] == "child 1"
+        assert torch.equal(view.people["child 1"].code, wanted)
+        ask(view, "a-2", breed=0)
+        assert view.controls["second"] == "child 2"
+        assert sent[-1][0]["can_go_back"]
+        ask(view, "a-3", back=True)
+        ask(view, "a-4", back=True)
+        assert (view.child, view.controls["first"]) == (child, "person 0")
+        assert not sent[-1][0]["can_go_back"]
+
+    def test_siblings_are_drawn_again_one_by_one(self, view):
+        sent = listen(view)
+        ask(view, share=0.8)
+        assert sent[-1][0]["stale"] == [0, 1, 2, 3, 4, 5]
+        ask(view, "a-2", sketch=0)
+        assert sent[-1][0]["stale"] == [1, 2, 3, 4, 5]
+        assert set(sent[-1][1]) == {"sibling 0"}
+        ask(view, "a-3", others=True)
+        assert sent[-1][0]["seeds"] == [7, 8, 9, 10, 11, 12]
+
+    def test_the_view_has_networks_of_its_own(self, view, generator):
+        assert view.generator is not generator  # a cell may be tuning that one in this moment
+
+    def test_a_photo_comes_in_pieces_and_its_face_becomes_a_parent(self, view, photo):
+        for k, at in enumerate(range(0, len(photo), 1 << 18)):
+            piece = {"key": "k", "side": "second", "at": at, "size": len(photo)}
+            for again in (False, True):  # a piece that comes twice counts once
+                ask(view, f"a-{k}", [photo[at : at + (1 << 18)]], again, piece=piece)
+        view.wait()
+        assert view.line.startswith("Your photo 1 is the second parent now")
+        assert view.controls["second"] == "your photo 1"
+        assert (view.people["your photo 1"].code == 0.7).all()
+        assert view.people["your photo 1"].picture.shape == (3, 64, 64)
+
+    def test_an_uploaded_photo_is_in_nothing_that_a_notebook_saves(self, view, photo):
+        view.upload("first", photo)
+        view.wait()
+        assert view.start["first"]["names"] == ["person 0", "person 1", "person 2"]
+        still = view.still()
+        view.people["your photo 1"] = view.people["your photo 1"]._replace(picture=torch.zeros(3, 64, 64))
+        assert view.still() == still
+
+    @pytest.mark.parametrize("content", [b"", b"Dear reader, this is no picture.", b"\x89PNG\r\n\x1a\n" + b"0" * 50])
+    def test_what_is_no_photo_gets_a_sentence_and_everything_stays(self, view, content):
+        before = dict(view.controls)
+        view.upload("first", content)
+        view.wait()
+        assert view.kind == "failed"
+        assert view.line.count("\n") == 0
+        assert view.line.endswith(".")
+        assert view.controls == before
+
+    def test_eyes_are_clicked_where_no_face_is_found(self, view, photo):
+        upside_down = io.BytesIO()
+        Image.open(io.BytesIO(photo)).rotate(180).save(upside_down, "png")
+        sent = listen(view)
+        view.upload("first", upside_down.getvalue())
+        view.wait()
+        assert sent[-1][0]["picking"]
+        assert "photo" in sent[-1][1]
+        ask(view, "a-1", eyes=[[0.5, 0.5], [0.5, 0.5]])
+        assert sent[-1][0]["kind"] == "failed"
+        assert view.controls["first"] == "person 0"
+        ask(view, "a-2", eyes=[[0.4, 0.6], [0.6, 0.6]])
+        view.wait()
+        assert view.controls["first"] == "your photo 1"
+        assert not sent[-1][0]["picking"]
+
+    def test_an_upload_that_was_left_is_let_go(self, view, monkeypatch):
+        ask(view, "a-1", [b"half"], piece={"key": "k", "side": "first", "at": 0, "size": 8})
+        assert view._arriving[1] == b"half"
+        later = time.monotonic() + 1000
+        monkeypatch.setattr("latentlib.widgets.family.time.monotonic", lambda: later)
+        ask(view, "a-2", share=0.2)
+        assert not view._arriving[1]
+
+    def test_closing_lets_the_threads_go(self, generator, people, photo):
+        before = threading.active_count()
+        view = FamilyView(generator, people, tune=lambda *_, **__: None)
+        view.upload("first", b"no photo")
+        view.wait()
+        view.close()
+        view._worker.shutdown(wait=True)
+        assert threading.active_count() <= before + 1
+
+
+class TestTuning:
+    @pytest.fixture
+    def photos_of_two(self, people):
+        """People whom the generator does not draw from their codes."""
+        return {name: (torch.zeros(3, 64, 64), code) for name, (_, code) in people.items()}
+
+    class White(torch.nn.Module):
+        def draw(self, codes):
+            return torch.ones(len(codes), 3, 64, 64)
+
+    def test_the_copy_draws_when_it_has_come_and_is_kept(self, generator, photos_of_two):
+        calls = []
+
+        def tune(codes, pictures, stop):
+            calls.append((codes.shape, pictures.shape))
+            while not stop():
+                time.sleep(0.01)
+            return self.White()
+
+        view = FamilyView(generator, photos_of_two, tune=tune)
+        sketch, sent = view.child, listen(view)
+        assert view.jobs.busy
+        assert "sketch" in view.jobs.said
+        view.set(share=0.2)  # the sliders do not wait for it
+        assert view.child != sketch
+        ask(view, stop=True)
+        view.wait()
+        assert view.jobs.said.startswith("Drawn by a copy of the generator, stopped after")
+        assert decoded(view.child).min() == 255
+        assert decoded(sent[-1][1]["child"]).min() == 255
+        ask(view, "a-2", breed=0)
+        assert decoded(view.child).min() == 255  # its children are drawn by the same copy
+        view.set(first="person 1", second="person 0")
+        assert decoded(view.child).min() == 255
+        assert len(calls) == 1
+        view.close()
+
+    def test_what_was_tuned_before_is_used_at_once_in_either_order(self, generator, photos_of_two):
+        view = FamilyView(generator, photos_of_two, copies={("person 1", "person 0"): self.White()})
+        assert decoded(view.child).min() == 255
+        assert not view.jobs.busy
+        view.close()
+
+    def test_an_error_is_said(self, generator, photos_of_two):
+        def tune(*_, **__):
+            raise RuntimeError("no memory")
+
+        view = FamilyView(generator, photos_of_two, tune=tune)
+        view.wait()
+        assert view.jobs.said == "That did not work. RuntimeError: no memory."
+        view.close()
+
+
+class TestWhatOneKeeps:
+    def test_the_card_has_its_name_its_words_and_the_mark_for_machines(self, generator, people):
+        view = FamilyView(generator, people, card="a/folder/ours_card.png")
+        view.keep_card()
+        view.wait()
+        image = Image.open(io.BytesIO(view.pictures["file"]))
+        assert (view.file, view.line) == ("ours_card.png", "The card is ready.")
+        assert card_module.SENTENCE in image.text["Description"]
+        mark = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+        assert mark in image.text["XML:com.adobe.xmp"]
+        assert mark in str(image.getxmp())
+        view.close()
+
+    def test_the_film_goes_there_and_back_and_carries_the_mark(self, view, people):
+        view.keep_film()
+        view.wait()
+        film = Image.open(io.BytesIO(view.pictures["file"]))
+        assert (film.format, film.n_frames, film.size, view.file) == ("WEBP", 46, (320, 320), "family_film.webp")
+        assert b"trainedAlgorithmicMedia" in film.info["xmp"]
+        first = base_module.encoded(people["person 0"][0], 320)
+        assert np.abs(decoded(view.pictures["file"]) - decoded(first)).mean() < 8
+
+    def test_a_family_has_two_parents(self):
+        with pytest.raises(ValueError, match="2 parents"):
+            card_module.family_sheet(torch.rand(3, 3, 8, 8), torch.rand(3, 8, 8), [], ["a", "b"])
+
+
+class TestEyes:
+    def test_two_clicks_are_the_eyes_in_pixels_the_left_one_first(self):
+        picker = EyePicker(np.zeros((100, 200, 3), np.uint8))
+        ask(picker, eyes=[[0.6, 0.5], [0.4, 0.5]])
+        assert picker.eyes == (pytest.approx((80, 50)), pytest.approx((120, 50)))
+        ask(picker, "a-2", eyes=[])
+        assert picker.eyes is None
+
+    def test_what_cannot_be_eyes_is_said(self):
+        picker = EyePicker(np.zeros((100, 200, 3), np.uint8))
+        sent = listen(picker)
+        ask(picker, eyes=[[0.5, 0.5], [0.5, 0.5]])
+        assert sent[-1][0]["kind"] == "failed"
+        assert picker.eyes is None

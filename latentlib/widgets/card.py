@@ -26,15 +26,17 @@ XMP = (
 )
 
 
-def family_sheet(parents: Tensor, child: Tensor, siblings: Tensor | None, names: Sequence[str], title: str = TITLE):
+def family_sheet(
+    parents: Sequence[Tensor], child: Tensor, siblings: Sequence[Tensor], names: Sequence[str], title: str = TITLE
+) -> Image.Image:
     """Two parents with their child between them and its siblings below, as a PIL image.
 
-    parents: (2, 3, h, w) in [0, 1]; child: (3, h, w); siblings: (n, 3, h, w) or None; names: of the two parents
+    parents, child, siblings: pictures (3, h, w) in [0, 1], two and one and any number; names: of the two parents
     Raises ValueError for another number of parents or names.
     """
     if len(parents) != 2 or len(names) != 2:
         raise ValueError(f"a family has 2 parents with 2 names, got {len(parents)} and {len(names)}")
-    count = 0 if siblings is None else len(siblings)
+    count = len(siblings)
     side = min(140, (WIDTH - 40) // count - GAP) if count else 0
     top = 56 if title else 12
     height = top + CHILD + 30 + (side + 40 if count else 0) + 34
@@ -72,7 +74,7 @@ def family_sheet(parents: Tensor, child: Tensor, siblings: Tensor | None, names:
     return sheet
 
 
-def family_card(parents: Tensor, child: Tensor, siblings: Tensor, names: Sequence[str]) -> bytes:
+def family_card(parents: Sequence[Tensor], child: Tensor, siblings: Sequence[Tensor], names: Sequence[str]) -> bytes:
     """``family_sheet`` as PNG bytes, with its description and the mark for machines inside."""
     described = PngInfo()
     described.add_itxt("Description", f"Family card: {names[0]}, {names[1]}, their child and siblings. {SENTENCE}")

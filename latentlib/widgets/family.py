@@ -8,6 +8,7 @@ notebook saves.
 from __future__ import annotations
 
 import copy
+import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from latentlib import photos
@@ -245,19 +247,24 @@ class FamilyView(CourseWidget):
         return content, self.pictures
 
     def still(self) -> bytes:
-        """Parents, child and siblings; with people of the course where a photo was uploaded."""
-        with self.lock, torch.no_grad():
-            if any(self.people[self.controls[side]].own for side in SIDES):
+        """Parents, child and siblings as they are shown; people of the course where a photo was uploaded."""
+        with self.lock:
+            names = [self.controls[side] for side in SIDES]
+            if any(self.people[name].own for name in names):
                 names = [name for name, person in self.people.items() if not person.own and person.picture is not None]
-                parents = torch.stack([self.people[name].picture for name in (names * 2)[:2]])
-                return png_of(family_sheet(parents, parents.mean(0), None, (names * 2)[:2], ""))
-            return png_of(family_sheet(*self._family(self.generator.resolution <= SLOW), title=""))
+                first, second = (self.people[name].picture for name in (names[0], names[-1]))
+                return png_of(family_sheet([first, second], (first + second) / 2, [], (names[0], names[-1]), ""))
+            first, second, child, *siblings = (self._shown(place) for place in (*SIDES, "child", *self._row()))
+        return png_of(family_sheet([first, second], child, siblings, names, ""))
 
-    def _family(self, siblings: bool) -> tuple:
-        codes = [self.code(), *(self.code(seed) for seed in self._seeds if siblings)]
-        drawn = torch.cat([self.network().draw(code[None]).cpu() for code in codes])
-        parents = torch.stack([self._portrait(side) for side in SIDES])
-        return parents, drawn[0], drawn[1:] if siblings else None, [self.controls[side] for side in SIDES]
+    def _row(self) -> list[str]:
+        """The siblings that are drawn as the sliders say now."""
+        return [f"sibling {place}" for place in range(ROW) if place not in self._stale]
+
+    def _shown(self, place: str) -> Tensor:
+        """A picture that the page shows, (3, h, w) in [0, 1]."""
+        pixels = np.asarray(Image.open(io.BytesIO(self.pictures[place])).convert("RGB"))
+        return torch.tensor(pixels).permute(2, 0, 1) / 255
 
     # --- the copy that is tuned on both photos
 
@@ -373,7 +380,11 @@ class FamilyView(CourseWidget):
 
     def _card(self) -> str:
         with self.lock, torch.no_grad():
-            self.pictures["file"], self.file = family_card(*self._family(True)), self.card
+            names = [self.controls[side] for side in SIDES]
+            codes = [self.code(), *(self.code(seed) for seed in self._seeds)]
+            child, *siblings = torch.cat([self.network().draw(code[None]).cpu() for code in codes])
+            parents = [self._portrait(side) for side in SIDES]
+            self.pictures["file"], self.file = family_card(parents, child, siblings, names), self.card
         return "The card is ready."
 
     def _film(self) -> str:
