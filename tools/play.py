@@ -177,7 +177,7 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
         codes = generator.mapping(inversion.random_z(generator, CODES, seed=0))
         principal = space.principal_directions(codes, DIRECTIONS)
         pictures = digits.load()
-        on_map = vae.encode(pictures.test_images[:POINTS])[0]
+        on_map = vae.encode(pictures.test_images[:POINTS])
         checks = compared(parts)
     people = portraits.load()
     couple = blending.per_layer(codes[:2], generator.num_ws)

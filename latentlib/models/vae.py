@@ -5,7 +5,7 @@ Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,10 @@ class VAE(nn.Module):
         self.encoder = plain(2 * latent_dim).encoder
         self.decoder = plain(latent_dim).decoder
 
-    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        return self.distribution(images)[0]  # the middle of each cloud: (n, latent_dim), as an autoencoder gives
+
+    def distribution(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         check_images(images, self.shape)
         mean, log_variance = self.encoder(images).float().chunk(2, dim=1)  # (n, c, h, w) -> (n, latent_dim) twice
         return mean, log_variance.clamp(-12, 8)  # beyond, exp() would drown the gradient in one bad step
@@ -53,34 +56,42 @@ class VAE(nn.Module):
         return torch.sigmoid(self.decoder(codes).float())  # (n, latent_dim) -> (n, c, h, w)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        mean, log_variance = self.encode(images)
+        mean, log_variance = self.distribution(images)
         logits = self.decoder(self.sample(mean, log_variance)).float()  # decode squeezes them into pictures
         return logits, mean, log_variance
+
+
+def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """How much clouds differ from a standard Gaussian, in nats a picture: (n, d) twice -> a scalar.
+
+    The Kullback-Leibler divergence, summed over the numbers, mean over the pictures (Kingma and Welling, appendix B).
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(mean)
 
 
 def negative_elbo(
     output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],  # what forward gives: logits, mean, log_variance
     images: torch.Tensor,  # (n, c, h, w) in [0, 1]
+    kl: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = kl_divergence,  # or one of your own
 ) -> torch.Tensor:
     """The loss of a VAE in nats a picture: minus the evidence lower bound, so less is better.
 
     Usable as ``fit(vae, images, loss=negative_elbo)``. It is the sum of ``elbo_parts``.
     """
-    reconstruction, divergence = elbo_parts(output, images)
-    return reconstruction + divergence
+    missed, divergence = elbo_parts(output, images, kl)
+    return missed + divergence
 
 
 def elbo_parts(
     output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     images: torch.Tensor,
+    kl: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = kl_divergence,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Two scalars in nats, each the mean over the pictures: what the decoder misses, and what the code may cost.
 
     The first is -log p(picture | code) with a Bernoulli distribution for each pixel, summed over the pixels, taken from
-    the logits, so that a pixel that is certain and wrong costs what it should and gives no infinite slope; the second
-    is the Kullback-Leibler divergence of the picture's cloud from the standard normal (Kingma and Welling, appendix B).
+    the logits, so that a pixel that is certain and wrong costs what it should and gives no infinite slope.
     """
     logits, mean, log_variance = output
-    reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="sum") / len(images)
-    divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(images)
-    return reconstruction, divergence
+    missed = F.binary_cross_entropy_with_logits(logits, images, reduction="sum") / len(images)
+    return missed, kl(mean, log_variance)
