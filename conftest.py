@@ -23,14 +23,11 @@ def pytest_runtest_teardown(item, nextitem):
 
     peak = held(kernel.km.provisioner.pid).peak
     above = peak - import_torch()[1].peak
-    item.user_properties.append(
-        ("memory", f"{item.path.name}: {above:.0f} MB above import torch, {peak:.0f} MB in all")
-    )
+    said = f"{item.path.name}: {above:.0f} MB above import torch"
+    item.user_properties.append(("memory", f"{said}, {peak:.0f} MB in all"))
     outcome = yield
     if not peak or above > budget:
-        pytest.fail(
-            f"{item.path.name} held {above:.0f} MB above import torch; the budget is {budget:.0f}", pytrace=False
-        )
+        pytest.fail(f"{said}; the budget is {budget:.0f} MB", pytrace=False)
     return outcome
 
 

@@ -106,50 +106,42 @@ def apply(notebook: nbformat.NotebookNode, path: str, slug: str, revision: str) 
     return notebook
 
 
-def store(name: str, value: str, root: Path = ROOT) -> None:
-    path = root / "pyproject.toml"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace(f'\n{name} = "{setting(name, root)}"', f'\n{name} = "{value}"'), encoding="utf-8")
-
-
 def write_all(root: Path = ROOT) -> list[Path]:
     """Bring README and notebooks in line with pyproject.toml; gives the files that changed."""
     slug, revision = setting("slug", root), setting("revision", root)
     changed = []
-    for path in [*lessons(root), *solutions(root)]:
-        old = path.read_text(encoding="utf-8")
-        notebook = apply(nbformat.reads(old, as_version=4), path.relative_to(root).as_posix(), slug, revision)
-        new = nbformat.writes(notebook).rstrip("\n") + "\n"
+    for path in [root / "README.md", *lessons(root), *solutions(root)]:
+        old = new = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            notebook = apply(nbformat.reads(old, as_version=4), path.relative_to(root).as_posix(), slug, revision)
+            new = nbformat.writes(notebook).rstrip("\n") + "\n"
+        else:
+            new = mark(old, "notebooks/00_start_here.ipynb", slug, revision)
         if new != old:
             path.write_text(new, encoding="utf-8", newline="\n")
             changed.append(path)
-    readme = root / "README.md"
-    if readme.is_file():
-        old = readme.read_text(encoding="utf-8")
-        if (new := mark(old, "notebooks/00_start_here.ipynb", slug, revision)) != old:
-            readme.write_text(new, encoding="utf-8", newline="\n")
-            changed.append(readme)
     return changed
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    project = root / "pyproject.toml"
     for argument in arguments:
         name, _, value = argument.partition("=")
         shape = {"SLUG": SLUG, "REVISION": REVISION}.get(name)
         if shape is None or not shape.fullmatch(value):
-            print(
-                f"badges: {argument!r} is not SLUG=owner/name or REVISION=branch-or-tag (a bare commit has no badge)."
-            )
+            print(f"badges: {argument!r} is neither SLUG=owner/name nor REVISION=branch-or-tag (no commit).")
             return 2
-        store(name.lower(), value)
-    slug, revision = setting("slug"), setting("revision")
+        line = f'\n{name.lower()} = "{setting(name.lower(), root)}"'
+        text = project.read_text(encoding="utf-8").replace(line, f'\n{name.lower()} = "{value}"')
+        project.write_text(text, encoding="utf-8")
+    slug, revision = setting("slug", root), setting("revision", root)
     print("Behind a JupyterHub's address, for nbgitpuller (the branch `class` has no outputs: make class-branch):")
-    for path in lessons():
+    for path in lessons(root):
         print(f"  {hub_link(f'notebooks/{path.name}', slug, 'class')}")
-    changed = write_all()
+    changed = write_all(root)
     print(f"badges for {slug} at {revision}: {len(changed)} file(s) changed")
     for path in changed:
-        print(f"  {path.relative_to(ROOT)}")
+        print(f"  {path.relative_to(root)}")
     return 0
 
 

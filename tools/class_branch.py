@@ -31,7 +31,7 @@ def exists(name: str, root: Path) -> bool:
 
 def write(root: Path = ROOT) -> str:
     """Put HEAD without outputs on the branch; one sentence on what was done. RuntimeError with git's words."""
-    parents = [name for name in (f"heads/{BRANCH}", f"remotes/origin/{BRANCH}") if exists(name, root)][:1]
+    known = [name for name in (f"heads/{BRANCH}", f"remotes/origin/{BRANCH}") if exists(name, root)]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "work"
         git("worktree", "add", "--quiet", "--detach", work, "HEAD", cwd=root)
@@ -40,11 +40,11 @@ def write(root: Path = ROOT) -> str:
                 without_outputs(path)
             git("add", "--all", cwd=work)
             tree = git("write-tree", cwd=work).strip()
-            if parents and git("rev-parse", f"{parents[0]}^{{tree}}", cwd=root).strip() == tree:
+            parent = f"refs/{known[0]}" if known else "HEAD"
+            if git("rev-parse", f"{parent}^{{tree}}", cwd=root).strip() == tree:
                 return f"the branch {BRANCH} has all of it already"
             message = "The course without outputs, as of " + git("rev-parse", "--short", "HEAD", cwd=root).strip()
-            before = [word for name in parents for word in ("-p", name)]
-            commit = git("commit-tree", tree, *before, "-m", message, cwd=work).strip()
+            commit = git("commit-tree", tree, "-p", parent, "-m", message, cwd=work).strip()
         finally:
             git("worktree", "remove", "--force", work, cwd=root)
     git("update-ref", f"refs/heads/{BRANCH}", commit, cwd=root)
