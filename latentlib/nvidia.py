@@ -181,9 +181,9 @@ def _network(meta: dict) -> Network:
     return Network(meta["class_name"][:40], meta["state"])
 
 
-def _storage(content: memoryview) -> Tensor:
+def _storage(content: memoryview | bytes) -> Tensor:
     """The numbers in PyTorch's older format: five small pickles, a count, and the bytes themselves."""
-    window = Window(content)
+    window = Window(memoryview(content))
     known = StorageReader(window).load() == MAGIC and StorageReader(window).load() == 1001
     expect(known and StorageReader(window).load()["little_endian"] is True, "a storage has another format")
     dtype, count = StorageReader(window).load()
@@ -191,7 +191,9 @@ def _storage(content: memoryview) -> Tensor:
     written = struct.unpack("<q", window.read(8))[0]
     fits = written == count and window.left == count * dtype.itemsize
     expect(fits, f"a storage claims {max(count, written):,} numbers and has {window.left:,} bytes")
-    return torch.frombuffer(window.skip(window.left), dtype=dtype) if count else torch.empty(0, dtype=dtype)
+    content = window.skip(window.left)
+    content = bytearray(content) if content.readonly else content  # short ones come as bytes
+    return torch.frombuffer(content, dtype=dtype) if count else torch.empty(0, dtype=dtype)
 
 
 def _tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_: Any) -> Tensor:

@@ -48,8 +48,8 @@ def bend(x: torch.Tensor, activation: str, clamp: float | None = None) -> torch.
 
 def filter_2d() -> torch.Tensor:
     """[1, 3, 3, 1] in both directions, (4, 4), with sum 1."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-    return taps[:, None] * taps
+    taps = (1, 3, 3, 1)
+    return torch.tensor([[a * b / 64 for b in taps] for a in taps])
 
 
 def smooth(x: torch.Tensor, kernel: torch.Tensor, padding: int, gain: float = 1.0, stride: int = 1) -> torch.Tensor:

@@ -1,0 +1,415 @@
+"""NVIDIA's files become networks that draw the same; what would run something, or would draw otherwise, is refused."""
+
+from __future__ import annotations
+
+import collections
+import io
+import os
+import pickle
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latentlib import nvidia
+from latentlib.models.stylegan2 import Discriminator, Generator, official_channels
+from latentlib.nvidia import HostileFileError, read_networks
+from nvidia_files import Call, file_of, persistent, pickled, storage_bytes, stored
+
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+ROOT = Path(__file__).resolve().parents[1]
+CHANNELS = {4: 8, 8: 6, 16: 4}
+OURS = {"resample": "fir", "conv_clamp": 256.0, "num_fp16_res": 1}
+
+
+def small(**others):
+    torch.manual_seed(0)
+    generator = Generator(16, 12, 10, 2, CHANNELS, **OURS | others)
+    generator.w_avg.normal_()
+    others.pop("lr_multiplier", None)
+    return generator, Discriminator(16, CHANNELS, **OURS | others)
+
+
+@pytest.fixture
+def load(tmp_path):
+    """A function that writes bytes to a file and makes networks of it."""
+
+    def try_it(content: bytes):
+        path = tmp_path / "file.pkl"
+        path.write_bytes(content)
+        return nvidia.load(path, "cpu")
+
+    return try_it
+
+
+# --- files that are what they claim to be
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_every_number_and_setting_comes_back(load, protocol):
+    both = small()
+    for found, made in zip(load(file_of(*both, protocol)), both, strict=True):
+        assert found.settings == made.settings
+        expected = made.state_dict()
+        assert found.state_dict().keys() == expected.keys()
+        assert all(torch.equal(tensor, expected[key]) for key, tensor in found.state_dict().items())
+        assert not found.training
+        assert not any(p.requires_grad for p in found.parameters())
+
+
+def test_weights_with_channels_last_in_memory_come_back(load):
+    generator, discriminator = small()
+    content = file_of(generator.to(memory_format=torch.channels_last), discriminator)
+    assert torch.equal(load(content)[0].synthesis.b8.conv0.weight, generator.synthesis.b8.conv0.weight)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lr_multiplier": 0.1},
+        {"activation": "relu"},
+        {"conv_clamp": None, "num_fp16_res": 0},
+        {"conv_clamp": 2.0},
+    ],
+)
+def test_settings_of_nvidia_s_configurations_are_built(load, settings):
+    """E1: these once drew another picture, silently."""
+    generator, discriminator = small(**settings)
+    found, judge = load(file_of(generator, discriminator))
+    w = generator.mapping(torch.randn(3, 12))
+    assert torch.allclose(found.mapping(torch.ones(3, 12)), generator.mapping(torch.ones(3, 12)), atol=1e-5)
+    assert torch.allclose(found.draw(w), generator.draw(w), atol=1e-5)
+    picture = torch.randn(3, 3, 16, 16)
+    assert torch.allclose(judge(picture), discriminator(picture), atol=1e-4)
+
+
+@pytest.mark.parametrize("group_size", [1, 4, 8, 32, None])
+def test_groups_are_those_of_the_file(load, group_size):
+    """E2: NVIDIA compares min(group_size, n) pictures, also in a batch of 3."""
+    judge = Discriminator(16, CHANNELS, **OURS, group_size=group_size)
+    found = load(file_of(small()[0], judge))[1]
+    assert found.settings["group_size"] == group_size
+    pictures = torch.randn(3, 3, 16, 16)
+    alike = torch.allclose(found(pictures), found(pictures, group_size=1), atol=1e-5)
+    assert alike == (group_size == 1)
+
+
+def test_a_generator_alone(load):
+    """E4"""
+    generator, discriminator = load(file_of(small()[0]))
+    assert discriminator is None
+    assert generator.num_ws == 6
+
+
+@pytest.mark.parametrize(("resolution", "layers"), [(256, 14), (1024, 18)])
+def test_a_file_of_official_depth(load, resolution, layers):
+    """NVIDIA's layout; only the channels are few, so that the file is small."""
+    channels = official_channels(resolution, base=4 * resolution, most=8)
+    generator = Generator(resolution, 512, 512, 8, channels, **OURS)
+    again = load(file_of(generator))[0]
+    assert (again.resolution, again.num_ws, again.w_dim) == (resolution, layers, 512)
+    w = torch.randn(1, layers, 512, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        picture = generator.draw(w)
+    assert picture.std() > 0.05, "a flat picture proves nothing"
+    assert torch.allclose(again.draw(w), picture, atol=1e-5)
+
+
+LOAD = """
+import sys
+import torch
+
+def held(what):
+    with open("/proc/self/status") as status:
+        return 1024 * next(int(line.split()[1]) for line in status if line.startswith(what))
+
+before = held("VmRSS")
+from latentlib.weights import load_stylegan2
+networks = load_stylegan2(sys.argv[1], "cpu")
+print(held("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process's peak in this way")
+def test_memory_of_loading(tmp_path):
+    channels = official_channels(256, most=192)
+    path = tmp_path / "file.pkl"
+    path.write_bytes(file_of(Generator(256, 512, 512, 8, channels, "fir"), Discriminator(256, channels, "fir")))
+    command = [sys.executable, "-c", LOAD, str(path)]
+    told = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.PIPE)
+    assert int(told.stdout) < 2.5 * path.stat().st_size  # the file itself, and both networks of its three
+
+
+# --- networks of another kind
+
+
+def changed(path: str, network: str = "G_ema", **settings) -> bytes:
+    """A file in which one part has other settings, as NVIDIA's own code might have written it."""
+    generator, discriminator = small()
+    content = {"G_ema": stored(generator), "D": stored(discriminator)}
+    part = content[network]
+    for name in filter(None, path.split(".")):
+        part = part.arguments[0]["state"]["_modules"][name]
+    part.arguments[0]["state"].update(settings)
+    return pickled(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "network", "setting"),
+    [
+        ("mapping.fc1", "G_ema", {"activation": "linear"}),
+        ("mapping.fc1", "G_ema", {"bias_gain": 1}),
+        ("mapping.fc0", "G_ema", {"weight_gain": np.float64(0.5)}),
+        ("synthesis.b8.conv0", "G_ema", {"activation": "relu"}),
+        ("synthesis.b8.conv0", "G_ema", {"act_gain": 1.0}),
+        ("synthesis.b8.conv0", "G_ema", {"up": 1}),
+        ("synthesis.b8.conv0", "G_ema", {"conv_clamp": None}),
+        ("synthesis.b8.conv0", "G_ema", {"use_noise": False}),
+        ("synthesis.b4", "G_ema", {"use_fp16": True}),
+        ("synthesis.b16", "G_ema", {"architecture": "orig"}),
+        ("synthesis.b16.torgb", "G_ema", {"conv_clamp": 1}),
+        ("synthesis.b16.torgb", "G_ema", {"a_new_setting": 1}),
+        ("synthesis", "G_ema", {"_forward_hooks": {"1": "x"}}),
+        ("", "G_ema", {"c_dim": 10}),
+        ("", "G_ema", {"img_channels": 1}),
+        ("b16.conv1", "D", {"activation": "swish"}),
+        ("b16.conv1", "D", {"down": 1}),
+        ("b16", "D", {"architecture": "orig"}),
+        ("b4.mbstd", "D", {"num_channels": 4}),
+        ("b4", "D", {"cmap_dim": 64}),
+        ("b4.fc", "D", {"activation": "linear"}),
+    ],
+)
+def test_a_setting_that_is_not_built_is_refused_by_name(load, path, network, setting):
+    """E1"""
+    name = next(iter(setting))
+    with pytest.raises(HostileFileError, match=name if name[0] != "_" else "hooks"):
+        load(changed(path, network, **setting))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda g, d: setattr(g.mapping, "fc0", torch.nn.Identity()),
+        lambda g, d: delattr(g.synthesis, "b4"),
+        lambda g, d: delattr(g.synthesis.b8.conv0, "affine"),
+        lambda g, d: delattr(d, "b4"),
+        lambda g, d: setattr(g.synthesis, "input", torch.nn.Linear(2, 2)),  # StyleGAN3
+        lambda g, d: setattr(g, "more", torch.nn.Linear(2, 2)),
+        lambda g, d: setattr(g.synthesis.b16.torgb, "weight", torch.nn.Parameter(torch.zeros(1, 4, 1, 1))),  # grey
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(load, damage):
+    both = small()
+    damage(*both)
+    with pytest.raises(HostileFileError):
+        load(file_of(*both))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x80\x03cdnnlib.tflib.network\nNetwork\nq\x00.", "TensorFlow"),
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "torch.save"),
+        (b"PK\x03\x04" + b"0" * 60, "zip archive"),
+        (b"\x80\x02}.", "protocol 2"),
+        (b"\n<!DOCTYPE html><html>Sign in</html>", "web page"),
+        (b"", "empty"),
+        (b"\x89PNG\r\n", "no pickle"),
+        (pickle.dumps({"a": 1}), "holds no networks"),
+        (pickled({"D": persistent("Discriminator", {})}), "lacks G_ema"),
+    ],
+)
+def test_files_of_other_kinds_are_told_apart(load, content, said):
+    """E3, E5"""
+    with pytest.raises(HostileFileError, match=said):
+        load(content)
+
+
+# --- hostile files
+
+
+RAN = []
+
+
+def harmful(*arguments):
+    """What must never be called: stands here for os.system, which a test had better not risk."""
+    RAN.append(arguments)
+
+
+def network_of(state: dict, **meta) -> bytes:
+    return pickled({"G_ema": persistent(meta.pop("class_name", "Generator"), state, **meta)})
+
+
+def tensor_of(storage: bytes, size=(1,), stride=(1,), offset=0) -> bytes:
+    loaded = Call(torch.storage._load_from_bytes, storage)
+    tensor = Call(torch._utils._rebuild_tensor_v2, loaded, offset, size, stride, False, collections.OrderedDict())
+    return network_of({"_parameters": {"w": tensor}})
+
+
+def legacy(*pickles: bytes, count: int = 1, content: bytes = b"\0\0\0\0") -> bytes:
+    return b"".join(pickles) + struct.pack("<q", count) + content
+
+
+def storage_parts(count: int = 1) -> list[bytes]:
+    """The five pickles of an honest storage of float32 numbers that says it has so many."""
+
+    class Storage:
+        pass
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, thing):
+            return ("storage", torch.FloatStorage, "0", "cpu", count, None) if isinstance(thing, Storage) else None
+
+    file = io.BytesIO()
+    Pickler(file, 2).dump(Storage())
+    before = [pickle.dumps(thing, 2) for thing in (nvidia.MAGIC, 1001, {"little_endian": True})]
+    return [*before, file.getvalue(), pickle.dumps(["0"], 2)]
+
+
+def nested_system() -> bytes:
+    parts = storage_parts()
+    parts[3] = pickle.dumps(Call(os.system, "echo harmful"), 2)
+    return tensor_of(legacy(*parts))
+
+
+def memo_bomb() -> bytes:
+    """Twelve networks, each of which has the one before ten times: 10**12 parts in a thousand bytes."""
+    network = None
+    for _ in range(12):
+        network = persistent("G", {"_modules": {str(k): network for k in range(10)}})
+    return pickled({"G_ema": network})
+
+
+def within_itself() -> bytes:
+    """A network among its own parts: its table of parts, once remembered, is filled after the network was made."""
+    call = b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n"
+    meta = b"}(X\4\0\0\0typeX\5\0\0\0classX\n\0\0\0class_nameX\1\0\0\0GX\5\0\0\0state}X\x08\0\0\0_modules}q\xf0su"
+    return PICKLE + b"}X\5\0\0\0G_ema" + call + meta + b"\x85Rq\xf1h\xf0X\1\0\0\0ah\xf1s0s."
+
+
+PICKLE = b"\x80\x04"
+SYSTEM = Call(os.system, "echo harmful")
+HOSTILE = {
+    "os.system at the top": lambda: pickle.dumps(SYSTEM),
+    "a function of the reader's own": lambda: pickle.dumps({"G_ema": Call(harmful, 1)}),
+    "os.system in a nested storage": nested_system,
+    "os.system in constructor arguments": lambda: network_of({"_init_kwargs": {"a": SYSTEM}}),
+    "os.system as a class's name": lambda: network_of({}, class_name=SYSTEM),
+    "getattr chains": lambda: pickle.dumps(Call(getattr, Call(__import__, "os"), "system"), 4),
+    "eval": lambda: pickle.dumps(Call(eval, "1")),
+    "a dotted name": lambda: PICKLE + b"\x8c\x05torch\x8c\x11storage.os.system\x93.",
+    "an allowed name of another module": lambda: PICKLE + b"cos\nOrderedDict\n.",
+    "an inner name outside": lambda: PICKLE + b"ctorch\nFloatStorage\n.",
+    "a name made of a number": lambda: PICKLE + b"K\x01K\x02\x93.",
+    "a name without an end": lambda: PICKLE + b"c" + b"a" * 5000,
+    "an attribute as a call": lambda: PICKLE + b"]K\x01\x85R.",
+    "a stand-in with other arguments": lambda: PICKLE + b"ctorch.storage\n_load_from_bytes\n}\x85R.",
+    "INST": lambda: PICKLE + b"(S'echo'\nios\nsystem\n.",
+    "INST alone": lambda: PICKLE + b"(ios\nsystem\n.",
+    "OBJ": lambda: PICKLE + b"(cos\nsystem\no.",
+    "OBJ alone": lambda: PICKLE + b"(o.",
+    "NEWOBJ of another class": lambda: PICKLE + b"ccollections\nOrderedDict\n)\x81.",
+    "NEWOBJ with arguments": lambda: PICKLE + b"cdnnlib.util\nEasyDict\nK\x01\x85\x81.",
+    "NEWOBJ_EX": lambda: PICKLE + b"cdnnlib.util\nEasyDict\n)}\x92.",
+    "EXT1": lambda: PICKLE + b"\x82\x01.",
+    "EXT2": lambda: PICKLE + b"\x83\x01\x00.",
+    "EXT4": lambda: PICKLE + b"\x84\x01\x00\x00\x00.",
+    "PERSID": lambda: PICKLE + b"Pos.system\n.",
+    "BINPERSID outside of a storage": lambda: PICKLE + b"K\x01Q.",
+    "BUILD of a dictionary": lambda: PICKLE + b"}}b.",
+    "BUILD of a network": lambda: PICKLE + network_of({})[2:-1] + b"}b.",
+    "a memo bomb": memo_bomb,
+    "a memo of four thousand million": lambda: PICKLE + b"]r\xff\xff\xff\xff.",
+    "a thing never remembered": lambda: PICKLE + b"h\x07.",
+    "a network within itself": within_itself,
+    "a million empty lists": lambda: PICKLE + b"]" * 1_000_000 + b".",
+    "bytes that claim 2**62": lambda: PICKLE + b"\x8e" + struct.pack("<Q", 2**62) + b"abc",
+    "a text that claims 4 GB": lambda: PICKLE + b"X\xff\xff\xff\xff" + b"abc",
+    "a text that claims 2**62": lambda: PICKLE + b"\x8d" + struct.pack("<Q", 2**62) + b"abc",
+    "a text that is not UTF-8": lambda: PICKLE + b"\x8c\x01\xff.",
+    "a whole number of 2 GB": lambda: PICKLE + b"\x8b\xff\xff\xff\x7f" + b"1",
+    "a whole number of 100 kB": lambda: PICKLE + b"\x8b" + struct.pack("<i", 100_000) + b"1" * 100_000,
+    "a frame that claims 2**62": lambda: PICKLE + b"\x95" + struct.pack("<Q", 2**62),
+    "a key that is a list": lambda: PICKLE + b"}]Ns.",
+    "a key that is a deep tuple": lambda: PICKLE + b"})" + b"\x85" * 300_000 + b"Ns.",
+    "a deep tuple in a set": lambda: PICKLE + b"\x8f()" + b"\x85" * 300_000 + b"\x90.",
+    "nothing on the stack": lambda: PICKLE + b"0.",
+    "a group that never began": lambda: PICKLE + b"t.",
+    "a storage that claims 10 GB": lambda: tensor_of(legacy(*storage_parts(2_500_000_000), count=2_500_000_000)),
+    "a storage that counts twice": lambda: tensor_of(legacy(*storage_parts(1), count=2)),
+    "a storage of a negative length": lambda: tensor_of(legacy(*storage_parts(1), count=-1)),
+    "a tensor larger than its storage": lambda: tensor_of(storage_bytes(torch.zeros(4)), (2_500_000_000,), (0,)),
+    "a tensor beyond its storage": lambda: tensor_of(storage_bytes(torch.zeros(4)), (2,), (9,)),
+    "a tensor that begins before": lambda: tensor_of(storage_bytes(torch.zeros(4)), (1,), (1,), -3),
+    "a tensor with steps back": lambda: tensor_of(storage_bytes(torch.zeros(4)), (2,), (-1,), 1),
+    "a storage in PyTorch's newer format": lambda: tensor_of(b"PK\x03\x04" + b"0" * 60),
+    "bytes after its end": lambda: network_of({}) + b"x",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_and_runs_nothing(load, name, capfd):
+    RAN.clear()
+    content = HOSTILE[name]()
+    with pytest.raises(HostileFileError) as refused:
+        load(content)
+    assert len(str(refused.value)) < 400
+    assert "\n" not in str(refused.value)
+    assert not RAN
+    assert "harmful" not in capfd.readouterr().out
+
+
+def test_the_hostile_files_are_hostile(capfd):
+    """Python's own reader would have run them; so the tests above refuse something."""
+    pickle.loads(HOSTILE["os.system at the top"]())
+    assert "harmful" in capfd.readouterr().out
+    pickle.loads(HOSTILE["a function of the reader's own"]())
+    assert RAN.pop() == (1,)
+
+
+def test_tensors_that_claim_more_than_the_file_has_are_refused(load):
+    """Two hundred tensors on one storage."""
+    generator = small()[0]
+    shared = torch.zeros(200_000)
+    for index in range(100):
+        generator.mapping.register_buffer(f"more{index}", shared)
+    with pytest.raises(HostileFileError, match="claim"):
+        load(file_of(generator))
+
+
+@pytest.mark.parametrize("kept", [0.01, 0.3, 0.9, 0.9999])
+def test_a_file_that_was_cut_off_is_refused(load, kept):
+    content = file_of(*small())
+    with pytest.raises(HostileFileError, match="cut off"):
+        load(content[: int(len(content) * kept)])
+
+
+def test_no_change_of_a_single_byte_does_more_than_refuse(load):
+    """Whatever a byte is changed to, the answer is networks or one sentence, never another error."""
+    torch.manual_seed(0)
+    content = file_of(Generator(8, 4, 4, 1, CHANNELS, "fir"), Discriminator(8, CHANNELS, "fir"))
+    places = torch.randint(len(content), (150,), generator=torch.Generator().manual_seed(0)).tolist()
+    answers = collections.Counter()
+    for place in [*range(60), *places]:
+        damaged = bytearray(content)
+        damaged[place] ^= 0x1F
+        try:
+            answers["networks"] += len(load(bytes(damaged)))
+        except HostileFileError:
+            answers["refused"] += 1
+    assert answers["refused"] > 30
+
+
+def test_reading_gives_names_and_numbers(tmp_path):
+    generator, discriminator = small()
+    path = tmp_path / "file.pkl"
+    path.write_bytes(file_of(generator, discriminator))
+    found = read_networks(path)["G_ema"]
+    assert found.class_name == "Generator"
+    assert torch.equal(found.tensors()["mapping.w_avg"], generator.w_avg)
+    assert set(found.parts()) == {"mapping", "synthesis"}
