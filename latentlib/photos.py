@@ -12,14 +12,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError, features
 
 from latentlib import weights
 
 MOST_BYTES = 60 * 10**6  # of a file
 MOST_PIXELS = 50 * 10**6  # a phone's 48 megapixels, and a little more
 WORKING_SIDE = 1600  # pixels: larger files are made smaller when they are read; a face is aligned in far smaller ones
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of photos; PIL also knows some that start programs
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]  # of photos; PIL also knows some that start programs
+if features.check("avif"):  # not in every Pillow
+    FORMATS.append("AVIF")
+PngImagePlugin.MAX_TEXT_CHUNK = MOST_BYTES  # a colour profile or a history of edits above 1 MB is no damage
+_T = Image.Transpose
+TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE}  # for EXIF's orientation
+TURNS |= {6: _T.ROTATE_270, 7: _T.TRANSVERSE, 8: _T.ROTATE_90}
 
 LEAST_SCORE = 0.65  # of a face, by the detector's own reckoning; folds in a sleeve get 0.5 to 0.6
 NEAR = 0.5  # guesses whose middles are nearer than this many sides of their boxes are of one face
@@ -58,127 +64,126 @@ class Face(NamedTuple):
 
 
 def read(source) -> np.ndarray:
-    """A photo as (height, width, 3) uint8 RGB, upright; of a file no side is longer than WORKING_SIDE.
+    """A photo as (height, width, 3) uint8 in sRGB, upright; of a file no side is longer than WORKING_SIDE.
 
-    source: a path, the bytes of a file, an open binary file, a PIL image, or an array or tensor (h, w), (h, w, 1..4) of
-    uint8, uint16, integers from 0 to 255, or floats in [0, 1]. EXIF rotation is applied, transparency is laid on white,
-    16 bits become 8. A file's size and its frames are looked at before anything is decoded.
-    Raises PhotoError with one sentence when it is no picture, damaged, animated or beyond the limits.
+    source: a path, the bytes of a file, or an array or tensor (h, w) or (h, w, 1..4) of uint8, uint16, whole numbers
+    from 0 to 255, or floats in [0, 1]. A file is shown as a browser shows it: turned as its EXIF says, its colour
+    profile applied, what is transparent on white. Its size and frames are looked at before anything is decoded.
+    Raises PhotoError with one sentence when it is no picture, damaged, moving or too large.
     """
     if isinstance(source, torch.Tensor):
         source = source.detach().cpu().numpy()
     if isinstance(source, np.ndarray):
-        image = source = Image.fromarray(_bytes_of(source))
-    else:
-        image = source if isinstance(source, Image.Image) else _opened(source)
+        return np.array(_on_white(Image.fromarray(_bytes_of(source))))
+    if not isinstance(source, (bytes, bytearray, memoryview)):
+        try:
+            with open(source, "rb") as file:
+                source = file.read(MOST_BYTES + 1)
+        except FileNotFoundError as error:
+            raise PhotoError(f"There is no photo at {source}; check the path.") from error
+        except (OSError, TypeError) as error:
+            raise PhotoError(f"This is no photo that can be opened ({error}); choose a JPEG or PNG file.") from error
     try:
-        return _pixels(image, most=max(image.size) if image is source else WORKING_SIDE)
+        return np.array(_decoded(bytes(source)))
     except PhotoError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PhotoError(_too_large("picture", MOST_PIXELS, "million pixels")) from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(_unknown(bytes(source[:64]))) from error
     except Exception as error:  # a damaged file can raise anything
-        raise PhotoError(
-            f"This picture is damaged ({str(error) or type(error).__name__}); choose another file."
-        ) from error
+        what = str(error) or type(error).__name__
+        raise PhotoError(f"This picture is damaged ({what}); choose another file.") from error
 
 
-def too_large(size: int) -> str:
-    """The sentence for a file of so many bytes."""
-    return f"This file has {size / 1e6:.0f} MB, more than {MOST_BYTES // 10**6}; make the photo smaller and try again."
+def _too_large(what: str, most: int, unit: str) -> str:
+    return f"This {what} has more than {most // 10**6} {unit}; make the photo smaller and try again."
 
 
-def _opened(source) -> Image.Image:
-    """A file that PIL can decode and that is within the limits; nothing is decoded yet."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        source = io.BytesIO(source)
-    try:
-        file = source if hasattr(source, "read") else open(source, "rb")  # noqa: SIM115 - PIL reads on from it
-        size, start = file.seek(0, io.SEEK_END), file.seek(0) or file.read(32)
-        file.seek(0)
-    except FileNotFoundError as error:
-        raise PhotoError(f"There is no photo at {source}; check the path.") from error
-    except (OSError, TypeError) as error:
-        raise PhotoError(f"This is no photo that can be opened ({error}); choose a JPEG or PNG file.") from error
-    if size > MOST_BYTES:
-        raise PhotoError(too_large(size))
-    if start[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1"):
-        raise PhotoError(
+def _unknown(start: bytes) -> str:
+    """The sentence for a file that Pillow does not know; it names what phones make."""
+    brands = start[8 : start[3]] if start[4:8] == b"ftyp" else b""
+    if b"avif" in brands or b"avis" in brands:
+        return "This is an AVIF picture, which cannot be read here; save it as JPEG, or choose a screenshot of it."
+    if any(brand in brands for brand in (b"hei", b"hev", b"mif", b"msf")):
+        return (
             "This is a HEIC photo, which only some programs can read; share it as JPEG "
             "(on an iPhone: Settings, Camera, Formats, Most Compatible), or choose a screenshot of it."
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
-            image = Image.open(file, formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise PhotoError(_too_many_pixels("far more than")) from error
-    except UnidentifiedImageError as error:
-        raise PhotoError("This file is no picture that can be read here; choose a JPEG or PNG photo.") from error
-    except Exception as error:
-        raise PhotoError(
-            f"This picture is damaged ({str(error) or type(error).__name__}); choose another file."
-        ) from error
+    return "This file is no picture that can be read here; choose a JPEG or PNG photo."
+
+
+def _decoded(content: bytes) -> Image.Image:
+    """Made smaller first, so that whatever follows costs little; then upright, 8 bits, RGB on white, sRGB."""
+    if len(content) > MOST_BYTES:
+        raise PhotoError(_too_large("file", MOST_BYTES, "MB"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:
-        raise PhotoError(_too_many_pixels(f"{image.width * image.height / 1e6:.0f} million, more than"))
+        raise PhotoError(_too_large("picture", MOST_PIXELS, "million pixels"))
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with its own small copy
         raise PhotoError("This is a moving picture, or several in one file; choose a still photo.")
-    return image
-
-
-def _too_many_pixels(how_many: str) -> str:
-    return f"This picture has {how_many} {MOST_PIXELS // 10**6} million pixels; make it smaller and try again."
-
-
-def _pixels(image: Image.Image, most: int) -> np.ndarray:
-    """Made smaller first, so that whatever follows costs little; then upright, 8 bits, RGB on white."""
-    image.draft(None, (most, most))  # a JPEG is decoded in about this size
     if min(image.size) < 2:
         raise PhotoError(f"A photo has more than {image.width} × {image.height} pixels; choose another file.")
-    if image.mode.startswith("I"):  # 16 bits
-        image = Image.fromarray(_bytes_of(np.asarray(image).astype(np.uint16)))
-    elif image.mode == "F":
-        image = Image.fromarray(_bytes_of(np.asarray(image)))
-    if image.mode in ("P", "PA"):  # a palette: it may have a transparent colour
+    image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded in about this size
+    image.load()
+    try:
+        turn = TURNS.get(image.getexif().get(0x0112))  # only this: the rest of the EXIF may be odd
+    except Exception:  # or all of it
+        turn = None
+    profile = image.info.get("icc_profile")
+    if image.mode[0] in "IF":  # 16 bits, or floats
+        image = Image.fromarray(_bytes_of(np.asarray(image).astype(np.float32 if image.mode == "F" else np.uint16)))
+    elif image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-    factor = max(1, max(image.size) // most)
-    if factor > 1:
-        image = image.reduce(factor)
-    if max(image.size) > most:
-        image.thumbnail((most, most))
-    image = ImageOps.exif_transpose(image)
+    elif image.mode == "1":
+        image = image.convert("L")
+    image = image.reduce(max(1, max(image.size) // WORKING_SIDE))
+    image.thumbnail((WORKING_SIDE, WORKING_SIDE))
+    if profile:
+        image = _in_srgb(image, profile)
+    image = _on_white(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """The same colours in sRGB; a profile that cannot be used changes nothing."""
+    try:
+        found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(found):
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(image, found, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):
+        return image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     if image.mode in ("LA", "La", "RGBA", "RGBa"):
         image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image)
-    return np.array(image.convert("RGB"))
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def _bytes_of(pixels: np.ndarray) -> np.ndarray:
     """An array of pixels as uint8, (h, w) or (h, w, 2 to 4); what its numbers mean follows from their kind."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    if (
-        pixels.ndim not in (2, 3)
-        or (pixels.ndim == 3 and pixels.shape[2] not in (2, 3, 4))
-        or min(pixels.shape[:2]) < 2
-    ):
+    if pixels.shape[2:] not in ((), (2,), (3,), (4,)) or pixels.ndim < 2 or min(pixels.shape[:2]) < 2:
         raise PhotoError(f"A photo must be (height, width, 1 to 4 channels), got {pixels.shape}.")
-    if pixels.dtype == np.uint8:
-        return np.ascontiguousarray(pixels)
     if pixels.dtype == np.uint16:
         return (pixels.astype(np.float32) / 257).round().astype(np.uint8)
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
+    low, high = np.nanmin(pixels), np.nanmax(pixels)
     if np.issubdtype(pixels.dtype, np.integer):
-        if pixels.min() < 0 or pixels.max() > 255:
-            raise PhotoError(f"Whole numbers must be from 0 to 255, got {pixels.min()} to {pixels.max()}.")
-        return pixels.astype(np.uint8)
-    values = np.nan_to_num(pixels.astype(np.float32))
-    if values.max() > 2 or values.min() < -1:  # what a network draws may leave [0, 1] a little
-        raise PhotoError(
-            f"Pixels that are no whole numbers must be from 0 to 1, got {values.min():g} to {values.max():g}; "
-            "divide them by 255."
-        )
-    return (values.clip(0, 1) * 255).round().astype(np.uint8)
+        if low < 0 or high > 255:
+            raise PhotoError(f"Whole numbers must be from 0 to 255, got {low} to {high}.")
+        return np.ascontiguousarray(pixels, np.uint8)
+    if high > 2 or low < -1:  # what a network draws may leave [0, 1] a little
+        raise PhotoError(f"Floats must be from 0 to 1, got {low:g} to {high:g}; divide them by 255.")
+    return (np.nan_to_num(pixels.astype(np.float32)).clip(0, 1) * 255).round().astype(np.uint8)
 
 
 # ------------------------------------------------------------------------------------------------- finding landmarks

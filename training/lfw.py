@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from latentlib import photos
+from latentlib import photos, settings
 from latentlib.device import pick_device
-from latentlib.settings import cache_folder, data_folder, offline
 
 CACHE_NAME = "lfw-aligned-64-v2.npz"
+PHOTOS = 13_233  # in a whole copy
 ALWAYS_TRAINED = 50  # a person with more photos than this stays in training
 HELD_OUT_EVERY = 20  # of the others, one person in this many is never seen in training
 NEAR_MEDIAN = 22  # pixels: LFW's photos are roughly aligned, so an eye further off is a mistake or another person's
-KINDS = ("used", "no face", "another place", "profile")  # what became of a photo; only those used are loaded
+KINDS = ("used", "no face", "another place", "profile", "damaged")  # what became of a photo; only those used are loaded
 
 
 class Faces(NamedTuple):
@@ -30,22 +32,15 @@ class Faces(NamedTuple):
 
 def folder() -> Path | None:
     """The folder of LFW's photos (one folder for each person) when it is on this machine, else None."""
-    homes = [
-        data_folder(),
-        cache_folder(),
-        Path(os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")).expanduser(),
-    ]
-    for home in homes:
-        place = None if home is None else Path(home) / "lfw_home" / "lfw_funneled"
-        if place is not None and place.is_dir() and any(place.iterdir()):
-            return place
-    return None
+    home = Path(os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")).expanduser()
+    homes = [place / "lfw_home" / "lfw_funneled" for place in (*settings.places(), home)]
+    return next((place for place in homes if any(place.glob("*/*.jpg"))), None)
 
 
 def load(split: str = "train", device: str | torch.device = "cpu") -> Faces:
     """LFW's photos, aligned, at 64 × 64; the first call aligns all 13 thousand (minutes), later ones are quick.
 
-    Photos without believable landmarks and strong profiles are left out; ``counts`` says how many.
+    Photos without believable landmarks, strong profiles and damaged files are left out; ``counts`` says how many.
     split: "train", "held_out" (people never seen in training) or "all".
     Raises RuntimeError with one sentence when LFW is neither here nor to be had.
     """
@@ -81,30 +76,33 @@ def held_out_people(people: torch.Tensor) -> torch.Tensor:
 
 
 def _stored() -> dict[str, np.ndarray]:
-    cache = Path(cache_folder()) / CACHE_NAME
-    if not cache.exists():
-        _write_cache(folder() or _download(), cache)
+    cache = settings.find(CACHE_NAME)
+    if cache is None:
+        return _aligned(folder() or _download())
     with np.load(cache) as stored:
         return {key: stored[key] for key in ("images", "people", "kinds")}
 
 
 def _download() -> Path:
-    if offline():
+    if settings.offline():
         raise RuntimeError("LFW is not on this machine and LATENTLIB_OFFLINE forbids the network; set LATENTLIB_DATA")
     from sklearn.datasets import fetch_lfw_people
 
     try:
         # scikit-learn keeps a copy of what it returns: ask for little (one person has 500 photos; a tenth of the size).
-        fetch_lfw_people(data_home=str(cache_folder()), min_faces_per_person=500, resize=0.1)
+        fetch_lfw_people(data_home=str(settings.cache_folder()), min_faces_per_person=500, resize=0.1)
     except Exception as error:
         raise RuntimeError(f"LFW could not be downloaded ({error}); the course's own weights need no LFW") from error
     return folder()
 
 
-def _align(path: str) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Landmarks (6, 2) of the person whom a photo means, and the aligned picture (3, 64, 64) uint8."""
+def _align(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Landmarks (6, 2) of the person whom a photo means, and the aligned picture; only a picture: it is damaged."""
     torch.set_num_threads(1)
-    photo = photos.read(path)
+    try:
+        photo = photos.read(path)
+    except photos.PhotoError:
+        return None, np.zeros((3, 64, 64), np.uint8)
     centre = np.array([photo.shape[1], photo.shape[0]]) / 2
     # The person meant stands in the middle of an LFW photo; another face may be larger.
     faces = sorted(photos.find_faces(photo), key=lambda face: np.linalg.norm(face.points[:4].mean(0) - centre))
@@ -114,31 +112,35 @@ def _align(path: str) -> tuple[np.ndarray | None, np.ndarray | None]:
     return points, photos.cut(photo, photos.window_of(points), 64).transpose(2, 0, 1)
 
 
-def _write_cache(home: Path, cache: Path) -> None:
-    """Align every photo once, and note which are to be left out, and why."""
-    from concurrent.futures import ProcessPoolExecutor
-
+@lru_cache(maxsize=1)
+def _aligned(home: Path) -> dict[str, np.ndarray]:
+    """Every photo aligned, and which are to be left out, and why; kept in the cache when the copy is whole."""
     from tqdm.auto import tqdm
 
-    paths = sorted(str(path) for path in home.glob("*/*.jpg"))
-    names = sorted({Path(path).parent.name for path in paths})
-    number = {name: index for index, name in enumerate(names)}
+    paths = sorted(home.glob("*/*.jpg"))
+    names, people = np.unique([path.parent.name for path in paths], return_inverse=True)
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         found = list(tqdm(pool.map(_align, paths, chunksize=32), total=len(paths), desc="aligning"))
     median = np.median([points[:2] for points, _ in found if points is not None], axis=0)
     images, kinds = np.zeros((len(paths), 3, 64, 64), np.uint8), np.zeros(len(paths), np.uint8)
     for index, (points, image) in enumerate(found):
+        if image is not None:
+            images[index] = image
         if points is None:
-            kinds[index] = KINDS.index("no face")
+            kinds[index] = KINDS.index("no face" if image is None else "damaged")
         elif np.abs(points[:2] - median).max() >= NEAR_MEDIAN:
             kinds[index] = KINDS.index("another place")
         elif photos.turned_away(points):
             kinds[index] = KINDS.index("profile")
-        if image is not None:
-            images[index] = image
-    people = np.array([number[Path(path).parent.name] for path in paths], np.int64)
+    print(f"{len(paths)} photos of {len(names)} people; {(kinds > 0).mean():.1%} are left out")
+    aligned = {"images": images, "people": people.astype(np.int64), "kinds": kinds}
+    damaged = [path.name for path, kind in zip(paths, kinds, strict=True) if KINDS[kind] == "damaged"]
+    if damaged or len(paths) < PHOTOS:
+        print(f"Not kept for the next time: {home} has {len(paths)} of {PHOTOS} photos, damaged {damaged or 'none'}")
+        return aligned
+    cache = settings.cache_folder() / CACHE_NAME
     cache.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, images=images, people=people, kinds=kinds)
+        np.savez(file, **aligned)
     os.replace(file.name, cache)
-    print(f"{len(paths)} photos of {len(names)} people; {(kinds > 0).mean():.1%} are left out")
+    return aligned
