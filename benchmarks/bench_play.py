@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from benchmarks.rows import LeftOut, Row
+from benchmarks.rows import LeftOut, Row, turn_by_turn
 
 OPENINGS = 5
 MOVES = 10
@@ -34,16 +34,16 @@ def run() -> list[Row]:
     first, moves, steps, child = _page((play.PAGE / "index.html").as_uri())
     drawn, step, search = _torch()
     return [
-        _row(f"first picture, median of {OPENINGS}: ms (peer: allowed)", statistics.median(first), FIRST_PICTURE_MS),
-        _row("a slider's move, median: ms (peer: PyTorch draws it)", statistics.median(moves), drawn),
-        _row("a slider's move, slowest: ms (peer: PyTorch draws it)", max(moves), drawn),
-        _row("a step of the search: ms (peer: PyTorch)", statistics.median(steps), step),
-        _row("two photos to their child: s (peer: PyTorch, both at once)", child, search),
+        Row(
+            f"page to play, first picture, median of {OPENINGS}: ms (peer: allowed)",
+            statistics.median(first),
+            FIRST_PICTURE_MS,
+        ),
+        Row("page to play, a slider's move, median: ms (peer: PyTorch draws it)", statistics.median(moves), drawn),
+        Row("page to play, a slider's move, slowest: ms (peer: PyTorch draws it)", max(moves), drawn),
+        Row("page to play, a step of the search: ms (peer: PyTorch)", statistics.median(steps), step),
+        Row("page to play, two photos to their child: s (peer: PyTorch, both at once)", child, search),
     ]
-
-
-def _row(name: str, mine: float, peer: float) -> Row:
-    return Row(f"page to play, {name}", mine, peer, peer / mine)
 
 
 def _page(address: str) -> tuple[list[float], list[float], list[float], float]:
@@ -90,24 +90,9 @@ def _torch() -> tuple[float, float, float]:
     images = portraits.load().images
     step, example = play.own_photos()["step"]
     with torch.no_grad():
-        drawn = _milliseconds(lambda: generator.draw(generator.w_avg[None]))
-        stepped = _milliseconds(lambda: step(example))
+        drawn, stepped = turn_by_turn(MOVES, lambda: generator.draw(generator.w_avg[None]), lambda: step(example))
     began = time.perf_counter()
     inversion.invert(
         generator, images, "hybrid", steps=STEPS, encoder=encoder, p_norm_weight=play.P_NORM_WEIGHT, progress=False
     )
-    return drawn, stepped, time.perf_counter() - began
-
-
-def _milliseconds(act) -> float:
-    times = []
-    for _ in range(MOVES + 1):
-        began = time.perf_counter()
-        act()
-        times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times[1:])
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(f"{row.name:75} {row.value:8.1f} {row.peer:8.1f} {row.ratio:6.2f}×")
+    return 1000 * drawn, 1000 * stepped, time.perf_counter() - began

@@ -1,8 +1,7 @@
-"""What one move of a slider costs in Python: a picture drawn by PIL beside the same one drawn by matplotlib.
+"""What one move of a slider costs: in Python beside matplotlib's drawing, and on the page beside ``interact``.
 
-Run by ``make bench`` or alone: ``python -m benchmarks.bench_widgets``.
-
-In a row the ratio is peer / value, so that more is better.
+On the page: from a key press to another child, in a real JupyterLab under headless Chromium. The peer draws the same
+child in the usual way: ``ipywidgets.interact`` around a matplotlib figure.
 """
 
 from __future__ import annotations
@@ -10,69 +9,105 @@ from __future__ import annotations
 import io
 import statistics
 import time
-from collections.abc import Callable
 
+import nbformat
 import torch
+from matplotlib.figure import Figure
 
-from benchmarks.rows import Row
+from benchmarks.rows import Row, turn_by_turn
+from latentlib import widgets
 
-ROUNDS = 40
+PRESSES = 20
+SETUP = """import sys
+sys.path.insert(0, "..")
+import torch
+from latentlib import weights
+from latentlib.widgets.family import FamilyView
+
+generator = weights.load("faces-64")
+codes = generator.mapping(torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1)))
+codes = codes[:, None].repeat(1, generator.num_ws, 1)
+people = {f"person {k}": (generator.draw(codes[k : k + 1])[0], codes[k]) for k in range(2)}
+"""
+OURS = "view = FamilyView(generator, people)\nview"
+PEER = """import ipywidgets
+import matplotlib.pyplot as plt
+
+@ipywidgets.interact(share=(0.0, 1.0, 0.05))
+def draw(share=0.5):
+    with torch.no_grad():
+        child = generator.draw(codes[:1].lerp(codes[1:], share))[0]
+    plt.figure(figsize=(2.2, 2.2))
+    plt.imshow(child.permute(1, 2, 0))
+    plt.axis("off")
+    plt.show()
+"""
+# Looks at each frame that the browser draws, from the key press on, until the picture is another one and whole.
+WATCH = """find => { window.pressed = null; window.taken = null; const before = find().src;
+  addEventListener('keydown', () => { window.pressed = performance.now(); }, {capture: true, once: true});
+  const look = () => { const image = find();
+    if (window.pressed !== null && image && image.src !== before && image.complete && image.naturalWidth)
+      window.taken = performance.now() - window.pressed;
+    else requestAnimationFrame(look); };
+  requestAnimationFrame(look); }"""
 
 
 def run() -> list[Row]:
-    """Milliseconds of a slider's callback for a row of ten digits and for one colour picture of 64×64."""
+    """Milliseconds of a slider's callback, and from a key press to the changed picture."""
     rows = []
-    for name, pictures in (
-        ("ten digits", torch.rand(10, 1, 28, 28)),
-        ("one 64×64 colour picture", torch.rand(1, 3, 64, 64)),
-    ):
-        ours, theirs = _callback(pictures), _matplotlib(pictures)
-        mine, peer = _interleaved(ours, theirs)
-        rows.append(Row(f"slider callback, {name}: ms (peer: matplotlib savefig)", mine, peer, peer / mine))
+    for name, pictures in (("ten digits", torch.rand(10, 1, 28, 28)), ("one face", torch.rand(1, 3, 64, 64))):
+        ours, theirs = turn_by_turn(PRESSES, slider_of(pictures), lambda pictures=pictures: by_matplotlib(pictures))
+        rows.append(Row(f"slider callback, {name}: ms (peer: matplotlib savefig)", 1000 * ours, 1000 * theirs))
+    from tools import chromium
+
+    if chromium.find() is None:
+        print("no Chromium on this machine: the key presses were not measured")
+    else:
+        rows.append(Row("family view, key press to picture: ms (peer: interact)", *on_the_page()))
     return rows
 
 
-def _callback(pictures: torch.Tensor) -> Callable[[int], None]:
-    from latentlib import widgets
-
-    view = widgets.picture_slider(lambda level: pictures * (level / ROUNDS), "Noise", level=(0, ROUNDS))
-    slider = view.controls["level"]
-
-    def move(level: int) -> None:
-        slider.value = level + 1  # the observer draws and replaces the bytes
-
-    return move
+def slider_of(pictures: torch.Tensor):
+    view = widgets.picture_slider(lambda level: pictures * (level / PRESSES), level=(0, PRESSES))
+    levels = iter(range(1, 10 * PRESSES))
+    return lambda: view.set(level=1 + next(levels) % PRESSES)
 
 
-def _matplotlib(pictures: torch.Tensor) -> Callable[[int], bytes]:
-    from matplotlib.figure import Figure
-
-    def draw(level: int) -> bytes:
-        side_by_side = torch.cat(list(pictures * (level / ROUNDS)), dim=2)  # (c, h, n w): one picture to draw
-        fig = Figure(figsize=(9, 1) if len(pictures) > 1 else (2, 2))
-        ax = fig.subplots()
-        ax.imshow(side_by_side.permute(1, 2, 0).squeeze().numpy(), cmap="gray", vmin=0, vmax=1)
-        ax.axis("off")
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png")
-        return buffer.getvalue()
-
-    return draw
+def by_matplotlib(pictures: torch.Tensor) -> None:
+    figure = Figure(figsize=(9, 1) if len(pictures) > 1 else (2, 2))
+    axes = figure.subplots()
+    axes.imshow(torch.cat(list(pictures), dim=2).permute(1, 2, 0).squeeze().numpy(), cmap="gray", vmin=0, vmax=1)
+    axes.axis("off")
+    figure.savefig(io.BytesIO(), format="png")
 
 
-def _interleaved(*functions: Callable[[int], object]) -> list[float]:
-    """The median milliseconds of each, taken turn by turn, so that a busy moment hits all of them."""
-    for function in functions:
-        function(0)
-    times: list[list[float]] = [[] for _ in functions]
-    for i in range(1, ROUNDS):
-        for function, taken in zip(functions, times, strict=True):
-            start = time.perf_counter()
-            function(i)
-            taken.append(1000 * (time.perf_counter() - start))
+def on_the_page() -> list[float]:
+    """Medians of key presses taken turn by turn, ours and the peer's, in milliseconds."""
+    from tools.jupyter_page import Notebook, chromium_browser, serve
+
+    document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (SETUP, OURS, PEER)])
+    document.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    with serve() as lab, chromium_browser() as browser:
+        nbformat.write(document, lab.course / "notebooks" / "bench.ipynb")
+        page = browser.new_page(viewport={"width": 1280, "height": 1600})
+        notebook = Notebook(page, lab, "bench")
+        if notebook.problems():
+            raise RuntimeError("; ".join(notebook.problems()))
+        handles = page.get_by_label("Share of the second parent"), page.locator(".widget-slider .noUi-handle").first
+        pictures = (
+            "() => document.querySelector('.family-view-child img')",
+            "() => document.querySelector('.widget-interact .jp-OutputArea-output img, .widget-interact img')",
+        )
+        for handle in handles:
+            notebook.show(handle)
+        times: list[list[float]] = [[], []]
+        for press in range(-1, PRESSES):
+            for handle, picture, taken in zip(handles, pictures, times, strict=True):
+                handle.focus()
+                page.evaluate(f"() => ({WATCH})({picture})")
+                page.keyboard.press("ArrowRight" if press % 2 else "ArrowLeft")
+                page.wait_for_function("() => window.taken !== null", timeout=20_000)
+                if press >= 0:
+                    taken.append(page.evaluate("() => window.taken"))
+                time.sleep(0.2)  # a person's next press; the page comes to rest
     return [statistics.median(taken) for taken in times]
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(f"{row.name:75} {row.value:8.2f} {row.peer:8.2f} {row.ratio:6.1f}×")

@@ -1,7 +1,7 @@
-"""Every benchmark of this folder in one table: `make bench`, or `python -m benchmarks.run [fit furniture ...]`.
+"""Every benchmark of this folder in one table: `make bench NAMES="fit tuning"`, or `python -m benchmarks.run fit`.
 
-Each bench_NAME.py has run(), which gives rows (name, value, peer, ratio); its peer was measured in the same run, so the
-ratio means something on a machine that is busy with other things, while value and peer alone may not.
+Each bench_NAME.py has run(), which gives rows; a row's peer was measured in the same run, so that the ratio means
+something on a machine that is busy with other things, while value and peer alone may not.
 """
 
 from __future__ import annotations
@@ -11,35 +11,25 @@ import sys
 import time
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
+from benchmarks.rows import LeftOut
+from latentlib import device
 
-
-def names() -> list[str]:
-    return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
-
-
-def line(row) -> str:
-    """One row of the table; four significant digits say enough."""
-    return f"{row.name:72} {row.value:>12,.4g} {row.peer:>12,.4g} {row.ratio:>8.2f}"
+NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
 
 
 def main(arguments: list[str]) -> int:
-    unknown = sorted(set(arguments) - set(names()))
+    unknown = sorted(set(arguments) - set(NAMES))
     if unknown:
-        print(f"bench: there is no {', '.join(unknown)}; there are {', '.join(names())}")
+        print(f"bench: there is no {', '.join(unknown)}; there are {', '.join(NAMES)}")
         return 2
-    sys.path.insert(0, str(FOLDER.parent))
-    from benchmarks.rows import LeftOut
-    from latentlib import device
-
     print(device.describe(device.pick_device()))
     print(f"\n{'what':72} {'value':>12} {'peer':>12} {'ratio':>8}", flush=True)
     failed = []
-    for name in arguments or names():
+    for name in arguments or NAMES:
         start = time.perf_counter()
         try:
-            for row in importlib.import_module(f"{FOLDER.name}.bench_{name}").run():
-                print(line(row), flush=True)
+            for row in importlib.import_module(f"benchmarks.bench_{name}").run():
+                print(f"{row.name:72} {row.value:>12,.4g} {row.peer:>12,.4g} {row.ratio:>8.2f}", flush=True)
         except LeftOut as reason:
             print(f"{name} is left out: {reason}", flush=True)
         except Exception as error:  # the other figures are still worth having

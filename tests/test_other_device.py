@@ -13,13 +13,12 @@ import pytest
 import torch
 from torch import nn
 
-import tiny_encoder
 from latentlib import space
-from latentlib.gan import blending, w_space
-from latentlib.gan.lbfgs import Evaluation, batched_lbfgs
+from latentlib.gan import blending, inversion
+from latentlib.gan.lbfgs import batched_lbfgs
 from latentlib.models.encoder import Encoder
 from latentlib.models.stylegan2 import Discriminator, Generator
-from training.faces import encoder_trainer
+from training.faces import train_encoder
 from training.faces.networks import augment
 from training.faces.trainer import RECIPE, Trainer
 
@@ -113,17 +112,18 @@ def test_a_search_for_codes_stays_on_its_device(networks):
         point = point.detach().requires_grad_()
         drawn = generator.synthesis(point.unflatten(1, (-1, 8)), noise=None)
         error = (drawn - images).square().flatten(1).mean(1)
-        return Evaluation(error.detach(), torch.autograd.grad(error.sum(), point)[0], error.detach(), drawn.detach())
+        return error.detach(), torch.autograd.grad(error.sum(), point)[0], drawn.detach()
 
     for _, state in zip(range(4), batched_lbfgs(evaluate, start.flatten(1), 0.1), strict=False):
-        assert {x.device for x in (state.point, state.error, state.pictures)} == {OTHER}
-    assert w_space.random_z(generator, 3, seed=0).device == OTHER
+        assert {x.device for x in state} == {OTHER}
+    assert inversion.random_z(generator, 3, seed=0).device == OTHER
 
 
 def test_the_encoder_trainer_stays_on_its_device(networks):
     generator, discriminator, _ = networks
     photos = torch.zeros(8, 3, 16, 16, dtype=torch.uint8)
-    trainer = encoder_trainer.Trainer(tiny_encoder.TINY, generator, discriminator, "checksum", photos)
+    recipe = train_encoder.RECIPE | {"identity": 0.0, "batch": 8, "probes": 64}
+    trainer = train_encoder.Trainer(recipe, generator, discriminator, "checksum", photos)
     for _ in range(2):
         assert {loss.device for loss in trainer.step().values()} == {OTHER}
     assert trainer.metric.device == OTHER

@@ -15,7 +15,7 @@ from PIL import Image
 
 from latentlib import photos, weights
 from latentlib.datasets import portraits
-from latentlib.gan import w_space
+from latentlib.gan import inversion
 from tools import chromium, play
 
 HTML = (play.SOURCE / "index.html").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_the_step_of_the_search_has_the_gradient_that_torch_computes():
     code = example[:numbers].reshape(1, generator.num_ws, -1).clone().requires_grad_()
     wanted = example[numbers:].reshape(1, 3, 64, 64)
     drawn = generator.synthesis(code, noise=None) / 2 + 0.5
-    loss = (drawn - wanted).square().mean() + play.P_NORM_WEIGHT * w_space.p_norm(generator)(code)[0]
+    loss = (drawn - wanted).square().mean() + play.P_NORM_WEIGHT * inversion.mahalanobis_p(generator)(code)[0]
     (gradient,) = torch.autograd.grad(loss, code)
     made = step(example)
     assert gradient.abs().max() > 1e-4, "next to no gradient proves nothing"

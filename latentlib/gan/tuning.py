@@ -33,6 +33,7 @@ COARSE = (4, 8)  # resolutions that stay as they are: they place the face, which
 PERCEPTUAL_WEIGHT = 0.1
 PIVOT_STEPS = 40
 PIVOT_P_NORM_WEIGHT = 0.003  # keeps the codes of photos about as usual as those of the mapping
+PIVOT_PSI = 0.75  # pulls the encoder's answer towards the mean face: what is unusual in it need not be searched away
 
 
 @dataclass
@@ -57,7 +58,9 @@ def pivots(
 ) -> Inversion:
     """Codes from which to tune: found by a short search that keeps them among usual ones."""
     options = {"steps": PIVOT_STEPS, "p_norm_weight": PIVOT_P_NORM_WEIGHT} | options
-    return invert(generator, images, "p-norm" if encoder is None else "hybrid", encoder=encoder, **options)
+    if encoder is None:
+        return invert(generator, images, "p-norm", **options)
+    return invert(generator, images, "hybrid", encoder=lambda x: generator.truncate(encoder(x), PIVOT_PSI), **options)
 
 
 def tune(
