@@ -81,9 +81,10 @@ function connect(model, root, show) {
   const moves = (window.latentlibMoves ??= {}); // outlives the kernel: a cell that is run again finds its last move
   const line = element("div", root, { className: "latentlib-line", role: "status" });
   const page = Math.random().toString(36).slice(2);
-  let [asked, queue, count, timer] = [null, [], 0, 0];
+  let [asked, queue, count, timer, held] = [null, [], 0, 0, false];
 
-  function say(text, kind = "") { // kind: "", "failed" or "busy"
+  function say(text, kind = "", hold = false) { // kind: "", "failed" or "busy"; hold: no answer takes it away
+    held = hold;
     line.textContent = text;
     line.className = `latentlib-line ${kind && `latentlib-${kind}`}`;
   }
@@ -153,7 +154,7 @@ function connect(model, root, show) {
   }
 
   function tell(content, pictures) {
-    say(content.line ?? "", content.kind);
+    if (!held) say(content.line ?? "", content.kind);
     show(content, pictures, Boolean(asked || queue.length));
   }
 

@@ -131,7 +131,7 @@ function render({ model, el }) {
   // --- uploads: EXIF, colour profiles and transparency are the browser's business
   async function upload(side, file) {
     if (!file) return; // the dialog was left
-    say("Reading the photo …", "busy");
+    say("Reading the photo …", "busy", true);
     let whole;
     try {
       whole = await (await shrunk(file)).arrayBuffer();
@@ -146,7 +146,7 @@ function render({ model, el }) {
     }
     const key = `${Date.now()}-${Math.random()}`;
     for (let at = 0; at < Math.max(1, whole.byteLength); at += PIECE) {
-      say("Sending the photo to the kernel …", "busy");
+      say("Sending the photo to the kernel …", "busy", at + PIECE < whole.byteLength);
       const piece = { key, side, at, size: whole.byteLength };
       if (!await act({ piece }, [whole.slice(at, at + PIECE)])) return; // nobody is there, which has been said
     }
