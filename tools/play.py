@@ -6,7 +6,6 @@ The networks are exported to ONNX with their weights in half precision; onnxrunt
 script with the page's own modules, the weights and the runtime's WebAssembly: a page opened from a folder may load
 neither modules nor WebAssembly. Its one link leads to the site around it. Needs node and npm; their packages and the
 exporter are installed into build/play on the first run.
-Exit status 77: left out here, with a sentence that says why.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from __future__ import annotations
 import base64
 import gzip
 import importlib.util
-import io
 import json
 import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -33,8 +30,7 @@ from latentlib import space, weights
 from latentlib.datasets import digits, portraits
 from latentlib.gan import blending, inversion, tuning
 from latentlib.models.landmarks import SIDE
-from latentlib.plots.images import to_png
-from latentlib.plots.style import LABEL_COLOURS
+from latentlib.plots import LABEL_COLOURS, to_png
 from latentlib.settings import offline
 from tools.course import ROOT
 
@@ -48,6 +44,8 @@ POINTS = 1500  # digits on the map
 P_NORM_WEIGHT = 0.001  # in the page's search; keeps the codes of photos among usual ones
 SCRIPTS = {"main.js": "play.js", "later.js": "later.js", "own.js": "own.js"}  # the last two hold networks, fetched late
 FEW = 64  # a tensor of up to that many numbers stays in single precision: it saves nothing, and may be an epsilon
+ESBUILD = ["--bundle", "--format=iife", "--minify", "--charset=utf8", "--target=es2022", "--legal-comments=eof"]
+ESBUILD += ["--loader:.onnx=binary", "--loader:.gz=binary", "--log-level=warning"]
 
 
 class Draw(nn.Module):
@@ -58,26 +56,7 @@ class Draw(nn.Module):
         self.network, self.method = network, method
 
     def forward(self, x: Tensor) -> Tensor:
-        made = getattr(self.network, self.method)(x)
-        return made[0] if isinstance(made, tuple) else made  # of a VAE's means and variances the means
-
-
-def networks() -> dict[str, tuple[nn.Module, Tensor]]:
-    """What the page runs: name -> (network, an input to try it on, with a batch axis of 1)."""
-    generator, vae = (
-        weights.load(name, "cpu").to(memory_format=torch.contiguous_format) for name in ("faces-64", "digits-vae-2")
-    )
-    numbers = torch.Generator().manual_seed(4)
-    z = torch.randn(2, generator.z_dim, generator=numbers)
-    w = generator.mapping(z)
-    w_plus = blending.crossover(*blending.per_layer(w, generator.num_ws), 4)[None]
-    code = torch.randn(1, 2, generator=numbers)
-    return {
-        "mapping": (Draw(generator, "mapping"), z[:1]),
-        "faces": (Draw(generator, "draw"), w_plus),
-        "encode": (Draw(vae, "encode"), vae.decode(code)),
-        "decode": (Draw(vae, "decode"), code),
-    }
+        return getattr(self.network, self.method)(x)
 
 
 class Landmarks(nn.Module):
@@ -90,6 +69,37 @@ class Landmarks(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scores, points = self.network(x)
         return torch.cat([scores[0, :, None], points[0].flatten(1)], dim=1)
+
+
+def plain(name: str) -> nn.Module:
+    return weights.load(name, "cpu").to(memory_format=torch.contiguous_format).requires_grad_(False)
+
+
+def networks() -> dict[str, tuple[nn.Module, Tensor]]:
+    """What the page runs: name -> (network, an input to try it on, with a batch axis of 1)."""
+    generator, vae = plain("faces-64"), plain("digits-vae-2")
+    numbers = torch.Generator().manual_seed(4)
+    z = torch.randn(2, generator.z_dim, generator=numbers)
+    w_plus = blending.crossover(*blending.per_layer(generator.mapping(z), generator.num_ws), 4)[None]
+    code = torch.randn(1, 2, generator=numbers)
+    return {
+        "mapping": (Draw(generator, "mapping"), z[:1]),
+        "faces": (Draw(generator, "draw"), w_plus),
+        "encode": (Draw(vae, "encode"), vae.decode(code)),
+        "decode": (Draw(vae, "decode"), code),
+    }
+
+
+def own_photos() -> dict[str, tuple[nn.Module, Tensor]]:
+    """What photos of one's own need, as ``networks``: landmarks, encoder, and a step of the search."""
+    generator, encoder = plain("faces-64"), plain("faces-64-encoder")
+    photo = portraits.load().images[1]
+    seen = F.interpolate(photo[None], (SIDE, SIDE), mode="bilinear") * 2 - 1
+    return {
+        "landmarks": (Landmarks(), seen),
+        "encoder": (encoder, photo[None] * 2 - 1),
+        "step": search_step(generator, encoder, photo),
+    }
 
 
 def search_step(generator: nn.Module, encoder: nn.Module, photo: Tensor) -> tuple[nn.Module, Tensor]:
@@ -111,8 +121,7 @@ def search_step(generator: nn.Module, encoder: nn.Module, photo: Tensor) -> tupl
         gradient, (value, drawn) = torch.func.grad_and_value(loss, has_aux=True)(code, wanted)
         return torch.cat([value[None], gradient.flatten(), drawn.flatten()])
 
-    with torch.no_grad():
-        example = torch.cat([encoder(photo[None] * 2 - 1).flatten(), photo.flatten()])
+    example = torch.cat([encoder(photo[None] * 2 - 1).flatten(), photo.flatten()])
     return make_fx(step, decomposition_table=WRITTEN_OUT)(example), example
 
 
@@ -135,21 +144,6 @@ WRITTEN_OUT = {
 }
 
 
-def own_photos() -> dict[str, tuple[nn.Module, Tensor]]:
-    """What photos of one's own need, as ``networks``: landmarks, encoder, and a step of the search."""
-    generator, encoder = (
-        weights.load(name, "cpu").to(memory_format=torch.contiguous_format).requires_grad_(False)
-        for name in ("faces-64", "faces-64-encoder")
-    )
-    photo = portraits.load().images[1]
-    seen = F.interpolate(photo[None], (SIDE, SIDE), mode="bilinear") * 2 - 1
-    return {
-        "landmarks": (Landmarks(), seen),
-        "encoder": (encoder, photo[None] * 2 - 1),
-        "step": search_step(generator, encoder, photo),
-    }
-
-
 def packed(tensor: Tensor) -> dict:
     """A tensor as JSON can hold it: its shape, and its numbers as float32, little-endian, in base64."""
     numbers = tensor.detach().cpu().contiguous().float().numpy().astype("<f4")
@@ -166,25 +160,17 @@ def portrait_copy(generator: nn.Module) -> tuple[Tensor, nn.Module]:
 
 def compared(parts: dict[str, tuple[nn.Module, Tensor]]) -> dict:
     """What torch makes of each network's input: the page makes it too and compares."""
-    with torch.no_grad():
-        return {name: {"input": packed(x), "output": packed(network(x))} for name, (network, x) in parts.items()}
+    return {name: {"input": packed(x), "output": packed(network(x))} for name, (network, x) in parts.items()}
 
 
 def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) -> dict:
     """What the page needs beside the networks: directions, codes, the map, and what torch makes of the same inputs."""
     generator, vae = parts["faces"][0].network, parts["encode"][0].network
-    with torch.no_grad():
-        codes = generator.mapping(inversion.random_z(generator, CODES, seed=0))
-        principal = space.principal_directions(codes, DIRECTIONS)
-        pictures = digits.load()
-        on_map = vae.encode(pictures.test_images[:POINTS])
-        checks = compared(parts)
-    people = portraits.load()
+    codes = generator.mapping(inversion.random_z(generator, CODES, seed=0))
+    principal = space.principal_directions(codes, DIRECTIONS)
+    pictures, people = digits.load(), portraits.load()
     couple = blending.per_layer(codes[:2], generator.num_ws)
-    checks["blend"] = {
-        "input": packed(couple),
-        "output": packed(torch.stack([blending.blend(*couple, 0.3), blending.blend(*couple, 0.6, crossover=4)])),
-    }
+    blends = torch.stack([blending.blend(*couple, 0.3), blending.blend(*couple, 0.6, crossover=4)])
     return {
         "mean": packed(generator.w_avg),
         "directions": packed(principal.directions * principal.variances.sqrt()[:, None]),  # a standard deviation each
@@ -193,27 +179,28 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
                 "name": name,
                 "code": packed(code),
                 "credit": portraits.CREDITS[name],
-                "photo": "data:image/png;base64," + base64.b64encode(to_png(image[None], 1)).decode(),
+                "photo": "data:image/png;base64," + base64.b64encode(to_png(image[None], width=64)).decode(),
             }
             for name, code, image in zip(people.names, portrait_codes, people.images, strict=True)
         ],
         "map": {
-            "codes": packed(on_map),
+            "codes": packed(vae.encode(pictures.test_images[:POINTS])),
             "labels": pictures.test_labels[:POINTS].tolist(),
             "from": pictures.name,
             "colours": LABEL_COLOURS,
         },
         "softness": blending.SOFTNESS,
-        "checks": checks,
+        "checks": compared(parts) | {"blend": {"input": packed(couple), "output": packed(blends)}},
     }
 
 
 def exported(network: nn.Module, example: Tensor) -> bytes:
     """A network as an ONNX file whose large weights are stored in half precision."""
-    program = torch.onnx.export(
-        network.eval(), (example,), dynamo=True, external_data=False, input_names=["x"], output_names=["y"],
-        verbose=False,
-    )  # fmt: skip
+    names = {"input_names": ["x"], "output_names": ["y"]}
+    with torch.enable_grad():
+        program = torch.onnx.export(
+            network.eval(), (example,), dynamo=True, external_data=False, verbose=False, **names
+        )
     return in_half(program.model_proto).SerializeToString()
 
 
@@ -248,19 +235,26 @@ def fetch() -> None:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return
     npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        left_out("the page to play needs node and npm (from nodejs.org), and they are not on this machine")
-    if offline():
-        left_out("the page to play needs packages from npm and PyPI, and LATENTLIB_OFFLINE forbids fetching them")
+    if npm is None or offline():
+        left_out("the page to play needs npm (from nodejs.org) and a network, and has not both here")
     WORK.mkdir(parents=True, exist_ok=True)
     shutil.copy(needed[1], WORK / "package.json")
-    python = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    python = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--upgrade",
+    ]
     for command in (
         [npm, "install", "--prefix", WORK, "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
-        [*python, "--upgrade", "--target", WORK / "python", "-r", needed[0]],
+        [*python, "--target", WORK / "python", "-r", needed[0]],
     ):
         if subprocess.run(list(map(str, command)), cwd=WORK).returncode:
-            left_out(f"{Path(str(command[0])).name} could not fetch the parts of the page to play, see above")
+            left_out("the parts of the page to play could not be fetched, see above")
     stamp.write_text(wanted, encoding="utf-8")
 
 
@@ -269,11 +263,7 @@ def left_out(sentence: str) -> None:
     raise SystemExit(LEFT_OUT)
 
 
-def sources() -> Iterable[Path]:
-    """The page's own modules."""
-    return sorted(SOURCE.glob("*.js"))
-
-
+@torch.no_grad()
 def build(folder: Path = PAGE) -> Path:
     """Build the page into the folder, which is made; gives the path of its index.html."""
     fetch()
@@ -282,10 +272,9 @@ def build(folder: Path = PAGE) -> Path:
     parts = WORK / "parts"
     shutil.rmtree(parts, ignore_errors=True)
     parts.mkdir()
-    made = networks()
+    made, own = networks(), own_photos()
     codes, copy = portrait_copy(made["faces"][0].network)
     made["portraits"] = Draw(copy, "draw"), codes.mean(0, keepdim=True)
-    own = own_photos()
     for name, (network, example) in (made | own).items():
         (parts / f"{name}.onnx").write_bytes(exported(network, example))
     told = numbers(made, codes)
@@ -293,19 +282,13 @@ def build(folder: Path = PAGE) -> Path:
     for name, content in (("numbers", told), ("numbers-later", later), ("own", compared(own))):
         (parts / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     runtime = WORK / "node_modules" / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm"
-    with io.BytesIO() as buffer:
-        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed_runtime:
-            packed_runtime.write(runtime.read_bytes())
-        (parts / "runtime.wasm.gz").write_bytes(buffer.getvalue())
-    for path in sources():
+    (parts / "runtime.wasm.gz").write_bytes(gzip.compress(runtime.read_bytes(), mtime=0))
+    for path in SOURCE.glob("*.js"):
         shutil.copy(path, parts)
     folder.mkdir(parents=True, exist_ok=True)
-    bundle = ["--bundle", "--format=iife", "--minify", "--charset=utf8", "--target=es2022", "--legal-comments=eof"]
-    bundle += ["--loader:.onnx=binary", "--loader:.gz=binary", "--log-level=warning"]
     esbuild = shutil.which("esbuild", path=str(WORK / "node_modules" / ".bin"))
     for entry, script in SCRIPTS.items():
-        command = [esbuild, parts / entry, *bundle, f"--outfile={folder / script}"]
-        subprocess.run(list(map(str, command)), check=True)
+        subprocess.run([esbuild, str(parts / entry), *ESBUILD, f"--outfile={folder / script}"], check=True)
     for name in ("index.html", "play.css"):
         shutil.copy(SOURCE / name, folder / name)
     return folder / "index.html"
