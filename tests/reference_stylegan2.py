@@ -213,7 +213,7 @@ def compare_1024() -> None:
 
     weights = random_weights(1024)
     with torch.device("meta"):
-        generator = Generator(1024, channels=WIDTHS[1024])
+        generator = Generator(1024, 512, 512, 8, WIDTHS[1024], "fir", conv_clamp=CLAMP[1024])
     generator.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, assign=True)
     for name, (w_plus, noise) in settings(1024).items():
         expected = synthesis(weights, w_plus, noise, CLAMP[1024])

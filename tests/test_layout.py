@@ -20,7 +20,8 @@ PACKAGE = ROOT / "latentlib"
 ORDER = (
     ("settings", "device", "claims"),
     ("space", "models"),
-    ("nvidia", "weights"),
+    ("nvidia",),
+    ("weights",),
     ("photos",),
     ("datasets",),
     ("metrics", "fit"),

@@ -1,31 +1,43 @@
-"""The autoencoders and the VAE: shapes, ranges, sentences for wrong input, cost, and the ELBO in nats."""
+"""The networks other than StyleGAN2: shapes, ranges, known values, and what the shipped ones do on unseen pictures."""
 
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from latentlib import weights
+from latentlib.datasets import furniture, portraits
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
-from latentlib.models.vae import VAE, elbo_parts, negative_elbo
-from latentlib.weights import WEIGHTS, WeightsError, save_weights
+from latentlib.models.encoder import Encoder
+from latentlib.models.identity import Identity
+from latentlib.models.landmarks import BlazeFace
+from latentlib.models.regressor import Regressor
+from latentlib.models.stylegan2 import Discriminator
+from latentlib.models.tiny_autoencoder import TinyAutoencoder
+from latentlib.models.vae import VAE, elbo_parts, kl_divergence, negative_elbo
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MODELS = [
     (lambda: Autoencoder(3), (1, 28, 28)),
-    (lambda: Autoencoder(3, shape=(1, 5, 5), hidden=(16,)), (1, 5, 5)),
     (lambda: Autoencoder(3, shape=(3, 8, 8), hidden=()), (3, 8, 8)),
     (lambda: ConvAutoencoder(3), (3, 64, 64)),
-    (lambda: ConvAutoencoder(3, size=32, width=8), (3, 32, 32)),
     (lambda: ConvAutoencoder(3, channels=1, size=28), (1, 28, 28)),
     (lambda: ConvAutoencoder(3, channels=1, size=6), (1, 6, 6)),
+    (lambda: VAE(3), (1, 28, 28)),
+    (lambda: VAE(3, shape=(3, 32, 32), conv=True), (3, 32, 32)),
 ]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+def all_learn(model: nn.Module, result: torch.Tensor) -> bool:
+    result.sum().backward()
+    return all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+# --- autoencoders
 
 
 @pytest.mark.parametrize(("make", "shape"), MODELS)
@@ -34,68 +46,45 @@ def test_pictures_become_codes_become_pictures(make, shape):
     model, images = make(), torch.rand(2, *shape)
     codes = model.encode(images)
     assert codes.shape == (2, 3)
+    assert torch.equal(codes, model.encode(images))
     decoded = model.decode(10 * codes)
     assert decoded.shape == images.shape
     assert 0 <= decoded.min() < decoded.max() <= 1
-    assert torch.equal(model(images), model.decode(codes))
-    model(images).sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
-
-
-@pytest.mark.parametrize("make", [lambda: Autoencoder(3), lambda: ConvAutoencoder(3, 1, 28), lambda: VAE(3)])
-def test_wrong_shapes_get_a_sentence_that_helps(make):
-    model = make()
-    with pytest.raises(ValueError, match=r"images must be \(n, 1, 28, 28\), got \(1, 28, 28\); add a batch axis"):
-        model.encode(torch.rand(1, 28, 28))
-    with pytest.raises(ValueError, match=r"images must be \(n, 1, 28, 28\), got \(2, 784\)$"):
-        model.encode(torch.rand(2, 784))
-    with pytest.raises(ValueError, match=r"codes must be \(n, 3\), got \(3,\); add a batch axis with codes\[None\]"):
-        model.decode(torch.rand(3))
-    with pytest.raises(ValueError, match=r"codes must be \(n, 3\), got \(2, 4\)$"):
-        model.decode(torch.rand(2, 4))
+    if not isinstance(model, VAE):
+        assert torch.equal(model(images), model.decode(codes))
+        assert all_learn(model, model(images))
+    for wrong in (images[0], images.flatten(1)):
+        with pytest.raises(ValueError, match="images must be"):
+            model.encode(wrong)
+    for wrong in (codes[0], codes[:, :2]):
+        with pytest.raises(ValueError, match=r"codes must be \(n, 3\)"):
+            model.decode(wrong)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.decode(codes).dtype == torch.float32
 
 
 @pytest.mark.parametrize("size", [27, 4])
 def test_sizes_that_cannot_be_halved_are_refused(size):
-    with pytest.raises(ValueError, match=f"size must be even and above 4, got {size}"):
+    with pytest.raises(ValueError, match=f"got {size}"):
         ConvAutoencoder(3, size=size)
 
 
 def test_the_conv_autoencoder_is_cheap_enough_for_a_cpu():
-    model, products = ConvAutoencoder(64), []
+    from torch.utils.flop_counter import FlopCounterMode
 
-    def count(module, _, output):
-        products.append(module.weight.numel() * (output[0, 0].numel() if isinstance(module, nn.Conv2d) else 1))
-
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.register_forward_hook(count)
-    model(torch.rand(1, 3, 64, 64))
-    assert len(products) == 10
-    assert sum(products) < 0.05e9
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        ConvAutoencoder(64)(torch.rand(1, 3, 64, 64))
+    assert counter.get_total_flops() / 2 < 0.05e9
 
 
-def test_under_autocast_the_picture_keeps_full_precision():
-    with torch.autocast("cpu", torch.bfloat16):
-        assert Autoencoder(3)(torch.rand(2, 1, 28, 28)).dtype == torch.float32
-        assert all(part.dtype == torch.float32 for part in VAE(3)(torch.rand(2, 1, 28, 28)))
-
-
-@pytest.mark.parametrize(("options", "shape"), [({}, (1, 28, 28)), ({"shape": (3, 32, 32), "conv": True}, (3, 32, 32))])
-def test_the_vae_gives_pictures_means_and_variances(options, shape):
+def test_the_vae_gives_logits_means_and_variances_and_draws_from_the_cloud_it_names():
     torch.manual_seed(0)
-    vae, images = VAE(4, **options), torch.rand(3, *shape)
+    vae, images = VAE(2), torch.rand(3, 1, 28, 28)
     logits, mean, log_variance = vae(images)
     assert logits.shape == images.shape
-    assert mean.shape == log_variance.shape == (3, 4)
-    assert 0 <= vae.decode(10 * mean).min() < vae.decode(10 * mean).max() <= 1
-    negative_elbo((logits, mean, log_variance), images).backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in vae.parameters())
-
-
-def test_the_vae_draws_from_the_cloud_it_names():
-    torch.manual_seed(0)
-    vae = VAE(2)
+    assert torch.equal(mean, vae.encode(images))
+    assert torch.equal(log_variance, vae.distribution(images)[1])
+    assert all_learn(vae, negative_elbo((logits, mean, log_variance), images))
     mean, log_variance = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, -2.0]])
     codes = vae.sample(mean.expand(20_000, 2), log_variance.expand(20_000, 2))
     assert torch.allclose(codes.mean(0), mean[0], atol=0.03)
@@ -103,19 +92,20 @@ def test_the_vae_draws_from_the_cloud_it_names():
 
 
 def test_the_elbo_is_in_nats_as_torch_distributions_count_them():
-    torch.manual_seed(0)
-    images = torch.rand(5, 1, 4, 4).round()
-    logits = 3 * torch.randn(5, 1, 4, 4)
-    mean, log_variance = torch.randn(5, 3), torch.randn(5, 3)
-    from torch.distributions import Bernoulli, Normal, kl_divergence
+    from torch.distributions import Bernoulli, Normal
+    from torch.distributions import kl_divergence as kl
 
-    reconstruction, divergence = elbo_parts((logits, mean, log_variance), images)
+    torch.manual_seed(0)
+    images, logits = torch.rand(5, 1, 4, 4).round(), 3 * torch.randn(5, 1, 4, 4)
+    mean, log_variance = torch.randn(2, 5, 3)
+    missed, divergence = elbo_parts((logits, mean, log_variance), images)
     expected = -Bernoulli(logits=logits).log_prob(images).flatten(1).sum(1).mean()
-    assert reconstruction.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert missed.item() == pytest.approx(expected.item(), rel=1e-5)
     cloud = Normal(mean, (0.5 * log_variance).exp())
-    assert divergence.item() == pytest.approx(kl_divergence(cloud, Normal(0, 1)).sum(1).mean().item(), rel=1e-5)
-    total = negative_elbo((logits, mean, log_variance), images)
-    assert total.item() == pytest.approx((reconstruction + divergence).item())
+    assert divergence.item() == pytest.approx(kl(cloud, Normal(0, 1)).sum(1).mean().item(), rel=1e-5)
+    assert divergence == kl_divergence(mean, log_variance)
+    half = negative_elbo((logits, mean, log_variance), images, kl=lambda m, v: kl_divergence(m, v) / 2)
+    assert half.item() == pytest.approx((missed + divergence / 2).item())
 
 
 def test_a_pixel_that_is_certain_and_wrong_costs_its_logit():
@@ -124,64 +114,180 @@ def test_a_pixel_that_is_certain_and_wrong_costs_its_logit():
     assert elbo_parts((logits, mean, mean), images)[0].item() == pytest.approx(300)
 
 
-def test_a_digit_autoencoder_survives_the_disk(tmp_path):
+# --- the regressor, and furniture
+
+
+def test_the_regressor_learns_units_and_reads_in_them():
     torch.manual_seed(0)
-    network, images = {"latent_dim": 10, "hidden": (24, 12)}, torch.rand(4, 1, 28, 28)
-    model = Autoencoder(**network)
-    save_weights("digits-10", model, {"network": network}, tmp_path)
-    loaded = weights.load("digits-10", folder=tmp_path)
-    assert not loaded.training
-    assert torch.allclose(loaded(images), model(images), atol=1e-3)
-    path = tmp_path / "digits-10.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"digits-10\.safetensors was altered"):
-        weights.load("digits-10", folder=tmp_path)
+    regressor, images = Regressor(("a", "b"), latent_dim=5, size=32, width=4), torch.rand(7, 3, 32, 32)
+    numbers = torch.randn(100, 2) * torch.tensor([10.0, 0.1]) + torch.tensor([50.0, 3.0])
+    regressor.learn_units(numbers)
+    assert regressor.encode(images).shape == (7, 5)
+    read = regressor(images)
+    assert read.shape == (7, 2)
+    assert torch.allclose(read.mean(0), torch.tensor([50.0, 3.0]), atol=10.0)
+    assert (read.std(0) < torch.tensor([10.0, 0.1])).all()
+    with pytest.raises(ValueError, match="images must be"):
+        regressor(torch.rand(7, 3, 64, 64))
 
 
-def test_a_digit_vae_survives_the_disk(tmp_path):
+@pytest.fixture(scope="module")
+def unseen():
+    return furniture.load(200, seed=500)
+
+
+def test_shipped_furniture_models_do_on_unseen_pieces_what_they_are_used_for(unseen):
+    small = F.avg_pool2d(unseen.images, 2)
+    for name, images, most in [
+        ("furniture-2", small, 0.6),
+        ("furniture-64", small, 0.6),
+        ("furniture-walk", None, 0.3),
+    ]:
+        images = unseen.images if images is None else images
+        error = (weights.load(name, "cpu")(images) - images).square().mean()
+        assert error < most * (images.mean(0) - images).square().mean()
+    codes = weights.load("furniture-walk", "cpu").encode(unseen.images)
+    assert codes.std(0).max() < 1.5  # spread like a standard normal distribution, or not used
+    assert (codes.std(0) > 0.5).sum() >= 12  # one for each factor
+    read = weights.load("furniture-regressor", "cpu")(unseen.images)
+    unexplained = (read - unseen.factors).square().sum(0) / (unseen.factors - unseen.factors.mean(0)).square().sum(0)
+    assert (unexplained < 0.35).float().mean() > 0.8
+    assert weights.load("furniture-colour-blind", "cpu").encode(small).shape == (200, 8)
+
+
+# --- faces
+
+
+def test_the_encoder_starts_at_the_mean_w_and_learns_everywhere():
     torch.manual_seed(0)
-    network, codes = {"latent_dim": 2, "hidden": (24, 12)}, torch.randn(4, 2)
-    model = VAE(**network)
-    save_weights("digits-vae-2", model, {"network": network}, tmp_path)
-    assert torch.allclose(weights.load("digits-vae-2", folder=tmp_path).decode(codes), model.decode(codes), atol=1e-3)
+    encoder = Encoder(16, num_ws=6, w_dim=7, channels={4: 8, 8: 8, 16: 8})
+    encoder.w_avg.copy_(torch.arange(7.0))
+    images = torch.randn(2, 3, 16, 16, requires_grad=True)
+    assert torch.equal(encoder(images), torch.arange(7.0).expand(2, 6, 7))
+    for name, parameter in encoder.named_parameters():
+        if name.startswith("head"):
+            nn.init.normal_(parameter)
+    assert all_learn(encoder, encoder(images).square())
+    assert images.grad.abs().max() > 0
+    with pytest.raises(ValueError, match="add a batch axis"):
+        encoder(images[0])
+    with pytest.raises(ValueError, match="power of two"):
+        Encoder(48)
 
 
-def test_the_shipped_vae_costs_what_the_report_says():
-    report = json.loads((WEIGHTS / "digits-evaluation.json").read_text(encoding="utf-8"))
-    vae, said = weights.load("digits-vae-2"), report["vae"]
-    assert vae.latent_dim == said["numbers"] == 2
-    assert said["squared_error"] < 1.05 * report["rows"][0]["autoencoder"]
-    if not os.environ.get("LATENTLIB_DATA"):
-        pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the cost was read and not measured again")
-    from latentlib.datasets import digits
+def test_the_encoder_s_trunk_takes_a_discriminator_s_weights():
+    encoder, discriminator = Encoder(16, 6, 7, {4: 8, 8: 8, 16: 8}), Discriminator(16, {4: 8, 8: 8, 16: 8})
+    missing, _ = encoder.load_state_dict(discriminator.state_dict(), strict=False)
+    assert all(key == "w_avg" or key.startswith(("read", "head")) for key in missing)
+    images = torch.randn(2, 3, 16, 16)
+    x = encoder.b8(encoder.b16(encoder.b16.fromrgb(images)))
+    assert torch.allclose(x, discriminator.features(images)[-1], atol=1e-5)
 
-    images = digits.load("mnist").test_images
+
+@pytest.fixture
+def pictures():
+    coarse = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    return F.interpolate(coarse, 64, mode="bilinear")
+
+
+def test_identity_codes_have_length_one_and_light_colour_and_mirrors_do_not_matter(pictures):
     torch.manual_seed(0)
-    with torch.no_grad():
-        missed, rent = (part.item() for part in elbo_parts(vae(images), images))
-    assert rent == pytest.approx(said["rent"], abs=0.01)
-    assert missed == pytest.approx(said["missed"], abs=0.5)  # another draw of codes
+    identity = Identity(size=20)
+    identity.matrix.normal_()
+    codes, apart = identity.embed(pictures), identity.distance(pictures[:3], pictures[3:])
+    assert codes.shape == (6, 20)
+    assert codes.norm(dim=1).tolist() == pytest.approx([1] * 6)
+    assert torch.allclose(apart, 1 - (codes[:3] * codes[3:]).sum(1), atol=1e-6)
+    assert apart.min() > 0.01
+    grey = (pictures * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+    assert identity.distance(pictures, pictures * 0.6 + 0.2).max() < 0.02
+    assert identity.distance(pictures, grey).max() < 1e-4
+    assert identity.distance(pictures, pictures.flip(3)).max() < 1e-4
+    picture = pictures[:1].requires_grad_()
+    identity.distance(picture, pictures[1:2].detach()).sum().backward()
+    assert picture.grad.abs().max() > 0
+    for shape in [(3, 64, 64), (2, 1, 64, 64), (2, 3, 32, 32)]:
+        with pytest.raises(ValueError, match="images must be"):
+            identity.embed(torch.zeros(shape))
 
 
-def test_the_shipped_digit_autoencoders_reach_what_the_report_says():
-    report = json.loads((WEIGHTS / "digits-evaluation.json").read_text(encoding="utf-8"))
-    rows = {row["numbers"]: row for row in report["rows"]}
-    assert sorted(rows) == [2, 3, 10, 30]
-    assert all(row["autoencoder"] < 0.8 * row["pca"] for row in rows.values())
-    assert rows[30]["autoencoder"] < report["hinton_salakhutdinov_30"] == 3.0
-    card = (WEIGHTS / "digits.md").read_text(encoding="utf-8")
-    for size, row in rows.items():
-        assert f"| {size} | {row['autoencoder']:.3f} | {row['pca']:.3f} |" in card
-        assert weights.load(f"digits-{size}").latent_dim == size
-    if not os.environ.get("LATENTLIB_DATA"):
-        pytest.skip("LATENTLIB_DATA names no folder with MNIST, so the errors were read and not measured again")
-    from latentlib.datasets import digits
-    from latentlib.fit import evaluate
+def test_identity_sees_which_way_a_step_faces():
+    network, picture = Identity(), torch.zeros(1, 3, 64, 64)
+    picture[..., 32:] = 1  # dark on the left, light on the right: the step faces right, direction 0
+    seen = [network.edges(x).view(8, -1).mean(1).argmax() for x in (picture, picture.flip(3), picture.mT)]
+    assert seen == [0, 4, 2]
+    assert torch.isfinite(network.embed(torch.zeros(1, 3, 64, 64))).all()  # nothing to see: no number is lost
 
-    test_images = digits.load("mnist").test_images
-    for size, row in rows.items():
-        assert evaluate(weights.load(f"digits-{size}"), test_images, test_images) == pytest.approx(
-            row["autoencoder"], abs=2e-3
-        )
+
+@torch.no_grad()
+def test_a_face_changed_a_little_is_nearer_than_another_face():
+    generator, identity = weights.load("faces-64", "cpu"), weights.load("faces-64-identity", "cpu")
+    z = torch.randn(32, 256, generator=torch.Generator().manual_seed(5))
+    a, b = generator.truncate(generator.mapping(z), 0.7).chunk(2)
+    face, other = generator.draw(a), generator.draw(b)
+    for changed in (generator.draw(a + 0.15 * (b - a)), face * 0.7 + 0.1, face.roll(1, dims=3)):
+        near, far = identity.distance(face, changed), identity.distance(face, other)
+        assert (near < far).float().mean() >= 15 / 16
+        assert near.mean() < far.mean() / 2
+    stored = json.loads((weights.WEIGHTS / "faces-64-identity.json").read_text(encoding="utf-8"))["auc"]
+    shipped = stored["edges, discriminants (shipped)"]
+    assert all(shipped >= value for value in stored.values())
+
+
+def test_blazeface_finds_grace_hopper_s_eyes():
+    """As OpenCV runs Google's own file: (217.5, 198.5) and (303.2, 184.2) in the photo of 512 × 600, score 0.94."""
+    from PIL import Image
+
+    photo = Image.fromarray(portraits.photo("hopper"))
+    square = Image.new("RGB", (600, 600))
+    square.paste(photo, (44, 0))
+    picture = torch.frombuffer(bytearray(square.resize((128, 128)).tobytes()), dtype=torch.uint8)
+    picture = picture.view(1, 128, 128, 3).permute(0, 3, 1, 2) / 127.5 - 1
+    network = weights.load("face-landmarks", "cpu")
+    assert isinstance(network, BlazeFace)
+    scores, points = network(picture)
+    assert scores.shape == (1, 896)
+    best = scores.argmax()
+    assert scores.max() > 0.9
+    eyes = points[0, best, 2:4] * 600 / 128 - torch.tensor([44.0, 0.0])
+    assert torch.allclose(eyes, torch.tensor([[217.5, 198.5], [303.2, 184.2]]), atol=6)
+
+
+# --- FLUX.2's
+
+
+def test_the_tiny_autoencoder_s_shapes():
+    network = TinyAutoencoder().eval()
+    assert sum(p.numel() for p in network.parameters()) == 2_677_027
+    codes = network.encode(torch.rand(1, 3, 16, 24))
+    assert codes.shape == (1, 32, 2, 3)
+    picture = network.decode(100 * codes)
+    assert picture.shape == (1, 3, 16, 24)
+    assert picture.min() >= 0
+    assert picture.max() <= 1
+    for wrong in (torch.rand(3, 16, 16), torch.rand(1, 3, 16, 17), torch.rand(1, 1, 16, 16)):
+        with pytest.raises(ValueError, match="images must be"):
+            network.encode(wrong)
+    for wrong in (codes[0], codes[:, :16]):
+        with pytest.raises(ValueError, match="codes must be"):
+            network.decode(wrong)
+
+
+def test_the_tiny_autoencoder_gives_the_two_portraits_back():
+    import numpy as np
+    from PIL import Image
+
+    from latentlib.settings import cache_folder, data_folder
+
+    if not any(place and (place / "taef2").is_dir() for place in (data_folder(), cache_folder())):
+        pytest.skip("FLUX.2's tiny autoencoder is not on this machine")
+    boxes = {"hopper": (110, 60, 410, 360), "collins": (110, 0, 340, 230)}
+    cut = [Image.fromarray(portraits.photo(name)).crop(box) for name, box in boxes.items()]
+    small = [np.asarray(picture.resize((256, 256), Image.Resampling.LANCZOS)) for picture in cut]
+    images = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2) / 255
+    network = weights.load("taef2", "cpu")
+    codes = network.encode(images)
+    assert codes.shape == (2, 32, 32, 32)
+    assert 0.8 < codes.std() < 1.1
+    error = (network.decode(codes) - images).square().flatten(1).mean(1)
+    assert (-10 * error.log10()).tolist() == pytest.approx([28.6, 33.3], abs=0.3)

@@ -1,30 +1,80 @@
-"""NVIDIA's StyleGAN2 draws what its published equations say, and is called as the course's generator is."""
+"""StyleGAN2 draws what its published equations say, and the shipped networks what they drew in version 0.2."""
 
 from __future__ import annotations
+
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 import reference_stylegan2 as reference
 from latentlib import weights
-from latentlib.gan import blending, tuning
-from latentlib.gan.inversion import invert
-from latentlib.metrics import perceptual_distance, psnr
-from latentlib.models import stylegan, stylegan2
-from latentlib.models.stylegan2 import Discriminator, Generator
+from latentlib.models import stylegan2
+from latentlib.models.stylegan2 import Discriminator, Generator, minibatch_deviation, modulated_convolution
 
 SMALL = {4: 16, 8: 16, 16: 8}
 STORED = np.load(reference.STORED)
+GOLDEN = Path(__file__).with_name("golden_faces.png")
+
+
+@pytest.fixture(params=["bilinear", "fir"])
+def generator(request):
+    torch.manual_seed(0)
+    made = Generator(16, 12, 10, 2, SMALL, request.param)
+    made.compute_w_avg(1000)
+    for layer in made.modules():
+        if isinstance(layer, stylegan2.SynthesisLayer):
+            torch.nn.init.constant_(layer.noise_strength, 0.5)
+    return made
+
+
+# --- the shipped networks
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """Rows of four faces that e361b49 drew: faces-64, its layers mixed of two people, the same of stylegan2-64."""
+    grid = torch.from_numpy(np.array(Image.open(GOLDEN))) / 255
+    return grid.reshape(4, 64, 4, 64, 3).permute(0, 2, 4, 1, 3)  # (row, face, 3, 64, 64)
+
+
+@pytest.mark.parametrize(("name", "row"), [("faces-64", 0), ("stylegan2-64", 2)])
+def test_shipped_generators_draw_what_they_drew(golden, name, row):
+    network = weights.load(name, "cpu")
+    z = torch.randn(4, 256, generator=torch.Generator().manual_seed(2026))
+    w = network.truncate(network.mapping(z), 0.7)
+    assert (network.draw(w) - golden[row]).abs().max() <= 1 / 255
+    half = torch.arange(network.num_ws)[:, None] < network.num_ws // 2
+    mixed = torch.where(half, w[:, None], w.roll(1, 0)[:, None])
+    drawn = (network.synthesis(mixed, "fixed") / 2 + 0.5).clamp(0, 1)
+    assert (drawn - golden[row + 1]).abs().max() <= 1 / 255
+
+
+def test_the_shipped_discriminator_and_encoder_answer_what_they_answered(golden):
+    faces = golden[0] * 2 - 1  # the rounding to 8 bits moves the answers a little
+    judge = weights.load("faces-64-discriminator", "cpu")
+    assert judge(faces).tolist() == pytest.approx([-2.678, -2.570, -1.284, -1.890], abs=0.05)
+    assert judge(faces, group_size=1).tolist() == pytest.approx([-9.156, -8.950, -8.152, -8.589], abs=0.05)
+    features = [level.mean().item() for level in judge.features(faces)]
+    assert features == pytest.approx([0.2534, 0.2120, 0.3118, 0.0331], abs=2e-3)
+    codes = weights.load("faces-64-encoder", "cpu")(faces)
+    assert codes[:, 9, -1].tolist() == pytest.approx([0.706, 0.995, 0.458, 0.933], abs=0.02)
+
+
+# --- the published equations
 
 
 @pytest.fixture(scope="module", params=[64, 256])
 def drawn(request):
-    """resolution, and a function that draws the reference's settings with the network under test."""
+    """resolution, and a network with the reference's numbers."""
     r = request.param
     size = reference.Z_DIM[r]
-    generator = Generator(r, size, size, reference.LAYERS[r], reference.WIDTHS[r], reference.CLAMP[r])
+    settings = {"resample": "fir", "conv_clamp": reference.CLAMP[r]}
+    generator = Generator(r, size, size, reference.LAYERS[r], reference.WIDTHS[r], **settings)
     state = {name: torch.from_numpy(value) for name, value in reference.random_weights(r).items()}
     generator.load_state_dict(state)  # NVIDIA's names, all of them and no other
     return r, generator.requires_grad_(False)
@@ -55,34 +105,30 @@ def test_the_picture_is_that_of_the_equations(drawn, name, noise):
     }[name]
     picture = generator.synthesis(codes, noise)[0].numpy()
     expected = STORED[key]
-    difference = np.abs(reference.thinned(picture, r) - expected).max()
-    assert difference < 1e-4 * np.ptp(expected)
+    assert np.abs(reference.thinned(picture, r) - expected).max() < 1e-4 * np.ptp(expected)
 
 
 def test_the_clamp_cuts_in_the_reference():
     """Else the comparison would not see it: at 64 pixels the limit is low."""
-    r = 64
-    drawn = [
-        reference.synthesis(reference.random_weights(r), reference.settings(r)["w_plus"][0], False, clamp)
-        for clamp in (reference.CLAMP[r], 1e9)
-    ]
+    numbers, w_plus = reference.random_weights(64), reference.settings(64)["w_plus"][0]
+    drawn = [reference.synthesis(numbers, w_plus, False, clamp) for clamp in (reference.CLAMP[64], 1e9)]
     assert np.abs(drawn[0] - drawn[1]).max() > 0.1
 
 
 def test_doubling_is_the_sum_of_shifted_pictures():
     x = torch.randn(1, 3, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    kernel = stylegan2.filter_2d().double()
-    assert torch.allclose(stylegan2.upsample(x, kernel)[0], torch.from_numpy(reference.doubled(x[0].numpy())))
-    inside = stylegan.upsample(x)[..., 2:-2, 2:-2]  # away from the border it is linear interpolation
-    assert torch.allclose(stylegan2.upsample(x, kernel)[..., 2:-2, 2:-2], inside)
+    filtered = stylegan2.upsample(x, stylegan2.filter_2d().double())
+    assert torch.allclose(filtered[0], torch.from_numpy(reference.doubled(x[0].numpy())))
+    assert torch.allclose(stylegan2.upsample(x)[..., 2:-2, 2:-2], filtered[..., 2:-2, 2:-2])  # but for the border
 
 
-def test_the_discriminator_is_that_of_the_equations():
-    """A block, summed by hand: filter, then every second place; both ways brought to half their variance."""
+@pytest.mark.parametrize("resample", ["bilinear", "fir"])
+def test_the_discriminator_is_that_of_the_equations(resample):
+    """A block, summed by hand: smoothed, then every second place; both ways brought to half their variance."""
     torch.manual_seed(0)
-    block = stylegan2.DiscriminatorBlock(3, 4, first=True).double()
+    block = stylegan2.DiscriminatorBlock(3, 4, reads_rgb=True, resample=resample).double()
     picture = torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    kernel = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])).double() / 64
+    kernel = stylegan2.filter_2d().double()
 
     def filtered(x, padding):  # (n, c, h, w): sixteen shifted pictures
         x = F.pad(x, (padding,) * 4)
@@ -94,157 +140,158 @@ def test_the_discriminator_is_that_of_the_equations():
 
     x = bent(F.conv2d(picture, block.fromrgb.weight / 3**0.5))
     way = bent(F.conv2d(x, block.conv0.weight / 27**0.5, padding=1))
-    way = bent(F.conv2d(filtered(way, 2), block.conv1.weight / 27**0.5)[..., ::2, ::2])
-    skip = F.conv2d(filtered(x, 1)[..., ::2, ::2], block.skip.weight / 3**0.5)
-    found = block.skip(block.fromrgb(picture)) + block.conv1(block.conv0(block.fromrgb(picture)))
-    assert torch.allclose(found, (way + skip) * 0.5**0.5)
+    if resample == "fir":
+        way = bent(F.conv2d(filtered(way, 2), block.conv1.weight / 27**0.5)[..., ::2, ::2])
+        skip = F.conv2d(filtered(x, 1)[..., ::2, ::2], block.skip.weight / 3**0.5)
+    else:
+        way = bent(F.conv2d(F.avg_pool2d(way, 2), block.conv1.weight / 27**0.5, padding=1))
+        skip = F.conv2d(F.avg_pool2d(x, 2), block.skip.weight / 3**0.5)
+    assert torch.allclose(block(block.fromrgb(picture)), (way + skip) * 0.5**0.5)
 
 
-def test_minibatch_deviation_groups_as_nvidia_does():
-    x = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(0))
-    found = stylegan2.minibatch_deviation(x)[:, 3]
-    for first in (0, 1):  # 0, 2, 4, 6 and 1, 3, 5, 7
-        expected = (x[first::2].var(0, unbiased=False) + 1e-8).sqrt().mean()
-        assert torch.allclose(found[first::2], expected.expand(4, 2, 2))
-
-
-def test_channels_are_those_of_the_official_files():
-    assert stylegan2.official_channels(256, base=16384) == {
-        **dict.fromkeys((4, 8, 16, 32), 512), 64: 256, 128: 128, 256: 64,
-    }  # fmt: skip
-    assert list(stylegan2.official_channels(1024).values()) == [512, 512, 512, 512, 512, 256, 128, 64, 32]
-    with torch.device("meta"):
-        counts = [
-            sum(p.numel() for p in Generator(r, channels=stylegan2.official_channels(r, base)).parameters())
-            for r, base in ((256, 16384), (1024, 32768))
-        ]
-    assert [round(count / 1e6, 2) for count in counts] == [24.77, 30.37]
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_modulated_convolution_equals_the_grouped_one(kernel, demodulate):
+    """The formulation of the original: build each picture's own weights, convolve all in groups."""
+    torch.manual_seed(0)
+    x, style, weight = torch.randn(3, 6, 9, 9), torch.randn(3, 6), torch.randn(5, 6, kernel, kernel)
+    own = weight[None] * style[:, None, :, None, None]
+    if demodulate:
+        own = own * (own.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+    expected = F.conv2d(x.reshape(1, 18, 9, 9), own.flatten(0, 1), padding=kernel // 2, groups=3).reshape(3, 5, 9, 9)
+    assert torch.allclose(modulated_convolution(x, weight, style, demodulate), expected, atol=1e-4)
 
 
 def test_16_bit_numbers_draw_nearly_the_same():
     """On the CPU by hand: on a GPU the block chooses them itself."""
     torch.manual_seed(0)
-    block = stylegan2.SynthesisBlock(8, 8, 12, 16)
-    x, rgb, ws = torch.randn(2, 8, 8, 8) * 100, torch.randn(2, 3, 8, 8), torch.randn(2, 3, 12)
+    block = stylegan2.SynthesisBlock(8, 8, 12, 16, True, "fir", "lrelu", 256.0)
+    x, ws = torch.randn(2, 8, 8, 8) * 100, torch.randn(2, 3, 12)
     whole = block.conv1(block.conv0(x, ws[:, 0], None), ws[:, 1], None)
     half = block.conv1(block.conv0(x.half(), ws[:, 0], None), ws[:, 1], None)
     assert half.dtype == torch.float16
     assert (half.float() - whole).abs().max() < 0.01 * whole.abs().max()
-    assert block(x, rgb, ws, [None, None])[0].dtype == torch.float32
-    assert [stylegan2.half_from(256, n) for n in (0, 1, 4)] == [float("inf"), 256, 32]
+    finest = [[stylegan2.is_among_finest(r, 256, count) for r in (4, 8, 32, 256)] for count in (0, 1, 4, 9)]
+    assert finest == [[False] * 4, [False, False, False, True], [False, False, True, True], [False, True, True, True]]
 
 
-# --- used as the course's generator is -------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("count", "group_size", "groups"),
+    [
+        (8, 4, [[0, 2, 4, 6], [1, 3, 5, 7]]),
+        (3, 4, [[0, 1, 2]]),
+        (6, 4, [[0, 2, 4], [1, 3, 5]]),
+        (4, None, [[0, 1, 2, 3]]),
+        (2, 1, [[0], [1]]),
+    ],
+)
+def test_minibatch_deviation_groups_as_nvidia_does(count, group_size, groups):
+    x = torch.randn(count, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    found = minibatch_deviation(x, group_size)[:, 3]
+    for members in groups:
+        expected = (x[members].var(0, unbiased=False) + 1e-8).sqrt().mean()
+        assert torch.allclose(found[members], expected.expand(len(members), 2, 2))
 
 
-@pytest.fixture(scope="module")
-def generator():
-    torch.manual_seed(0)
-    made = Generator(16, 12, 12, 2, SMALL)
-    made.compute_w_avg(1000)
-    return made.requires_grad_(False)
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_no_group_mixes_photos_and_samples(count):
+    """Whatever the samples of a batch are, they say nothing about its photos."""
+    judge = Discriminator(8, {4: 8, 8: 4}).b4
+    photos, samples = torch.randn(count, 8, 4, 4), torch.randn(2, count, 8, 4, 4)
+    one, other = (judge(torch.cat([photos, some]), kinds=2)[:count] for some in samples)
+    assert torch.equal(one, other)
 
 
-def test_it_is_called_as_the_course_s_generator(generator):
+# --- how it is used
+
+
+def test_w_and_the_same_w_plus_draw_the_same_picture(generator):
     w = generator.mapping(torch.randn(2, 12))
-    assert generator.draw(w).shape == (2, 3, 16, 16)
     w_plus = w[:, None].repeat(1, generator.num_ws, 1)
-    assert torch.equal(generator.synthesis(w, None), generator.synthesis(w_plus, None))
-    assert torch.allclose(generator.truncate(w, 0.0), generator.w_avg.expand(2, -1))
-    assert generator.synthesis(w, None, resolution=8).shape == (2, 3, 8, 8)
-    with pytest.raises(ValueError, match="add a batch axis"):
-        generator.synthesis(w[0])
-    with pytest.raises(ValueError, match='noise must be "random"'):
-        generator.synthesis(w, "const")
-    with pytest.raises(ValueError, match=r"channels must name .* \[16\] missing"):
-        Generator(16, channels={4: 4, 8: 4})
+    assert generator.num_ws == 2 * int(math.log2(16)) - 2
+    assert torch.equal(generator.draw(w), generator.draw(w_plus))
+    assert 0 <= generator.draw(w).min() < generator.draw(w).max() <= 1
+    w_plus[:, -1] += 1  # only the last torgb
+    assert not torch.equal(generator.draw(w), generator.draw(w_plus))
 
 
-@pytest.mark.parametrize("method", ["z", "w", "w+", "p-norm"])
-def test_every_search_works_unchanged(generator, method):
-    discriminator = Discriminator(16, SMALL)
-    aim = generator.draw(generator.mapping(torch.randn(2, 12, generator=torch.Generator().manual_seed(5))))
-    found = invert(generator, aim, method, steps=30, discriminator=discriminator, progress=False)
-    start = invert(generator, aim, "w", steps=1, progress=False).errors
-    assert (found.errors < start).all()
-    child = blending.blend(*found.codes, sibling=1)
-    assert found.generator.draw(child[None]).shape == (1, 3, 16, 16)
-    assert perceptual_distance(discriminator, aim, aim).max() == 0
+def test_noise_fixed_left_out_and_random(generator):
+    w, draw = generator.mapping(torch.randn(2, 12)), generator.synthesis
+    assert torch.equal(draw(w, "fixed"), draw(w, "fixed"))
+    assert not torch.equal(draw(w, "fixed"), draw(w, None))
+    assert not torch.equal(draw(w), draw(w))
+    maps = [layer.noise_const for layer in generator.modules() if isinstance(layer, stylegan2.SynthesisLayer)]
+    assert torch.equal(draw(w, maps), draw(w, "fixed"))
 
 
-def test_tuning_works_unchanged_and_leaves_the_generator(generator):
-    before = generator.state_dict()["synthesis.b16.conv1.weight"].clone()
-    photos = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    found = tuning.pivots(generator, photos, steps=10, progress=False)
-    tuned = tuning.tune(
-        generator, found.codes, photos, discriminator=Discriminator(16, SMALL), steps=10, progress=False
-    )
-    assert (tuned.errors < found.errors).all()
-    assert torch.equal(before, generator.synthesis.b16.conv1.weight)
-    assert torch.allclose(tuned.generator.draw(found.codes), tuned.images, atol=1e-5)
+def test_truncation_pulls_to_the_mean(generator):
+    w = generator.mapping(torch.randn(4000, 12))
+    assert (w.mean(0) - generator.w_avg).abs().max() < 0.1
+    assert torch.equal(generator.truncate(w, 1), w)
+    assert torch.allclose(generator.truncate(w, 0), generator.w_avg.expand(4000, -1))
+    assert torch.allclose(generator.truncate(w[:, None], 0.5)[:, 0], (w + generator.w_avg) / 2, atol=1e-6)
 
 
-@pytest.mark.parametrize("half_resolutions", [0, 2])
-def test_gradients_reach_every_weight(half_resolutions):
+def test_gradients_reach_every_weight_and_all_that_is_searched(generator):
+    z = torch.randn(4, 12, requires_grad=True)
+    picture = generator(z)
+    judge = Discriminator(16, SMALL, generator.settings["resample"])
+    judge(picture).sum().backward()
+    for parameter in [z, *generator.parameters(), *judge.parameters()]:
+        assert torch.isfinite(parameter.grad).all()
+        assert parameter.grad.abs().max() > 0
+    image = torch.randn(4, 3, 16, 16, requires_grad=True)
+    (slope,) = torch.autograd.grad(judge(image).sum(), image, create_graph=True)
+    judge.zero_grad()
+    slope.square().sum().backward()  # R1 needs the second derivative
+    assert judge.b16.conv0.weight.grad.norm() > 0
+
+
+def test_smaller_pictures_on_the_way_and_features(generator):
+    w = generator.mapping(torch.randn(2, 12))
+    assert generator.synthesis(w, resolution=8).shape == (2, 3, 8, 8)
+    levels = Discriminator(16, SMALL).features(generator.synthesis(w))
+    assert [tuple(level.shape) for level in levels] == [(2, 16, 8, 8), (2, 16, 4, 4)]
+
+
+def test_bf16_agrees_with_float32():
     torch.manual_seed(0)
-    made = Generator(16, 12, 12, 2, SMALL, half_resolutions=half_resolutions)
-    judge = Discriminator(16, SMALL, half_resolutions=half_resolutions)
-    judge(made(torch.randn(4, 12))).sum().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in made.parameters())
-    assert all(p.grad is not None for p in judge.parameters())
-
-
-# --- the stand-in ----------------------------------------------------------------------------------------------------
-
-
-def test_the_stand_in_draws_what_its_teacher_draws():
-    """The mean face is the rival; where faces-64 was trained anew since, only that the stand-in's faces differ."""
-    standin = weights.load_stylegan2(device="cpu").generator
-    assert isinstance(standin, Generator)
-    z = torch.randn(16, standin.z_dim, generator=torch.Generator().manual_seed(77))
-    w = standin.mapping(z)
-    assert (w - standin.w_avg).norm(dim=1).mean() > 1
-    drawn = standin.draw(w)
-    assert psnr(drawn, drawn.roll(1, 0)).mean() < 15
-    if weights.read_weights("stylegan2-64")[1]["teacher"] != weights.checksum("faces-64"):
-        pytest.skip("it learned from another generator than faces-64; run python -m training.faces.distil again")
-    course = weights.load("faces-64", "cpu")
-    assert torch.allclose(w, course.mapping(z), atol=0.05)
-    likeness = psnr(drawn, course.draw(w))
-    mean_face = psnr(course.draw(course.w_avg[None]).expand(16, -1, -1, -1), course.draw(w))
-    assert likeness.mean() > 23
-    assert (likeness > mean_face).all()
-
-
-def test_the_stand_in_fits_into_nvidia_s_file_and_comes_back(tmp_path, monkeypatch):
-    from training.faces.nvidia_pickle import file_of
-
-    monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
-    standin = weights.load_stylegan2(device="cpu").generator
-    path = tmp_path / "stand-in.pkl"
-    path.write_bytes(file_of(standin, Discriminator(64, dict.fromkeys((4, 8, 16, 32, 64), 4))))
-    again = weights.load_stylegan2(path).generator
-    w = standin.w_avg[None]
-    assert torch.equal(standin.draw(w), again.draw(w))
-
-
-@pytest.mark.parametrize(("resolution", "layers"), [(256, 14), (512, 16), (1024, 18)])
-def test_a_file_of_each_official_size_becomes_networks(resolution, layers, tmp_path, monkeypatch):
-    """NVIDIA's layout and depth; only the channels are few, so that the file is small."""
-    from training.faces.nvidia_pickle import file_of
-
-    monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
-    channels = stylegan2.official_channels(resolution, base=4 * resolution, most=8)
-    generator, discriminator = Generator(resolution, channels=channels), Discriminator(resolution, channels)
-    path = tmp_path / "ffhq.pkl"
-    path.write_bytes(file_of(generator, discriminator))
-    again, judge = weights.load_stylegan2(path, "cpu")
-    assert (again.resolution, again.num_ws, again.w_dim) == (resolution, layers, 512)
-    w = torch.randn(1, layers, 512, generator=torch.Generator().manual_seed(0))
+    generator, z = Generator().eval(), torch.randn(4, 256)
     with torch.no_grad():
-        picture = generator.draw(w)
-        assert picture.std() > 0.05, "a flat picture proves nothing"
-        assert torch.allclose(
-            again.draw(w), picture, atol=1e-5
-        )  # loaded for channels last, which adds in another order
-        assert torch.allclose(judge(picture), discriminator(picture), atol=1e-4)
+        exact = generator(z, noise=None)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rough = generator(z, noise=None)
+    assert rough.dtype == torch.float32
+    assert (rough - exact).square().mean().sqrt() < 0.02 * exact.std()
+
+
+def test_sizes_of_the_course_s_and_of_the_official_networks():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    generator = Generator()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        generator(torch.randn(1, generator.z_dim))
+    assert counter.get_total_flops() / 2 < 0.75e9
+    channels = [stylegan2.official_channels(r, base) for r, base in ((256, 16384), (1024, 32768))]
+    assert channels[0] == {**dict.fromkeys((4, 8, 16, 32), 512), 64: 256, 128: 128, 256: 64}
+    with torch.device("meta"):
+        official = [Generator(max(c), 512, 512, 8, c, "fir") for c in channels]
+    assert [round(sum(p.numel() for p in network.parameters()) / 1e6, 2) for network in official] == [24.77, 30.37]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda g: g.synthesis(torch.zeros(10)),
+        lambda g: g.synthesis(torch.zeros(2, 11)),
+        lambda g: g.synthesis(torch.zeros(2, 5, 10)),
+        lambda g: g.synthesis(torch.zeros(1, 10), "loud"),
+        lambda g: g.synthesis(torch.zeros(1, 10), [torch.zeros(1)]),
+        lambda g: Generator(48),
+        lambda g: Generator(128),  # CHANNELS has none for it
+        lambda g: Generator(activation="swish"),
+    ],
+)
+def test_wrong_arguments_are_refused(generator, wrong):
+    with pytest.raises(ValueError, match=r"w must be|noise must be|resolution must|channels must|activation must"):
+        wrong(generator)

@@ -1,1 +1,0 @@
-"""Files that others made: downloaded with their licence, read without running them."""
