@@ -90,49 +90,38 @@ def answers(lesson: Path, head: str, exercises: dict[str, str], root: Path = ROO
     return notebook
 
 
+def made(lesson: Path, root: Path = ROOT) -> tuple[list[str], dict[Path, nbformat.NotebookNode]]:
+    """What the source makes: a sentence for each exercise without a place, and the notebooks that are not so yet."""
+    head, exercises = parts(source(lesson).read_text(encoding="utf-8"))
+    notebook = nbformat.read(lesson, as_version=4)
+    missing = fill(notebook, exercises)
+    both = {lesson: notebook, source(lesson).with_suffix(".ipynb"): answers(lesson, head, exercises, root)}
+    return missing, {path: made for path, made in both.items() if texts(path) != [cell.source for cell in made.cells]}
+
+
+def texts(path: Path) -> list[str] | None:
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells] if path.is_file() else None
+
+
 def problems(lesson: Path, root: Path = ROOT) -> list[str]:
     """What differs from the source, in one sentence each; [] for a lesson that has no source."""
     if not source(lesson).is_file():
         return []
-    head, exercises = parts(source(lesson).read_text(encoding="utf-8"))
-    stored = nbformat.read(lesson, as_version=4)
-    before = [cell.source for cell in stored.cells]
-    found = fill(stored, exercises)
-    if [cell.source for cell in stored.cells] != before:
-        found.append(f"{lesson.name} is not what tools.solutions makes of {source(lesson).name}")
-    path = source(lesson).with_suffix(".ipynb")
-    made = [cell.source for cell in answers(lesson, head, exercises, root).cells]
-    if not path.is_file() or [cell.source for cell in nbformat.read(path, as_version=4).cells] != made:
-        found.append(f"solutions/{path.name} is not what tools.solutions makes of {source(lesson).name}")
-    return found
-
-
-def write(lesson: Path, root: Path = ROOT) -> tuple[list[str], list[Path]]:
-    """Bring a lesson and its solutions to what the source says: what has no place, and the files that changed."""
-    head, exercises = parts(source(lesson).read_text(encoding="utf-8"))
-    stored = nbformat.read(lesson, as_version=4)
-    missing = fill(stored, exercises)
-    answered, changed = source(lesson).with_suffix(".ipynb"), []
-    for path, notebook in ((lesson, stored), (answered, answers(lesson, head, exercises, root))):
-        old = [cell.source for cell in nbformat.read(path, as_version=4).cells] if path.is_file() else None
-        if [cell.source for cell in notebook.cells] != old:
-            path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-            changed.append(path)
-    return missing, changed
+    missing, differing = made(lesson, root)
+    return missing + [f"{path} is not what tools.solutions makes of {source(lesson).name}" for path in differing]
 
 
 def main(arguments: list[str]) -> int:
-    chosen = [path for path in lessons() if not arguments or path.stem[:2] in arguments]
-    missing = []
-    for lesson in chosen:
-        if source(lesson).is_file():
-            lacks, changed = write(lesson)
-            missing += lacks
-            for path in changed:
+    status = 0
+    for lesson in lessons():
+        if source(lesson).is_file() and (not arguments or lesson.stem[:2] in arguments):
+            missing, differing = made(lesson)
+            for path, notebook in differing.items():
+                path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
                 print(f"{path.relative_to(ROOT)}: changed; run it with python -m tools.refresh")
-    for sentence in missing:
-        print(sentence)
-    return 1 if missing else 0
+            print("".join(f"{sentence}\n" for sentence in missing), end="")
+            status |= bool(missing)
+    return status
 
 
 if __name__ == "__main__":
