@@ -54,14 +54,6 @@ def make_wheel():
     return make
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Let a fixture know, when it cleans up, whether its test failed."""
-    report = yield
-    item.failed = report.failed or getattr(item, "failed", False)
-    return report
-
-
 @pytest.fixture(scope="module")
 def lab():
     """A JupyterLab of our own: its address, its token, and the folder of the course's copy that it serves."""
@@ -79,32 +71,3 @@ def browser():
 
     with chromium_browser() as started:
         yield started
-
-
-@pytest.fixture
-def opened(lab, browser, request):
-    """A function that opens a notebook and runs it; a screenshot goes to build/browser when the test fails."""
-    from tools.course import ROOT
-    from tools.jupyter_page import Notebook
-
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    yield lambda name: Notebook(page, lab, name)
-    if getattr(request.node, "failed", False):
-        shots = ROOT / "build" / "browser"
-        shots.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=shots / f"{request.node.name}.png")
-    page.close()
-
-
-@pytest.fixture
-def written(lab, opened):
-    """A function that writes a notebook of code cells beside the lessons, opens it and runs it."""
-    import nbformat
-
-    def open_it(name: str, *cells: str):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, lab.course / "notebooks" / f"{name}.ipynb")
-        return opened(name)
-
-    return open_it

@@ -7,21 +7,16 @@ import shutil
 from pathlib import Path
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
-PLACES = [
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
-    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
-]
+NAMES += ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
+NAMES += [r"C:\Program Files\Google\Chrome\Application\chrome.exe"]
+NAMES += [r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe"]
 
 
 def find() -> str | None:
     """The path of a Chromium, Chrome or Edge on this machine, or None. LATENTLIB_CHROMIUM names one."""
-    named = os.environ.get("LATENTLIB_CHROMIUM")
-    if named:
+    if named := os.environ.get("LATENTLIB_CHROMIUM"):
         return named if Path(named).is_file() else None
-    on_path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    return on_path or next((place for place in PLACES if Path(place).is_file()), None)
+    return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 def required() -> bool:

@@ -6,24 +6,20 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tools import chromium
-from tools.course import ROOT
+from tools.course import copy
 
 PATIENCE = 60_000  # milliseconds for one change; the machine may be busy with other tests
 RUN_ALL = 400_000
-COPIED = ("latentlib", "notebooks", "data", "pyproject.toml")
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # every cell on the page, also those far away
     "docmanager-extension/plugin": {"autosave": False},
@@ -55,14 +51,7 @@ def serve() -> Iterator[Lab]:
     """A JupyterLab of our own on a copy of the course, without data or network."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         folder = Path(home)
-        course = folder / "course"
-        course.mkdir()
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                ignored = shutil.ignore_patterns("cache", "__pycache__", ".ipynb_checkpoints")
-                shutil.copytree(ROOT / name, course / name, ignore=ignored)
-            else:
-                shutil.copy(ROOT / name, course / name)
+        course = copy(folder / "course")
         for name, values in SETTINGS.items():
             path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,39 +63,27 @@ def serve() -> Iterator[Lab]:
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
         command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
         command += [f"--ServerApp.root_dir={course}", "--LabApp.expose_app_in_browser=True"]
-        environment = {
-            **{
-                key: value for key, value in os.environ.items() if key not in ("LATENTLIB_DATA", "LATENTLIB_REPOSITORY")
-            },
-            "LATENTLIB_OFFLINE": "1",
-            "JUPYTER_CONFIG_DIR": str(folder / "config"),
-            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        }
-        log = folder / "lab.log"
-        with log.open("wb") as sink:
-            server = subprocess.Popen(command, env=environment, cwd=course, stdout=sink, stderr=subprocess.STDOUT)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/api", server, log)
-            yield Lab(f"http://127.0.0.1:{port}", token, course)
-        finally:
-            server.terminate()
+        dropped = ("LATENTLIB_DATA", "LATENTLIB_REPOSITORY")
+        environment = {key: value for key, value in os.environ.items() if key not in dropped}
+        environment |= {"LATENTLIB_OFFLINE": "1", "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
+        environment |= {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "RUNTIME")}
+        environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
+        with (folder / "lab.log").open("w+") as log:
+            server = subprocess.Popen(command, env=environment, cwd=course, stdout=log, stderr=subprocess.STDOUT)
             try:
+                wait_for(port, server, folder / "lab.log")
+                yield Lab(f"http://127.0.0.1:{port}", token, course)
+            finally:
+                server.terminate()
                 server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
 
 
-def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+def wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
-        try:
-            opener.open(address, timeout=5).close()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
             return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.3)
+        time.sleep(0.3)
     raise AssertionError(f"JupyterLab did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
@@ -169,16 +146,3 @@ class Notebook:
             last = box
             time.sleep(0.3)
         raise AssertionError("the page did not come to rest")
-
-    def changed_by(self, image, act) -> bool:
-        """Whether the picture shows other pixels after `act`."""
-        self.show(image)
-        before = image.evaluate(PIXELS)
-        act()
-        deadline = time.monotonic() + PATIENCE / 1000
-        while time.monotonic() < deadline:
-            now = image.evaluate(PIXELS)
-            if now is not None and now != before:
-                return True
-            time.sleep(0.05)
-        return False
