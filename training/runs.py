@@ -97,6 +97,13 @@ def go_on(
     """
     started = saved = time.monotonic()
     before, chief, trouble, sums, steps = trainer.seconds, trainer.rank == 0, "", {}, 0
+
+    def checkpoint() -> None:
+        _report(trainer, sums, steps)
+        _keep(trainer, path)
+        if on_checkpoint is not None:
+            on_checkpoint(trainer)
+
     with stop_signals() as asked:
         while True:
             enough = asked or trainer.images_seen >= images or time.monotonic() - started >= seconds
@@ -106,25 +113,20 @@ def go_on(
                 if chief:
                     raise Stop(reason)
                 return
-            if chief and steps and (wish == ENOUGH or time.monotonic() - saved > CHECKPOINT_SECONDS):
-                saved = time.monotonic()
-                try:
-                    _report(trainer, sums, steps)
-                    _keep(trainer, path)
-                    if on_checkpoint is not None:
-                        on_checkpoint(trainer)
-                except (Stop, OSError) as reason:
-                    if wish == ENOUGH:
-                        raise Stop(str(reason)) from reason
-                    trouble = str(reason)  # the others must hear of it before this process ends
-                    continue
-                sums, steps = {}, 0
             if wish == ENOUGH:
-                return
+                break
             for name, loss in trainer.step().items():
                 sums[name] = sums.get(name, 0.0) + loss
             steps += 1
             trainer.seconds = before + time.monotonic() - started
+            if chief and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                try:
+                    checkpoint()
+                except (Stop, OSError) as reason:
+                    trouble = str(reason)  # the others must hear of it before this process ends
+                saved, sums, steps = time.monotonic(), {}, 0
+        if chief and steps:
+            checkpoint()
 
 
 def _report(trainer: Trainer, sums: dict, steps: int) -> None:
@@ -298,19 +300,24 @@ def stop_signals():
             signal.signal(number, handler)
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory() -> bool:
     """Keep the memory that was freed for what comes next, instead of giving it back to the system each time.
 
     glibc hands large pieces back at once, and the kernel must clear them before it gives them out again, hundreds of
-    megabytes in every step. From this call on the process stays as large as it was at its largest.
+    megabytes in every step. From this call on the process stays as large as it was at its largest. False where there is
+    no glibc.
     """
     if not sys.platform.startswith("linux"):
-        return
+        return False
     import ctypes
 
-    with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such call
+    try:
         c_library = ctypes.CDLL(None)
-        trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_…, from malloc.h
-        c_library.mallopt(trim_threshold, 10**9)
-        c_library.mallopt(top_pad, 200 * 10**6)
-        c_library.mallopt(mmap_threshold, 10**9) or c_library.mallopt(mmap_threshold, 2**25)  # older ones refuse more
+        _ = c_library.gnu_get_libc_version  # other C libraries take the same call and do nothing
+        mallopt = c_library.mallopt
+    except (OSError, AttributeError):
+        return False
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_…, from malloc.h
+    kept = [mallopt(trim_threshold, 10**9), mallopt(top_pad, 200 * 10**6)]
+    kept.append(mallopt(mmap_threshold, 10**9) or mallopt(mmap_threshold, 2**25))  # older versions refuse more
+    return all(kept)

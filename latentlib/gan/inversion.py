@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,6 +57,7 @@ class Inversion:
     seconds: float
     steps: int  # finished steps; in each the generator draws once and the gradient goes back once
     interrupted: bool  # True when someone pressed stop
+    z: Tensor | None  # (n, z_dim) of length √z_dim, for the method "z"
 
 
 def invert(
@@ -95,7 +96,7 @@ def invert(
     unusual = mahalanobis_p(generator, seed) if p_norm_weight else None
     bar = progress_bar(steps, steps, "step") if progress and steps else nullcontext()
     history, way, now, interrupted = [], [], None, False
-    with _held(generator, discriminator), bar as shown, thread_map(device, len(images)) as (each, parts):
+    with bar as shown, thread_map(device, len(images)) as (each, parts):
         errors = [PictureError(part, discriminator, perceptual_weight) for part in images.chunk(parts)]
         start = _start(generator, images, method, encoder, seed)
         # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
@@ -154,6 +155,7 @@ def invert(
         seconds=time.perf_counter() - began,
         steps=history[-1].step,
         interrupted=interrupted,
+        z=F.normalize(now.position, dim=1) * math.sqrt(generator.z_dim) if method == "z" else None,
     )
 
 
@@ -280,19 +282,6 @@ def _space(generator: Generator, method: str, start: Tensor, plain: bool) -> tup
         return (start + moved).expand(-1, generator.num_ws, -1)
 
     return torch.zeros_like(start).flatten(1), to_codes
-
-
-@contextmanager
-def _held(*networks: nn.Module | None):
-    """Inside the block the weights get no gradients; afterwards as before."""
-    learning = [p for network in networks if network is not None for p in network.parameters() if p.requires_grad]
-    try:
-        for p in learning:
-            p.requires_grad_(False)
-        yield
-    finally:
-        for p in learning:
-            p.requires_grad_(True)
 
 
 # --------------------------------------------------------------------------------------------------- what can go wrong
