@@ -156,7 +156,7 @@ def evaluate(
     for kind, child in children.items():
         code = _embedded(identity, child)
         like = code @ parents.mT  # (2, n, n): each child to each first and each second parent
-        to_own, couples = like.diagonal(dim1=1, dim2=2), like.sum(0)
+        to_own, couples = (code * parents).sum(-1), like.sum(0)  # (2, n), and (n, n): to both of each couple
         row = {
             "between its parents": (to_own.amin(0) > (parents[0] * parents[1]).sum(-1)).float().mean().item(),
             "own parents nearest": couples.argmax(1)
