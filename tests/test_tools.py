@@ -127,9 +127,6 @@ def test_the_course_runs_and_a_failing_notebook_stops_no_other(monkeypatch, tmp_
     assert 0.17 < peak < 0.5  # the block of 0.15 GB and a bare kernel
     assert above == pytest.approx(peak - memory.import_torch()[1].peak / 1e3, abs=0.011)
     assert nbformat.read(tmp_path / "build" / "01_good.ipynb", as_version=4).cells[3].outputs[0].text == "0 off\n"
-    page = (tmp_path / "build" / "index.html").read_text(encoding="utf-8")
-    assert [link for link in re.findall(r'href="([^"]+)"', page) if not (tmp_path / "build" / link).is_file()] == []
-    assert "division by zero" in page
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 """Run the whole course: `python -m tools.run [NOTEBOOK ...] [NAME=VALUE ...]`, or make run PARAMS="fast=true seed=1".
 
-Writes each executed notebook, a page of it, and build/index.html; prints seconds, the peak of memory, how much of it is
-above `import torch`, and the kernel's own memory (USS). A notebook that fails names the cell and the error; the others
+Writes each executed notebook into build; prints seconds, the peak of memory, how much of it is above `import torch`, and
+the kernel's own memory (USS). A notebook that fails names the cell and the error; the others
 still run; the exit status is then 1.
 """
 
 from __future__ import annotations
 
 import ast
-import html
 import logging
 import os
 import platform
@@ -20,7 +19,6 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from tools.badges import tagged
@@ -117,7 +115,7 @@ def checked_parameters(arguments: list[str], known: dict[str, object]) -> dict[s
 
 
 def run(path: Path, parameters: dict[str, str], build: Path) -> Result:
-    """Execute one notebook with these parameters into `build`, as a notebook and as a page."""
+    """Execute one notebook with these parameters into `build`."""
     notebook = nbformat.read(path, as_version=4)
     if parameters:
         lines = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
@@ -126,8 +124,6 @@ def run(path: Path, parameters: dict[str, str], build: Path) -> Result:
     result = execute(notebook, path.parent, path.stem)
     notebook.metadata.pop("widgets", None)
     nbformat.write(notebook, build / path.name)
-    exporter = HTMLExporter(template_name="latent", extra_template_basedirs=[str(ROOT / "docs" / "nbconvert")])
-    (build / f"{path.stem}.html").write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
     return result
 
 
@@ -149,16 +145,6 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def index(results: list[Result]) -> str:
-    """A page that leads to the executed notebooks."""
-    rows = "\n".join(
-        f'<li><a href="{result.name}.html">{result.name}</a> ({result.seconds:.0f} s), as a '
-        f'<a href="{result.name}.ipynb">notebook</a> {html.escape(result.error)}</li>'
-        for result in results
-    )
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>The course</title><ul>\n{rows}\n</ul></html>\n'
-
-
 def main(arguments: list[str]) -> int:
     paths = [Path(argument).resolve() for argument in arguments if argument.endswith(".ipynb")] or lessons()
     try:
@@ -176,8 +162,7 @@ def main(arguments: list[str]) -> int:
     for path in paths:
         results.append(run(path, parameters, BUILD))
         print(table(results[-1:]).splitlines()[-1], flush=True)
-    (BUILD / "index.html").write_text(index(results), encoding="utf-8")
-    print(f"\n{table(results)}\n\nTo read: {BUILD / 'index.html'}")
+    print(f"\n{table(results)}\n\nThe executed notebooks lie in {BUILD}.")
     return 1 if any(result.error for result in results) else 0
 
 
