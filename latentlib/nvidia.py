@@ -103,17 +103,20 @@ def read_networks(path: str | Path) -> dict[str, Any]:
     memory. Raises HostileFileError with one sentence for a file that is something else, that is not whole, or that asks
     for anything beyond building numbers, texts and lists; OSError when it cannot be read.
     """
-    path = Path(path)
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], mmap.mmap]:
     with path.open("rb") as file, _refusing(f"{path.name} was refused and nothing in it was run"):
         expect(path.stat().st_size > 0, "it is empty")
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        _refuse_other_kinds(bytes(content[:4096]))
-        window = Window(content)
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        _refuse_other_kinds(pages[:4096])
+        window = Window(memoryview(pages))
         found = Reader(window).load()
         expect(window.left == 0, f"{window.left:,} bytes follow after its end")
         whole = type(found) is dict and any(type(part) is Network for part in found.values())
         expect(whole, "it is a pickle, but holds no networks as NVIDIA's files do")
-        return found
+        return found, pages
 
 
 @contextmanager
@@ -152,8 +155,7 @@ class Window:
         self.content, self.left, self.reads = content, len(content), 0
 
     def skip(self, length: int) -> memoryview:
-        here = f"{length:,} bytes are announced and {self.left:,} are left"
-        expect(0 <= length <= self.left, f"it is cut off, or lies: {here}")
+        expect(0 <= length <= self.left, f"it is cut off, or lies: {length:,} bytes announced, {self.left:,} left")
         begin = len(self.content) - self.left
         self.left -= length
         return self.content[begin : begin + length]
@@ -203,19 +205,12 @@ def _tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_: Any) -
     return storage.as_strided(size, stride, offset)  # raises RuntimeError when it would reach beyond the storage
 
 
-def _parameter(tensor: Tensor, *_: Any) -> Tensor:
-    return tensor
-
-
-def _numpy_type(text: str, *_: Any) -> NumPyType:
-    return NumPyType({"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "b1": "?"}[text])
-
-
 def _numpy_number(kind: NumPyType, content: bytes) -> float | int | bool:
     expect(type(kind) is NumPyType, "a number has no type")
     return struct.unpack(kind.form, content)[0]
 
 
+FORMS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "b1": "?"}
 MAGIC = 0x1950A86A20F9469CFC6C
 TYPES = {
     "Float": torch.float32,
@@ -232,8 +227,8 @@ NAMES = {  # the whole list: what an official file names, and what stands here i
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _network,
     ("torch.storage", "_load_from_bytes"): _storage,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("numpy", "dtype"): _numpy_type,
+    ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+    ("numpy", "dtype"): lambda text, *_: NumPyType(FORMS[text]),
     ("numpy.core.multiarray", "scalar"): _numpy_number,
     ("numpy._core.multiarray", "scalar"): _numpy_number,
 }
@@ -259,19 +254,12 @@ class Reader(pickle._Unpickler):  # the one in Python: its instructions can be l
         expect((module, name) in self.names, f"it asks for {asked}, which is not on the list of allowed names")
         return self.names[module, name]
 
-    def load_frame(self) -> None:
-        self.read(8)  # a length that a reader may ignore
-
-    def load_bytes(self) -> None:
+    def load_bytes(self, width: int) -> None:
         """The numbers of a storage stay where they are."""
-        self.append(self.window.skip(int.from_bytes(self.read(4), "little")))
-
-    def load_many_bytes(self) -> None:
-        self.append(self.window.skip(int.from_bytes(self.read(8), "little")))
+        self.append(self.window.skip(int.from_bytes(self.read(width), "little")))
 
     def load_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._enter([key, value])
+        self._enter([self.stack.pop(-2), self.stack.pop()])
 
     def load_items(self) -> None:
         self._enter(self.pop_mark())
@@ -299,9 +287,9 @@ class Reader(pickle._Unpickler):  # the one in Python: its instructions can be l
         expect(type(self.stack[-1]) is NumPyType, "it changes an object that may not be changed")
 
     dispatch |= {
-        pickle.FRAME[0]: load_frame,
-        pickle.BINBYTES[0]: load_bytes,
-        pickle.BINBYTES8[0]: load_many_bytes,
+        pickle.FRAME[0]: lambda self: self.read(8),  # a length that a reader may ignore
+        pickle.BINBYTES[0]: lambda self: self.load_bytes(4),
+        pickle.BINBYTES8[0]: lambda self: self.load_bytes(8),
         pickle.SETITEM[0]: load_item,
         pickle.SETITEMS[0]: load_items,
         pickle.EMPTY_SET[0]: dispatch[pickle.EMPTY_LIST[0]],
@@ -351,11 +339,10 @@ def load(path: str | Path, device: torch.device | str = "auto") -> tuple[Generat
     network in it has a setting that this course does not build.
     """
     path, device = Path(path), pick_device(device)
-    found = read_networks(path)
+    found, pages = _read(path)
     with _refusing(f"{path.name} holds no StyleGAN2 that this course knows"):
         expect(type(found.get("G_ema")) is Network, f"it lacks G_ema; it has {', '.join(map(str, found))}"[:100])
-        networks = [_built(found[name], path) if found.get(name) else None for name in ("G_ema", "D")]
-    del found  # closes the file
+        networks = [_built(found[name], pages) if found.get(name) else None for name in ("G_ema", "D")]
     moved = (network and network.to(device, memory_format=torch.channels_last) for network in networks)
     return tuple(network and network.eval().requires_grad_(False) for network in moved)
 
@@ -369,7 +356,7 @@ class _Unfilled(TorchFunctionMode):
         return (torch.empty if function is torch.randn else function)(*arguments, **(named or {}))
 
 
-def _built(network: Network, path: Path) -> Generator | Discriminator:
+def _built(network: Network, pages: mmap.mmap) -> Generator | Discriminator:
     """A network of this course with the file's numbers, compared with the file's in every setting."""
     tensors, settings = network.tensors(), _settings(network)
     with torch.device("meta"), _Unfilled():
@@ -378,9 +365,12 @@ def _built(network: Network, path: Path) -> Generator | Discriminator:
     for name, part in network.walk().items():
         _compare(name or "network", part, parts.get(name.removesuffix(".mbstd")))
     claimed = sum(tensor.nbytes for tensor in tensors.values())
-    expect(claimed <= path.stat().st_size, f"its tensors claim {claimed:,} bytes, more than it has")
-    numbers = {name: tensor.float().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
-    ours.load_state_dict(numbers, assign=True)
+    expect(claimed <= len(pages), f"its tensors claim {claimed:,} bytes, more than it has")
+    for name, tensor in tensors.items():
+        tensors[name] = tensor.float().clone(memory_format=torch.contiguous_format)
+        if hasattr(pages, "madvise"):  # not on Windows
+            pages.madvise(mmap.MADV_DONTNEED)  # else the file would lie in memory beside the copy
+    ours.load_state_dict(tensors, assign=True)
     return ours
 
 
