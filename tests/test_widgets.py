@@ -309,6 +309,8 @@ class TestFamily:
         assert view.line.count("\n") == 0
         assert view.line.endswith(".")
         assert view.controls == before
+        view.set(share=0.2)
+        assert not view.line
 
     def test_eyes_are_clicked_where_no_face_is_found(self, view, photo):
         upside_down = io.BytesIO()
@@ -340,8 +342,10 @@ class TestFamily:
         view.upload("first", b"no photo")
         view.wait()
         view.close()
-        view._worker.shutdown(wait=True)
-        assert threading.active_count() <= before + 1
+        until = time.monotonic() + 10
+        while threading.active_count() > before and time.monotonic() < until:
+            time.sleep(0.02)
+        assert threading.active_count() <= before
 
 
 class TestTuning:
@@ -352,6 +356,7 @@ class TestTuning:
 
     class White(torch.nn.Module):
         def draw(self, codes):
+            time.sleep(0.05)  # who does not wait for the end does not see it
             return torch.ones(len(codes), 3, 64, 64)
 
     def test_the_copy_draws_when_it_has_come_and_is_kept(self, generator, photos_of_two):

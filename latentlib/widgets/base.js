@@ -60,12 +60,12 @@ function slider(parent, { label, low, high, step, say = spoken }, moved) { // th
   element("label", parent, { htmlFor: id }, label);
   const input = element("input", parent, { type: "range", min: low, max: high, step, id });
   const value = element("span", parent, { className: "latentlib-value", "aria-hidden": "true" });
-  const tell = () => {
-    value.textContent = say(Number(input.value));
+  const tell = (number) => {
+    value.textContent = say(number);
     input.setAttribute("aria-valuetext", value.textContent);
   };
-  input.addEventListener("input", () => { tell(); moved(Number(input.value)); });
-  return { input, set(to) { input.value = to; tell(); } };
+  input.addEventListener("input", () => { tell(Number(input.value)); moved(Number(input.value)); });
+  return { input, set(to) { input.value = to; tell(to); } };
 }
 
 function button(parent, text, pressed) {
