@@ -37,42 +37,43 @@ class Digits(NamedTuple):
     note: str = ""  # why it is not MNIST, for who asked for "auto"
 
 
-def load(source: str = "auto", device: torch.device | str = "cpu") -> Digits:
+def load(source: str = "auto", device: torch.device | str = "cpu", most: int | None = None) -> Digits:
     """The digits, all of them on the device, so that no loader is needed.
 
     source: "mnist" for MNIST (60,000 + 10,000 pictures; LeCun et al., 1998) from the folder ``LATENTLIB_DATA``, from
     the cache, or downloaded into the cache; "bundled" for scikit-learn's 1,797 digits, enlarged; "auto" for MNIST when
     it can be had and else the bundled digits (``note`` says why). A copy that is there but damaged is named in a line.
+    most: of each part, training and test, keep only the first so many pictures, which spares memory; None keeps all
     Raises ValueError for another source, and RuntimeError with one sentence when "mnist" cannot be had.
     """
     if source not in ("auto", "mnist", "bundled"):
         raise ValueError(f'source must be "auto", "mnist" or "bundled", got {source!r}')
     device = pick_device(device)
     if source == "bundled":
-        return _bundled(device)
+        return _bundled(device, most=most)
     for folder in [place / name for place in settings.places() for name in ("MNIST/raw", "MNIST", "raw", ".")]:
         if any(folder.glob("*-images?idx3*")):
             try:
-                return _read(folder, device)
+                return _read(folder, device, most)
             except ValueError as error:
                 print(f"The copy of MNIST in {folder} is not used: {error}")
     try:
-        return _read(download(), device)
+        return _read(download(), device, most)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         why = f"MNIST is not on this machine and could not be downloaded ({' '.join(str(error).split())})"
         if source == "mnist":
             raise RuntimeError(why) from error
-        return _bundled(device, why)
+        return _bundled(device, why, most)
 
 
-def _read(folder: Path, device: torch.device) -> Digits:
+def _read(folder: Path, device: torch.device, most: int | None = None) -> Digits:
     """All four files of a folder, packed or not; ValueError with the name of one that is missing or not whole."""
     tensors = []
     for name, shape in FILES.items():  # one after the other, to spare memory
         values, fault = None, f"{name} is missing"
         for path in sorted(folder.glob(name.replace("-idx", "?idx") + "*")):  # some copies have a dot there; then .gz
             try:
-                values = torch.from_numpy(read_idx(path, shape)).to(device)
+                values = torch.from_numpy(read_idx(path, shape)[:most].copy()).to(device)
                 break
             except (OSError, EOFError, ValueError, zlib.error) as error:
                 fault = f"{path.name}: {error}"
@@ -117,7 +118,7 @@ def download() -> Path:
     return folder
 
 
-def _bundled(device: torch.device, note: str = "") -> Digits:
+def _bundled(device: torch.device, note: str = "", most: int | None = None) -> Digits:
     """scikit-learn's 8×8 digits at MNIST's size: smoothly enlarged to 20×20 within a frame of 4, as MNIST's digits are.
 
     Every seventh picture is for the test (257 of 1,797), the same ones on every machine.
@@ -129,4 +130,5 @@ def _bundled(device: torch.device, note: str = "") -> Digits:
     images = F.pad(F.interpolate(small, size=(20, 20), mode="bicubic").clamp(0, 1), (4, 4, 4, 4)).to(device)
     labels = torch.from_numpy(bundle.target).long().to(device)
     test = torch.arange(len(labels), device=device) % 7 == 0
-    return Digits(images[~test], labels[~test], images[test], labels[test], "scikit-learn digits", note)
+    parts = (part[which][:most] for which in (~test, test) for part in (images, labels))
+    return Digits(*parts, "scikit-learn digits", note)
