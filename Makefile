@@ -20,7 +20,7 @@ setup:
 	@$(PYTHON) -m tools.setup
 
 lab: setup
-	@$(VENV_PYTHON) -m jupyterlab notebooks/00_start_here.ipynb $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+	@$(VENV_PYTHON) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: setup
 	@$(VENV_PYTHON) -m tools.check

@@ -33,10 +33,8 @@ def test_exercises_and_solutions_are_those_of_their_source(path):
 
 def test_the_readme_has_every_notebook_with_the_badges_of_the_slug():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    slug, revision = setting("slug"), setting("revision")
-    assert badges.mark(readme, "notebooks/00_start_here.ipynb", slug, revision) == readme
     for path in lessons():
-        assert badges.badges(f"notebooks/{path.name}", slug, revision) in readme
+        assert badges.badges(f"notebooks/{path.name}", setting("slug"), setting("revision")) in readme
 
 
 # --- the rules notice ------------------------------------------------------------------------------------------------
@@ -221,23 +219,23 @@ def test_refresh_stores_what_ran_and_nothing_else(monkeypatch, tmp_path, capsys,
 def small_course(tmp_path) -> Path:
     """A course with one notebook and a README, whose badges are those of another slug."""
     (tmp_path / "notebooks").mkdir(parents=True)
-    (tmp_path / "pyproject.toml").write_text('[tool.latentlib]\nslug = "old/course"\nrevision = "main"\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.latentlib]\nslug = "OLD/course"\nrevision = "main"\n')
     (tmp_path / "notebooks" / "00_good.ipynb").write_text(json.dumps(good_notebook()), encoding="utf-8")
-    (tmp_path / "README.md").write_text("<!-- badges 00_good --><!-- /badges -->\nkept", encoding="utf-8")
+    readme = badges.badges("notebooks/00_good.ipynb", "OLD/course", "main") + " https://old.github.io/course/play/"
+    (tmp_path / "README.md").write_text(readme, encoding="utf-8")
     return tmp_path
 
 
 def test_badges_are_written_everywhere_by_one_command(small_course, capsys):
-    assert badges.main(["SLUG=ada/latent", "REVISION=v1.0"], small_course) == 0
-    assert setting("slug", small_course) == "ada/latent"
+    assert badges.main(["SLUG=Ada/latent", "REVISION=v1.0"], small_course) == 0
+    assert setting("slug", small_course) == "Ada/latent"
     readme = (small_course / "README.md").read_text()
-    assert "colab.research.google.com/github/ada/latent/blob/v1.0/notebooks/00_good.ipynb" in readme
-    assert "mybinder.org/v2/gh/ada/latent/v1.0?urlpath=lab/tree/notebooks/00_good.ipynb" in readme
-    assert readme.endswith("\nkept")
+    wanted = badges.badges("notebooks/00_good.ipynb", "Ada/latent", "v1.0")
+    assert readme == wanted + " https://ada.github.io/latent/play/"
     assert rules.problems(small_course / "notebooks" / "00_good.ipynb", small_course) == []
     said = capsys.readouterr().out
-    assert "2 file(s) changed" in said
-    assert "/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fada%2Flatent&branch=class&urlpath=" in said
+    assert "3 file(s) changed" in said
+    assert "/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2FAda%2Flatent&branch=class&urlpath=" in said
     assert badges.main([], small_course) == 0
     assert "0 file(s) changed" in capsys.readouterr().out
 

@@ -153,7 +153,7 @@ def test_the_table_says_what_fits():
         run.Result("02_large", seconds=12.3, peak=base + 361),
         run.Result("03_broken", error="cell 4"),
     ]
-    assert [line.split(" GB   ")[1] for line in run.table(results).splitlines()[3:]] == [
+    assert [line.rsplit(" GB   ")[-1] for line in run.table(results).splitlines()[3:]] == [
         "fits",
         "OVER",
         "OVER",
