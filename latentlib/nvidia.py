@@ -41,7 +41,7 @@ In short, and the text itself decides: use for research or evaluation only, not 
 whoever passes the weights on does so under the same licence, with its text; they come without
 warranty. They were trained on FFHQ, photos under several Creative Commons licences, collected
 under CC BY-NC-SA 4.0 and not meant for facial recognition."""
-MOST_READS = 750_000  # one for each instruction and each of its values; an official file has about a fifth
+MOST_READS = 350_000  # one for each instruction and each of its values; an official file has a tenth
 MOST_TEXT = 16_000_000  # bytes of one text; the program text in an official file has a hundredth
 MOST_PARTS = 1_000  # of a network; an official one has about 100
 

@@ -15,6 +15,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlparse
@@ -54,11 +55,10 @@ SHIPPED = {
     "faces-64-identity": "identity.Identity",
     "stylegan2-64": "stylegan2.Generator",  # faces-64 in NVIDIA's order of operations
     "face-landmarks": "landmarks.BlazeFace",  # made by Google (Apache-2.0)
-    **dict.fromkeys(("digits-2", "digits-3", "digits-10", "digits-30"), "autoencoder.Autoencoder"),
     "digits-vae-2": "vae.VAE",
+    **{f"digits-{n}": "autoencoder.Autoencoder" for n in (2, 3, 10, 30)},
     **{f"furniture-{n}": "autoencoder.ConvAutoencoder" for n in (2, 4, 8, 16, 32, 64, "walk")},
-    "furniture-regressor": "regressor.Regressor",
-    "furniture-colour-blind": "regressor.Regressor",
+    **{f"furniture-{name}": "regressor.Regressor" for name in ("regressor", "colour-blind")},
 }
 
 
@@ -101,16 +101,12 @@ def load_stylegan2(
     device: str | torch.device = "auto",
     *,
     accept_licence: bool = False,  # True: I have read NVIDIA's licence and accept it; needed for its weights by name
-    progress: bool = True,  # show a bar while downloading
 ) -> StyleGAN2:
-    """NVIDIA's StyleGAN2, called as the course's own networks are.
+    """NVIDIA's StyleGAN2, called as the course's own networks are. Nothing in a file is run (latentlib/nvidia.py).
 
     "stylegan2-64" is no network of NVIDIA's: it is the course's face generator in NVIDIA's order of operations,
     shipped, with the course's discriminator. A "ffhq" name is looked for in ``LATENTLIB_DATA`` and in the cache, else
-    downloaded. A file is read without running anything in it (latentlib/nvidia.py).
-
-    Raises LicenceError (which shows the licence), DownloadError, HostileFileError or FileNotFoundError, each with one
-    sentence on what to do.
+    downloaded. Raises LicenceError (which shows the licence), DownloadError, HostileFileError or FileNotFoundError.
     """
     name = str(path_or_name)
     if name == "stylegan2-64":
@@ -121,7 +117,7 @@ def load_stylegan2(
             raise nvidia.LicenceError(f"{nvidia.LICENCE}\nTo load {name}, read it and say accept_licence=True.")
         files = [f"{name}.pkl", *(address.split("/")[-1] for address in nvidia.SOURCES[name])]
         path = _found("", files) or _found("stylegan2", files)
-        path = path or fetch(nvidia.SOURCES[name], f"stylegan2/{name}.pkl", nvidia.read_networks, progress)
+        path = path or fetch(name, nvidia.SOURCES[name], f"stylegan2/{name}.pkl", nvidia.read_networks)
     elif not path.is_file():
         known = ", ".join(["stylegan2-64", *nvidia.SOURCES])
         raise FileNotFoundError(f"there is no file {path}; give the path of a .pkl file, or one of {known}")
@@ -137,23 +133,24 @@ def _found(folder: str, files: Sequence[str]) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def fetch(addresses: Sequence[str], name: str, check: Callable[[Path], object], progress: bool = True) -> Path:
-    """The file from the first address that has it, in the cache under this name; DownloadError with one sentence.
-
-    check: raises ValueError for a file that is not the one that was wanted; such a file is not kept.
-    """
+def fetch(
+    what: str,  # for the sentence when it fails
+    addresses: Sequence[str],  # tried in this order
+    name: str,  # of the file, in the cache
+    check: Callable[[Path], object],  # raises ValueError for another file than was wanted; such a file is not kept
+) -> Path:
+    """The file from the first address that has it; DownloadError with one sentence."""
     path = cache_folder() / name
     if offline():
-        raise DownloadError(f"{path.name} is not on this machine, and LATENTLIB_OFFLINE forbids downloading it")
+        raise DownloadError(f"{what} is not on this machine, and LATENTLIB_OFFLINE forbids downloading it")
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    answers = []
-    patience = socket.getdefaulttimeout()
+    answers, patience = [], socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE)
     try:
         for address in addresses:
             try:
-                torch.hub.download_url_to_file(address, str(unfinished), progress=progress)
+                torch.hub.download_url_to_file(address, str(unfinished))
                 check(unfinished)
                 os.replace(unfinished, path)
                 return path
@@ -162,26 +159,25 @@ def fetch(addresses: Sequence[str], name: str, check: Callable[[Path], object], 
     finally:
         socket.setdefaulttimeout(patience)
         unfinished.unlink(missing_ok=True)
-    by_hand = f"download {addresses[0]} by other means and put it into the folder that LATENTLIB_DATA names"
-    raise DownloadError(f"{path.name} could not be downloaded: {'; '.join(answers)}. Is there a network? Or {by_hand}")
+    by_hand = f"or put {addresses[0]} at LATENTLIB_DATA/{name}"
+    raise DownloadError(
+        f"{what} could not be downloaded: {'; '.join(answers)}; is there a network? Try again, {by_hand}"
+    )
 
 
 def _read_taef2() -> dict[str, torch.Tensor]:
-    """Ollin Boer Bohan's weights (MIT licence), encoder.… and decoder.…"""
-    state = {}
-    for file, digest in TAEF2_FILES.items():
+    what, state = "FLUX.2's tiny autoencoder (taef2, by Ollin Boer Bohan, MIT licence)", {}
 
-        def content(path: Path, digest: str = digest) -> bytes:
-            read = path.read_bytes()
-            if hashlib.sha256(read).hexdigest() != digest:
-                raise WeightsError(
-                    f"{path} is not taef2 by Ollin Boer Bohan: its checksum differs; delete it, load again"
-                )
-            return read
+    def read(path: Path, file: str) -> bytes:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != TAEF2_FILES[file]:
+            raise WeightsError(f"{path} is no file of {what}: its checksum differs; delete it and load again")
+        return content
 
-        path = _found("taef2", [file]) or fetch([TAEF2 + file], f"taef2/{file}", content)
-        part = torch.load(io.BytesIO(content(path)), weights_only=True)
-        state |= {f"{file[6:13]}.{key}": tensor.float() for key, tensor in part.items()}
+    for file in TAEF2_FILES:
+        path = _found("taef2", [file]) or fetch(what, [TAEF2 + file], f"taef2/{file}", partial(read, file=file))
+        part = torch.load(io.BytesIO(read(path, file)), weights_only=True)
+        state |= {f"{file[6:13]}.{key}": tensor.float() for key, tensor in part.items()}  # encoder.… or decoder.…
     return state
 
 
@@ -206,13 +202,12 @@ def save_weights(
         if not torch.isfinite(half[key]).all():
             raise WeightsError(f"{name}: {key} holds no number, or one too large for half precision; see keep_float32")
     content = save(half, metadata={"settings": json.dumps(settings)})
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.safetensors"
+    path = Path(folder) / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, content)
-    known = _checksums(folder)
+    known = _checksums(path.parent)
     known[path.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    _replace(folder / CHECKSUMS, (json.dumps(dict(sorted(known.items())), indent=2) + "\n").encode())
+    _replace(path.with_name(CHECKSUMS), (json.dumps(dict(sorted(known.items())), indent=2) + "\n").encode())
     return path
 
 
@@ -226,13 +221,10 @@ def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
 
     path = Path(folder) / f"{name}.safetensors"
     again = f"get it again with: git checkout -- data/weights/{path.name}"
-    digest = checksum(name, folder)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise WeightsError(f"the weights file {path} is missing; {again}") from error
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise WeightsError(f"{path.name} is truncated or was altered: its checksum differs; {again}")
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != checksum(name, folder):
+        wrong = "is truncated or was altered: its checksum differs" if content else "is missing"
+        raise WeightsError(f"{path.name} {wrong}; {again}")
     try:
         state = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -244,10 +236,10 @@ def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
 
 def checksum(name: str, folder: str | Path = WEIGHTS) -> str:
     """SHA-256 of a weights file, as checksums.json has it; WeightsError when it lists no such file."""
-    known = _checksums(Path(folder))
-    if f"{name}.safetensors" not in known:
-        raise WeightsError(f"{name}.safetensors is a foreign file: {Path(folder) / CHECKSUMS} does not list it")
-    return known[f"{name}.safetensors"]["sha256"]
+    try:
+        return _checksums(Path(folder))[f"{name}.safetensors"]["sha256"]
+    except KeyError:
+        raise WeightsError(f"{Path(folder) / CHECKSUMS} does not list {name}.safetensors, a foreign file") from None
 
 
 def _checksums(folder: Path) -> dict:

@@ -393,16 +393,16 @@ def test_no_change_of_a_single_byte_does_more_than_refuse(load):
     """Whatever a byte is changed to, the answer is networks or one sentence, never another error."""
     torch.manual_seed(0)
     content = file_of(Generator(8, 4, 4, 1, CHANNELS, "fir"), Discriminator(8, CHANNELS, "fir"))
-    places = torch.randint(len(content), (150,), generator=torch.Generator().manual_seed(0)).tolist()
+    places = torch.randint(len(content), (60,), generator=torch.Generator().manual_seed(0)).tolist()
     answers = collections.Counter()
-    for place in [*range(60), *places]:
+    for place in [*range(40), *places]:
         damaged = bytearray(content)
         damaged[place] ^= 0x1F
         try:
             answers["networks"] += len(load(bytes(damaged)))
         except HostileFileError:
             answers["refused"] += 1
-    assert answers["refused"] > 30
+    assert answers["refused"] > 20
 
 
 def test_reading_gives_names_and_numbers(tmp_path):

@@ -261,7 +261,7 @@ def test_a_name_or_a_path_becomes_networks(served, monkeypatch, tmp_path):
     page = served(b"<html>Please sign in</html>" * 9)
     monkeypatch.setitem(nvidia.SOURCES, "ffhq-256", (page, served(content, "cut off"), served(content)))
     for _ in range(2):
-        found = weights.load_stylegan2("ffhq-256", "cpu", accept_licence=True, progress=False)
+        found = weights.load_stylegan2("ffhq-256", "cpu", accept_licence=True)
         assert torch.equal(found.generator.w_avg, generator.w_avg)
         assert found.discriminator.settings == discriminator.settings
     assert len(served.asked) == 3
