@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def read(source) -> np.ndarray:
         return np.array(_on_white(Image.fromarray(_bytes_of(source))))
     if not isinstance(source, (bytes, bytearray, memoryview)):
         try:
-            with open(source, "rb") as file:
+            with open(Path(source), "rb") as file:
                 source = file.read(MOST_BYTES + 1)
         except FileNotFoundError as error:
             raise PhotoError(f"There is no photo at {source}; check the path.") from error
