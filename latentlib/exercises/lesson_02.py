@@ -20,7 +20,7 @@ sentence(
     "02-smaller",
     "Making the code smaller moves alike pictures closer together.",
     verdict="half true",
-    why="Chairs do, down to a size; chairs of one colour come apart, and random directions bring nothing closer.",
+    why="Chairs do, a little; chairs of one colour come apart, and random directions bring nothing closer.",
 )
 
 
