@@ -19,11 +19,7 @@ function element(kind, parent, properties = {}, ...children) {
 }
 
 function stage(el, name) { // where a widget stands
-  const root = element("div", el, { className: `latentlib latentlib-${name}`, "data-lm-suppress-shortcuts": "true" });
-  root.addEventListener("keydown", (event) => { // Notebook and JupyterLab would take arrow keys and Enter themselves:
-    if (!event.ctrlKey && !event.altKey && !event.metaKey) event.stopPropagation(); // some heed this, some the attribute
-  });
-  return root;
+  return element("div", el, { className: `latentlib latentlib-${name}`, "data-lm-suppress-shortcuts": "true" });
 }
 
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -162,6 +158,15 @@ function connect(model, root, show) {
     if (root.closest(".jupyter-widgets-disconnected")) say(GONE, "failed");
   }
 
+  function onKey(event) { // Notebook 7 listens at the document and would take arrow keys for itself: the window is earlier
+    if (!root.contains(event.target) || event.ctrlKey || event.altKey || event.metaKey || event.key === "Escape") return;
+    event.stopImmediatePropagation();
+    const { key, shiftKey } = event;
+    const ours = new KeyboardEvent("latentlib-key", { key, shiftKey, cancelable: true });
+    if (!event.target.dispatchEvent(ours)) event.preventDefault();
+  }
+
+  window.addEventListener("keydown", onKey, true);
   model.on("msg:custom", hear);
   model.on("comm_live_update", live);
   setTimeout(() => { // once the rest of the widget is there
@@ -177,6 +182,7 @@ function connect(model, root, show) {
     stop() {
       model.off("msg:custom", hear);
       model.off("comm_live_update", live);
+      window.removeEventListener("keydown", onKey, true);
       clearTimeout(timer);
     },
   };

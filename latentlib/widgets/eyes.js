@@ -51,7 +51,7 @@ function pickEyes(parent, done) { // done(eyes): two places in shares of the pho
     moveTo(...shareOf(photo, event));
     mark();
   });
-  photo.addEventListener("keydown", (event) => {
+  photo.addEventListener("latentlib-key", (event) => {
     const [way, step] = [ARROWS[event.key], event.shiftKey ? 0.06 : 0.01];
     if (way) {
       const upright = photo.clientWidth / (photo.clientHeight || 1); // the same distance in both directions

@@ -119,7 +119,7 @@ function render({ model, el }) {
 
   chart.addEventListener("pointerdown", onPointer);
   chart.addEventListener("pointermove", onPointer);
-  chart.addEventListener("keydown", (event) => {
+  chart.addEventListener("latentlib-key", (event) => {
     const [[x, y], way, step] = [toShare(code), ARROWS[event.key], event.shiftKey ? 8 * STEP : STEP];
     if (event.key === "Home") moveTo(0.5, 0.5);
     else if (way) moveTo(x + step * way[0], y - step * way[1]);
@@ -200,7 +200,7 @@ function drawingPad(parent, { size: [high, wide], samples, alt }, changed) {
   for (const kind of ["pointerdown", "pointermove"]) canvas.addEventListener(kind, onPointer);
   for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, () => { last = null; });
   for (const kind of ["focus", "blur"]) canvas.addEventListener(kind, paint);
-  canvas.addEventListener("keydown", (event) => {
+  canvas.addEventListener("latentlib-key", (event) => {
     const way = ARROWS[event.key];
     if (way) {
       cell = [clamp(cell[0] + way[0], 0, wide - 1), clamp(cell[1] + way[1], 0, high - 1)];
