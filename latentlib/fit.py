@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import softplus
 
 from latentlib.device import autocast, pick_device, single_thread
 
@@ -114,6 +115,26 @@ def one_step(
         value.backward()
         optimizer.step()
     return value.detach()
+
+
+def gan_step(
+    artist: nn.Module,  # the generator: noise -> what it draws
+    critic: nn.Module,  # the discriminator: (n, ...) -> answers (n, 1), high for real
+    real: torch.Tensor,
+    z: torch.Tensor,
+    artist_optimizer: torch.optim.Optimizer,
+    critic_optimizer: torch.optim.Optimizer,
+) -> None:
+    """Train both networks of a GAN once, the critic first (Goodfellow et al. 2014, the non-saturating game)."""
+    drawn = artist(z)
+    critic_loss = softplus(-critic(real)).mean() + softplus(critic(drawn.detach())).mean()
+    critic_optimizer.zero_grad()
+    critic_loss.backward()
+    critic_optimizer.step()
+    artist_loss = softplus(-critic(drawn)).mean()
+    artist_optimizer.zero_grad()
+    artist_loss.backward()
+    artist_optimizer.step()
 
 
 @torch.no_grad()

@@ -7,13 +7,13 @@ from latentlib.exercises import check
 
 # %% 05-step
 def gan_step(artist, critic, real, z, artist_optimizer, critic_optimizer):
-    """Train both once: the critic on real points (n, 2) and drawn ones, then the artist on noise z."""
+    """Train both once: the critic on real points (n, 2) and drawn ones, then the artist."""
     drawn = artist(z)
-    loss = softplus(-critic(real)).mean() + softplus(critic(drawn.detach())).mean()  #: loss = ...  # small when answers are high for real points and low for drawn ones
+    loss = softplus(-critic(real)).mean() + softplus(critic(drawn.detach())).mean()  #: loss = ...
     critic_optimizer.zero_grad()
     loss.backward()
     critic_optimizer.step()
-    loss = softplus(-critic(drawn)).mean()  #: loss = ...  # small when the answers for drawn points are high
+    loss = softplus(-critic(drawn)).mean()  #: loss = ...
     artist_optimizer.zero_grad()
     loss.backward()
     artist_optimizer.step()
