@@ -56,10 +56,10 @@ def told(part):
 
 def test_faces(generated):
     result = told("faces")
-    assert result["face"]["0.7"] == result["face"]["photos"] == 1
+    assert min(result["face"].values()) > 0.8
     assert result["wasserstein"]["samples"]["64"] < 100
     assert 0 < result["nearest"]["samples"]["least"] < 0.3
-    assert result["nearest"]["photos"]["median"] == 0  # these photos are among those of the training
+    assert result["nearest"]["photos"]["median"] < 2e-3  # these photos are among those of the training
     assert result["inversion"]["W+"]["psnr_mean"] > 8
 
 
@@ -145,7 +145,7 @@ def test_sliced_wasserstein_sees_blur_at_the_finest_scale_most(people):
 
 def test_a_copy_is_seen_also_mirrored():
     train = torch.randint(0, 256, (5, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert evaluate.nearest_distance(train[:2].flip(3), train) == {"median": 0, "least": 0}
+    assert evaluate.nearest_distance(train[:2].flip(3), train)["median"] < 2e-3
     assert evaluate.nearest_distance(255 - train, train)["least"] > 0.2
 
 

@@ -227,7 +227,7 @@ def test_recipes_of_digits_and_furniture_build_what_is_shipped():
         assert settings.get("network", recipe.settings) == weights.read_weights(name)[1]["network"], name
 
 
-# ------------------------------------------------------------------------------------------------------- what runs share
+# ------------------------------------------------------------------------------------------------- what runs share
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(tmp_path):

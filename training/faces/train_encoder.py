@@ -86,7 +86,9 @@ def disturb(images: torch.Tensor, recipe: dict) -> torch.Tensor:
 def spread_of_w(generator, samples: int = 20_000) -> torch.Tensor:
     """(w_dim, w_dim): the covariance of the mapping's codes."""
     z = torch.randn(samples, generator.z_dim, generator=torch.Generator().manual_seed(0))
-    return torch.cov(generator.mapping(z.to(generator.w_avg.device)).float().T)
+    w = generator.mapping(z.to(generator.w_avg.device)).float()
+    w = w - w.mean(dim=0)
+    return w.T @ w / (samples - 1)
 
 
 def whitening(covariance: torch.Tensor) -> torch.Tensor:

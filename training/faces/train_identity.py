@@ -44,7 +44,7 @@ def fit_matrix(codes: torch.Tensor, people: torch.Tensor, size: int) -> tuple[to
     """Principal components, then linear discriminants of the people, as one matrix: mean (d,), matrix (size, d)."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    pca = fit_components(codes)
+    pca = fit_components(codes, min(COMPONENTS, len(codes) - len(people.unique())))  # or no inverse within people
     lda = LinearDiscriminantAnalysis(solver="eigen").fit(pca.transform(codes.numpy()), people.numpy())
     matrix = torch.from_numpy((pca.components_.T @ lda.scalings_[:, :size]).T.copy()).float()
     return torch.from_numpy(pca.mean_).float(), matrix / matrix.abs().max()
