@@ -95,7 +95,7 @@ def test_the_networks_stay_on_their_device(networks):
     generator, discriminator, encoder = networks
     z = torch.zeros(4, 8, device=OTHER)
     for noise in (None, "fixed", "random"):
-        picture = generator(z, truncation=0.7, noise=noise)
+        picture = generator(z, psi=0.7, noise=noise)
         assert picture.device == OTHER
     assert discriminator(picture).device == OTHER
     assert {level.device for level in discriminator.features(picture)} == {OTHER}
