@@ -93,9 +93,9 @@ def on_the_page() -> list[float]:
         notebook = Notebook(page, lab, "bench")
         if notebook.problems():
             raise RuntimeError("; ".join(notebook.problems()))
-        handles = page.get_by_label("Share of the second parent"), page.locator(".widget-slider .noUi-handle").first
+        handles = page.get_by_label("Mix"), page.locator(".widget-slider .noUi-handle").first
         pictures = (
-            "() => document.querySelector('.family-view-child img')",
+            "() => document.querySelector('.latentlib-child img')",
             "() => document.querySelector('.widget-interact .jp-OutputArea-output img, .widget-interact img')",
         )
         for handle in handles:

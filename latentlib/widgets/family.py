@@ -45,7 +45,7 @@ class Person(NamedTuple):
     picture: Tensor | None  # (3, r, r) in [0, 1]; None: drawn from the code
     code: Tensor  # (num_ws, w_dim)
     root: Couple | None = None  # of a sibling that was bred on with: the couple whose tuned copy draws it
-    own: bool = False  # is it an uploaded photo?
+    own: bool = False  # is it an uploaded photo, or bred from one?
 
 
 class FamilyView(CourseWidget):
@@ -192,7 +192,8 @@ class FamilyView(CourseWidget):
         roots = [self.people[name].root for name in names]
         root = next((root for root in (self._couple(), *roots) if root in self.jobs.kept), self._couple())
         child = f"child {1 + sum(person.root is not None for person in self.people.values())}"
-        self.people[child] = Person(None, self.code(self._seeds[place]), root)
+        own = any(self.people[name].own for name in names)
+        self.people[child] = Person(None, self.code(self._seeds[place]), root, own)
         before = (dict(self.controls), self._leaving)
         self._change({self._leaving: child, "sibling": 0})
         self._before.append(before)
@@ -248,23 +249,22 @@ class FamilyView(CourseWidget):
 
     def still(self) -> bytes:
         """Parents, child and siblings as they are shown; people of the course where a photo was uploaded."""
+
+        def shown(place: str) -> Tensor:
+            pixels = np.asarray(Image.open(io.BytesIO(self.pictures[place])).convert("RGB"))
+            return torch.tensor(pixels).permute(2, 0, 1) / 255
+
         with self.lock:
             names = [self.controls[side] for side in SIDES]
             if any(self.people[name].own for name in names):
-                names = [name for name, person in self.people.items() if not person.own and person.picture is not None]
-                first, second = (self.people[name].picture for name in (names[0], names[-1]))
-                return png_of(family_sheet([first, second], (first + second) / 2, [], (names[0], names[-1]), ""))
-            first, second, child, *siblings = (self._shown(place) for place in (*SIDES, "child", *self._row()))
-        return png_of(family_sheet([first, second], child, siblings, names, ""))
-
-    def _row(self) -> list[str]:
-        """The siblings that are drawn as the sliders say now."""
-        return [f"sibling {place}" for place in range(ROW) if place not in self._stale]
-
-    def _shown(self, place: str) -> Tensor:
-        """A picture that the page shows, (3, h, w) in [0, 1]."""
-        pixels = np.asarray(Image.open(io.BytesIO(self.pictures[place])).convert("RGB"))
-        return torch.tensor(pixels).permute(2, 0, 1) / 255
+                names = [name for name, who in self.people.items() if not who.own and who.picture is not None]
+                names = [names[0], names[min(1, len(names) - 1)]]
+                (one, a, *_), (other, b, *_) = (self.people[name] for name in names)
+                with torch.no_grad():
+                    child = self.generator.draw(blending.average(a, b)[None])[0]
+                return png_of(family_sheet([one, other], child, [], names, ""))
+            siblings = [shown(f"sibling {place}") for place in range(ROW) if place not in self._stale]
+            return png_of(family_sheet([shown(side) for side in SIDES], shown("child"), siblings, names, ""))
 
     # --- the copy that is tuned on both photos
 
@@ -358,7 +358,7 @@ class FamilyView(CourseWidget):
         began = time.perf_counter()
         found = tuning.pivots(self.generator, picture[None].to(self.device), self.encoder, progress=False)
         with self.lock:
-            name = f"your photo {1 + sum(person.own for person in self.people.values())}"
+            name = f"your photo {1 + sum(name.startswith('your photo') for name in self.people)}"
             self.people[name] = Person(picture, self._code(found.codes[0]), own=True)
             self._change({side: name})
         seconds = time.perf_counter() - began
@@ -372,30 +372,26 @@ class FamilyView(CourseWidget):
 
     def keep_card(self) -> None:
         """Make the card: parents, child, siblings; the page offers it as a file."""
-        self._start(self._card, "Making the card …")
+        self._start(lambda: self._keep(True), "Making the card …")
 
     def keep_film(self) -> None:
         """Make the film of the walk from parent to parent; the page offers it as a file."""
-        self._start(self._film, "Making the film …")
+        self._start(lambda: self._keep(False), "Making the film …")
 
-    def _card(self) -> str:
+    def _keep(self, card: bool) -> str:
         with self.lock, torch.no_grad():
-            names = [self.controls[side] for side in SIDES]
-            codes = [self.code(), *(self.code(seed) for seed in self._seeds)]
-            child, *siblings = torch.cat([self.network().draw(code[None]).cpu() for code in codes])
+            network, names = self.network(), [self.controls[side] for side in SIDES]
+            a, b = (self.people[name].code for name in names)
             parents = [self._portrait(side) for side in SIDES]
-            self.pictures["file"], self.file = family_card(parents, child, siblings, names), self.card
-        return "The card is ready."
-
-    def _film(self) -> str:
+            family = [self.code(), *(self.code(seed) for seed in self._seeds)]
+        codes = family if card else [blending.average(a, b, k / (FRAMES - 1)) for k in range(FRAMES)]
+        with torch.no_grad():  # one by one, without the lock: the sliders go on meanwhile
+            drawn = torch.cat([network.draw(code[None]).cpu() for code in codes])
+        made = family_card(parents, drawn[0], drawn[1:], names) if card else film(drawn)
         with self.lock:
-            network, (a, b) = self.network(), (self.people[self.controls[side]].code for side in SIDES)
-        with torch.no_grad():  # one by one: the sliders go on meanwhile
-            shares = torch.linspace(0, 1, FRAMES).tolist()
-            frames = torch.cat([network.draw(blending.average(a, b, share)[None]).cpu() for share in shares])
-        with self.lock:
-            self.pictures["file"], self.file = film(frames), Path(self.card).stem.replace("_card", "") + "_film.webp"
-        return "The film is ready."
+            self.pictures["file"] = made
+            self.file = self.card if card else Path(self.card).stem.replace("_card", "") + "_film.webp"
+        return f"{self.file} is ready."
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A family: two parents, their child and its siblings"

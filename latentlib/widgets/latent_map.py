@@ -88,17 +88,6 @@ class LatentMap(CourseWidget):
             **pad,
         )
 
-    def point(self, *code: float) -> None:
-        """Move the cursor to a code, as the mouse does."""
-        self.take({"code": [float(number) for number in code]}, [])
-        self.tell()
-
-    def draw(self, picture: Tensor) -> None:
-        """Take a picture (1, h, w) in [0, 1] as the pad does: its code, and what the decoder makes of it."""
-        with torch.no_grad():
-            self._move(self._code_of(picture[None]))
-        self.tell()
-
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
         if "drawing" in values:
             pixels = torch.from_numpy(np.frombuffer(bytes(buffers[0]), np.uint8).copy())
