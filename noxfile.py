@@ -48,10 +48,3 @@ def colab(session: nox.Session) -> None:
     if not session.posargs:
         session.install("-c", "constraints-colab.txt", "-e", ".[all,test]")
         session.run("python", *UNITS, "tests", env={"OMP_NUM_THREADS": "1"})
-
-
-@nox.session(python="3.13")
-def hub(session: nox.Session) -> None:
-    """A JupyterHub on this machine whose students run notebooks at once: `nox -s hub -- 1 4 8`. Needs npm."""
-    session.install("-r", "requirements.txt", "-c", "constraints.txt", "jupyterhub")
-    session.run("python", "-m", "tools.hub", *session.posargs)
