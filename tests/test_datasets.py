@@ -68,6 +68,7 @@ def is_small_mnist(found: digits.Digits) -> bool:
 def test_mnist_is_read_packed_or_not_and_one_level_off(small_mnist, place, packed):
     fill(small_mnist / place, packed)
     assert is_small_mnist(digits.load("mnist"))
+    assert digits.load(most=3).train_labels.tolist() == [0, 1, 2]
     assert not (small_mnist.parent / "cache").exists()
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentlib.fit import History, evaluate, fit, one_step, squared_error, where
+from latentlib.fit import History, evaluate, fit, gan_step, one_step, squared_error, where
 from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder
 from latentlib.models.vae import VAE, negative_elbo
 
@@ -167,3 +167,19 @@ def test_a_short_step_takes_one_core(model, rows, cores, three_threads):
     before = one_step(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.ones(rows, 1, 4, 4), loss=loss)
     assert loss(model(torch.ones(rows, 1, 4, 4)), None) < before
     assert counted == [cores, 3]
+
+
+def test_a_gans_step_moves_the_critic_and_then_the_artist():
+    artist, critic = nn.Linear(1, 1), nn.Linear(1, 1)
+    for network, weight in ((artist, 0.0), (critic, 1.0)):
+        nn.init.constant_(network.weight, weight)
+        nn.init.zeros_(network.bias)
+    optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in (artist, critic)]
+    gan_step(artist, critic, torch.tensor([[2.0]]), torch.zeros(1, 1), *optimizers)
+    wrong = torch.sigmoid(
+        torch.tensor(-2.0)
+    ).item()  # what its answer to the real 2 lacks
+    assert critic.weight.item() == pytest.approx(1 + 0.1 * 2 * wrong)
+    assert critic.bias.item() == pytest.approx(0.1 * (wrong - 0.5))
+    slope = torch.sigmoid(-critic.bias).item() * critic.weight.item()  # of the critic after its step
+    assert artist.bias.item() == pytest.approx(0.1 * slope)
