@@ -32,7 +32,7 @@ def by_adam(generator, codes: Tensor, images: Tensor, discriminator, steps: int 
         return torch.autograd.grad(error(tuned.synthesis(part, noise=None) / 2 + 0.5).sum(), learning)
 
     with thread_map(images.device, len(images)) as (each, parts):
-        errors = [PictureError(part, discriminator, tuning.PERCEPTUAL_WEIGHT) for part in images.chunk(parts)]
+        errors = [PictureError(part, discriminator, 0.1) for part in images.chunk(parts)]
         for _ in range(steps):
             slopes = list(each(look, codes.chunk(parts), errors))
             for weight, *shares in zip(learning, *slopes, strict=True):

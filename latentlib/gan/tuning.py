@@ -28,9 +28,9 @@ from latentlib.gan.inversion import Inversion, PictureError, Step, check_count, 
 from latentlib.models.stylegan2 import Discriminator, Generator
 
 STEPS = 60
-MUON_RATE, ADAM_RATE = 0.08, 6e-3  # of convolutions, and of all other weights, at the start; they fall to 0
+MUON_RATE, ADAM_RATE = 0.05, 3e-3  # of convolutions, and of all other weights, at the start; they fall to 0
 COARSE = (4, 8)  # resolutions that stay as they are: they place the face, which the codes do well enough
-PERCEPTUAL_WEIGHT = 0.1
+PERCEPTUAL_WEIGHT = 0.15
 PIVOT_STEPS = 40
 PIVOT_P_NORM_WEIGHT = 0.003  # keeps the codes of photos about as usual as those of the mapping
 PIVOT_PSI = 0.75  # pulls the encoder's answer towards the mean face: what is unusual in it need not be searched away
