@@ -25,7 +25,7 @@ import torch
 from latentlib import nvidia
 from latentlib.device import pick_device
 from latentlib.models.tiny_autoencoder import TinyAutoencoder
-from latentlib.settings import cache_folder, data_folder, offline
+from latentlib.settings import cache_folder, offline, places
 
 _CLONE = Path(__file__).resolve().parents[1]
 # In a clone beside the package; in a wheel inside it, where pyproject.toml puts the same folder.
@@ -129,8 +129,8 @@ def load_stylegan2(
 
 def _found(folder: str, files: Sequence[str]) -> Path | None:
     """The first of these files that is here, in ``LATENTLIB_DATA`` or in the cache."""
-    places = [place / folder / file for place in (data_folder(), cache_folder()) if place for file in files]
-    return next((place for place in places if place.is_file()), None)
+    paths = [place / folder / file for place in places() for file in files]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def fetch(
