@@ -1,6 +1,6 @@
 """latentlib: the helper package of the course "What is latent space?".
 
-Importing it costs nothing: a module is loaded at its first use, as ``latentlib.space`` or ``from latentlib import space``.
+Importing it costs nothing: a module is loaded at its first use, as ``latentlib.space``.
 """
 
 import importlib
