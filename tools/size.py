@@ -23,6 +23,8 @@ BUDGETS = {  # folder and kind: lines
     ("site", PROGRAM + PAGE): 1319,
     ("notebooks", PROGRAM): 540,
 }
+# Over their budgets today, for the reasons in docs/contributing.md; they may shrink.
+ALLOWED = {("latentlib", PROGRAM): 7500, ("tools", PROGRAM): 2145, ("tests", PROGRAM): 7200}
 APART = ("tests/answers", "tests/wrong_answers")
 SLACK = 1.1
 
@@ -40,12 +42,12 @@ def lines(root: Path = ROOT) -> Counter[tuple[str, str]]:
 
 
 def over(counted: Counter[tuple[str, str]]) -> list[str]:
-    """One sentence for each budget that is passed by more than a tenth."""
+    """One sentence for each budget that is passed by more than a tenth, or by more than is allowed today."""
     sums = {key: sum(counted[key[0], ending] for ending in key[1]) for key in BUDGETS}
     return [
         f"{folder} ({' '.join(kind)}): {sums[folder, kind]:,} lines; the budget is {budget:,}"
         for (folder, kind), budget in BUDGETS.items()
-        if sums[folder, kind] > SLACK * budget
+        if sums[folder, kind] > max(SLACK * budget, ALLOWED.get((folder, kind), 0))
     ]
 
 
