@@ -228,7 +228,7 @@ def faces(asked: Asked) -> tuple[dict, str]:
     """How real, how varied, is it copying, does it find people it has never seen?"""
     generator, made = asked.load("faces-64"), read_weights("faces-64", asked.folder)[1]
     train, held = lfw.load("train").images, lfw.load("held_out")
-    count, draws = asked.few(min(512, len(held.images)), 64), asked.few(5, 2)
+    count, draws = min(len(held.images), asked.few(512, 64)), asked.few(5, 2)
     shown = asked.few(2000, 40)
     halves = [some(torch.cat([train, held.images]), 2 * count, 100 + seed).chunk(2) for seed in range(draws)]
     own = [some(held.images, count, seed) for seed in range(draws)]
@@ -635,11 +635,12 @@ def digit_networks(asked: Asked) -> tuple[dict, str]:
     def mean_over(function: Callable[[Tensor], Tensor]) -> Tensor:
         return sum(function(part) * len(part) for part in test.split(2000)) / len(test)
 
-    rows = []
+    mean = images.flatten(1).double().mean(0)
+    directions = torch.linalg.eigh(torch.cov(images.flatten(1).double().T))[1]  # sorted upwards
+    away, rows = test.flatten(1).double() - mean, []
     for size in (2, 3, 10, 30):
-        model, principal = asked.load(f"digits-{size}"), space.principal_directions(images.flatten(1), size)
-        again = space.pca_reconstruct(principal, test.flatten(1))
-        pca = (again - test.flatten(1)).square().sum(1).mean()
+        model, kept = asked.load(f"digits-{size}"), directions[:, -size:]
+        pca = (away - away @ kept @ kept.T).square().sum(1).mean()
         error = mean_over(lambda x, model=model: squared_error(model(x), x))
         rows.append({"numbers": size, "autoencoder": round(error.item(), 3), "pca": round(pca.item(), 3)})
     torch.manual_seed(0)
