@@ -56,7 +56,7 @@ def measures(notebook) -> dict[str, int]:
     """What MOST bounds, of one lesson."""
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code" and "setup" not in _tags(cell)]
     trees = [tree for source in code if (tree := _parsed(source))]
-    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    imports = [node for tree in trees for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     return {
         "cells": len(notebook.cells),
         "words": sum(map(prose, notebook.cells)),
