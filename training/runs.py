@@ -267,7 +267,8 @@ def save_atomically(state: dict, path: Path) -> None:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     except (OSError, RuntimeError) as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise Stop(
             f"the checkpoint could not be written ({error}); is the disk full? The last good state is at {path}"
         ) from error
