@@ -14,10 +14,11 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin, features
 
-from latentlib import photos
+from latentlib import photos, settings
 from latentlib.datasets import portraits
 
-CASES = Path("/work/shared/cases")  # real files that failed; the kinds are made below as well
+# Real files that failed, where they lie beside the data; the kinds are made below as well.
+CASES = (settings.data_folder() or Path("nowhere")).parent / "cases"
 HOPPER_EYES = ((222, 190), (306, 186))  # measured by hand
 COLLINS_EYES = ((203, 100), (246, 103))
 
