@@ -158,11 +158,13 @@ def portrait_copy(generator: nn.Module) -> tuple[Tensor, nn.Module]:
     return codes, tuning.tune(generator, codes, images, discriminator=discriminator, progress=False).generator
 
 
+@torch.no_grad()
 def compared(parts: dict[str, tuple[nn.Module, Tensor]]) -> dict:
     """What torch makes of each network's input: the page makes it too and compares."""
     return {name: {"input": packed(x), "output": packed(network(x))} for name, (network, x) in parts.items()}
 
 
+@torch.no_grad()
 def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) -> dict:
     """What the page needs beside the networks: directions, codes, the map, and what torch makes of the same inputs."""
     generator, vae = parts["faces"][0].network, parts["encode"][0].network
@@ -263,7 +265,6 @@ def left_out(sentence: str) -> None:
     raise SystemExit(LEFT_OUT)
 
 
-@torch.no_grad()
 def build(folder: Path = PAGE) -> Path:
     """Build the page into the folder, which is made; gives the path of its index.html."""
     fetch()
