@@ -1,0 +1,43 @@
+"""A flow: a network that leads noise to codes along nearly straight lines (flow matching, Lipman et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+FREQUENCIES = 8  # of the sines and cosines that stand for t
+
+
+class Flow(nn.Module):
+    """Says in which direction a code lies: flow(x (n, latent_dim), t (n, 1), kind (n, 1)) -> (n, latent_dim)."""
+
+    def __init__(
+        self,
+        latent_dim: int = 32,  # numbers in a code
+        width: int = 256,  # of each hidden layer
+        layers: int = 3,  # hidden ones
+    ):
+        super().__init__()
+        widths = [latent_dim + 2 * FREQUENCIES + 1, *[width] * layers]
+        hidden = [part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), nn.SiLU())]
+        self.net = nn.Sequential(*hidden, nn.Linear(width, latent_dim))
+
+    def forward(self, x: Tensor, t: Tensor, kind: Tensor) -> Tensor:
+        angles = t * 2.0 ** torch.arange(FREQUENCIES, device=t.device) * torch.pi / 2  # (n, 8)
+        return self.net(torch.cat([x, angles.sin(), angles.cos(), kind], dim=1))
+
+
+def loss(network: Callable[[Tensor, Tensor], Tensor], noise: Tensor, code: Tensor, t: Tensor) -> Tensor:
+    """Mean squared error of network(x, t) at the points a share t (n, 1) of the way from noise to code, (n, d) each."""
+    return (network((1 - t) * noise + t * code, t) - (code - noise)).square().mean()
+
+
+@torch.no_grad()
+def draw(network: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int = 20) -> Tensor:
+    """Noise (n, d) led to codes (n, d) by Euler's method in that many steps."""
+    x = noise
+    for k in range(steps):
+        x = x + network(x, torch.full((len(x), 1), k / steps, device=x.device)) / steps
+    return x
