@@ -120,7 +120,7 @@ def teach_one_face(discriminator: nn.Module, faces: Tensor, seed: int = 0) -> Ca
     from sklearn.linear_model import LogisticRegression
 
     def features(images: Tensor) -> Tensor:
-        return torch.cat([discriminator.features(part * 2 - 1)[-1].float().flatten(1) for part in images.split(64)])
+        return torch.cat([discriminator.features(part * 2 - 1)[-1].float().flatten(1) for part in images.split(16)])
 
     order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(seed)).to(faces.device)
     seen = torch.cat([features(faces), features((faces[order] + faces[order.roll(1)]) / 2)])
