@@ -43,7 +43,7 @@ def patchwork(first, second) -> torch.Tensor:  # as crisp as they are: each squa
 @exercise("07-test", "A test that rejects a cross-fade", why="Cross-fades lose detail. But is detail hard to get?")
 def _(is_fade):
     a, b = faces(3), faces(4)
-    pale = 0.5 + 0.35 * (a - 0.5)  # the first parents' photos, with less contrast
+    pale = 0.5 + 0.5 * (a - 0.5)  # the first parents' photos, with less contrast
     half = torch.arange(12) % 3 == 0
     for text, child, first, second, wanted in (
         ("the pixel average of two parents is a cross-fade", (a + b) / 2, a, b, True),
