@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class Flow(nn.Module):
     ):
         super().__init__()
         widths = [latent_dim + 2 * FREQUENCIES + 1, *[width] * layers]
-        hidden = [part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), nn.SiLU())]
+        hidden = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.SiLU())]
         self.net = nn.Sequential(*hidden, nn.Linear(width, latent_dim))
 
     def forward(self, x: Tensor, t: Tensor, kind: Tensor) -> Tensor:
