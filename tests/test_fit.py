@@ -176,9 +176,7 @@ def test_a_gans_step_moves_the_critic_and_then_the_artist():
         nn.init.zeros_(network.bias)
     optimizers = [torch.optim.SGD(network.parameters(), lr=0.1) for network in (artist, critic)]
     gan_step(artist, critic, torch.tensor([[2.0]]), torch.zeros(1, 1), *optimizers)
-    wrong = torch.sigmoid(
-        torch.tensor(-2.0)
-    ).item()  # what its answer to the real 2 lacks
+    wrong = torch.sigmoid(torch.tensor(-2.0)).item()  # what its answer to the real 2 lacks
     assert critic.weight.item() == pytest.approx(1 + 0.1 * 2 * wrong)
     assert critic.bias.item() == pytest.approx(0.1 * (wrong - 0.5))
     slope = torch.sigmoid(-critic.bias).item() * critic.weight.item()  # of the critic after its step
