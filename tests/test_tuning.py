@@ -84,7 +84,7 @@ def test_stop_and_interrupt_give_the_best_so_far(run, monkeypatch, capsys):
     assert found.interrupted
     assert found.steps == 3
 
-    def pressed(self):
+    def pressed(self, rate):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tuning.Muon, "step", pressed)
@@ -137,3 +137,15 @@ def test_two_photos_come_near_with_codes_as_usual_as_the_mapping_s():
     tuned = tune(generator, found.codes, photos, discriminator=discriminator, steps=20, progress=False)
     assert mahalanobis_p(generator)(found.codes).max() < 1.5
     assert (psnr(tuned.images, photos) > psnr(found.images, photos) + 2).all()
+
+
+def test_adam_is_that_of_pytorch():
+    start = torch.randn(5, generator=torch.Generator().manual_seed(0))
+    ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    adam, reference = tuning.Adam([ours], (0.9, 0.95)), torch.optim.Adam([theirs], lr=3e-3, betas=(0.9, 0.95))
+    for k in range(20):
+        for p in (ours, theirs):
+            p.grad = torch.sin(3 * p.detach() + k)
+        adam.step(3e-3)
+        reference.step()
+    torch.testing.assert_close(ours, theirs)

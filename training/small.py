@@ -12,11 +12,27 @@ from torch import Tensor, nn
 
 from latentlib.device import autocast
 from latentlib.fit import full_precision
-from latentlib.gan.tuning import Muon
+from latentlib.gan.tuning import orthogonal
 from latentlib.weights import save_weights
 from training import runs
 
 ADAM_RATE = 0.002
+
+
+class Muon(torch.optim.Optimizer):
+    """latentlib.gan.tuning.Muon as an optimizer of PyTorch's, whose state a checkpoint can hold."""
+
+    def __init__(self, parameters: list[torch.Tensor], lr: float, momentum: float = 0.9):
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                past = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                past.mul_(group["momentum"]).add_(p.grad)
+                step = orthogonal((p.grad + group["momentum"] * past).reshape(len(p), -1))
+                p.add_(step.reshape(p.shape), alpha=-0.2 * group["lr"] * max(step.shape) ** 0.5)
 
 
 class Recipe(NamedTuple):

@@ -93,8 +93,7 @@ def tune(
     named = [pair for block in blocks for pair in block.named_parameters()]
     weights = [p.requires_grad_(True) for name, p in named if not name.endswith("noise_strength")]  # not in use
     kernels, others = ([p for p in weights if (p.dim() == 4 and p.shape[-1] > 1) is kind] for kind in (True, False))
-    muon = Muon(kernels, MUON_RATE)
-    adam = torch.optim.Adam(others, lr=ADAM_RATE, betas=(0.9, 0.95), fused=device.type in ("cpu", "cuda"))
+    muon, adam = Muon(kernels), Adam(others, betas=(0.9, 0.95))
     least, best, pictures = torch.inf, [p.detach().clone() for p in weights], images
     history, interrupted = [], False
 
@@ -126,9 +125,8 @@ def tune(
                 for weight, *shares in zip(weights, *slopes, strict=True):
                     weight.grad = sum(shares)
                 share = (1 + math.cos(math.pi * step / (steps + 1))) / 2
-                muon.param_groups[0]["lr"], adam.param_groups[0]["lr"] = share * MUON_RATE, share * ADAM_RATE
-                muon.step()
-                adam.step()
+                muon.step(share * MUON_RATE)
+                adam.step(share * ADAM_RATE)
     except KeyboardInterrupt:
         if not history:
             raise  # nothing was drawn yet
@@ -161,24 +159,42 @@ def draw_blocks(synthesis: nn.Module, codes: Tensor, resolutions: list[int], x=N
     return x, rgb
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Momentum whose step is made orthogonal: equally long in all directions of a matrix (Jordan et al., 2024).
 
     torch.optim.Muon takes matrices only; here a convolution's kernel counts as one, (out, in · height · width). Where
-    gradients pull mostly in a few directions, it needs a third of Adam's steps.
+    gradients pull mostly in a few directions, it needs a third of Adam's steps. (Neither this nor ``Adam`` below is
+    one of torch.optim's, since the first of these loads PyTorch's compiler: 160 MB that a class on a hub has not.)
     """
 
-    def __init__(self, parameters: list[Tensor], lr: float, momentum: float = 0.9):
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    def __init__(self, parameters: list[Tensor], momentum: float = 0.9):
+        self.parameters, self.momentum = parameters, momentum
+        self.past = [torch.zeros_like(p) for p in parameters]
 
     @torch.no_grad()
-    def step(self) -> None:
-        for group in self.param_groups:
-            for p in group["params"]:
-                past = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                past.mul_(group["momentum"]).add_(p.grad)
-                step = orthogonal((p.grad + group["momentum"] * past).reshape(len(p), -1))
-                p.add_(step.reshape(p.shape), alpha=-0.2 * group["lr"] * max(step.shape) ** 0.5)
+    def step(self, rate: float) -> None:
+        for p, past in zip(self.parameters, self.past, strict=True):
+            past.mul_(self.momentum).add_(p.grad)
+            step = orthogonal((p.grad + self.momentum * past).reshape(len(p), -1))
+            p.add_(step.reshape(p.shape), alpha=-0.2 * rate * max(step.shape) ** 0.5)
+
+
+class Adam:
+    """Kingma and Ba 2015, as torch.optim has it."""
+
+    def __init__(self, parameters: list[Tensor], betas: tuple[float, float]):
+        self.parameters, self.betas, self.steps = parameters, betas, 0
+        self.mean, self.square = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        self.steps += 1
+        b1, b2 = self.betas
+        for p, mean, square in zip(self.parameters, self.mean, self.square, strict=True):
+            mean.lerp_(p.grad, 1 - b1)
+            square.mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2)
+            size = (square / (1 - b2**self.steps)).sqrt_().add_(1e-8)
+            p.addcdiv_(mean, size, value=-rate / (1 - b1**self.steps))
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
