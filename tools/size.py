@@ -31,7 +31,7 @@ ALLOWED = {
     ("benchmarks", PROGRAM): 680,
     ("training", PROGRAM): 3160,
 }
-APART = ("tests/answers", "tests/wrong_answers")
+APART = ("tests/answers",)
 SLACK = 1.1
 
 
