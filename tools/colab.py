@@ -13,6 +13,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def settings(folder: Path, server: str) -> dict[str, str]:
 
 
 def packages() -> dict[str, str]:
-    return {package.name: package.version for package in importlib.metadata.distributions()}
+    """Name: version of what is installed in this Python. A latentlib.egg-info in the clone, where `-m` looks, too, is not."""
+    places = [sysconfig.get_path("purelib")]
+    return {package.name: package.version for package in importlib.metadata.distributions(path=places)}
 
 
 def run(path: Path, folder: Path) -> Result:
