@@ -130,6 +130,17 @@ def test_three_numbers_are_plotted_to_turn_with_a_still_picture(monkeypatch, pub
         plots.scatter_3d(torch.randn(50, 2), torch.arange(50) % 4)
 
 
+def test_the_plot_to_turn_has_no_buttons(monkeypatch, published):
+    """One of plotly's would upload the plot to another host."""
+    shown = []
+    monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    plots.scatter_3d(torch.randn(9, 3), torch.arange(9) % 3, "Nine")
+    plot = shown[0]["application/vnd.plotly.v1+json"]
+    assert plot["config"] == {"displayModeBar": False}
+    assert [trace["name"] for trace in plot["data"][:3]] == ["0", "1", "2"]
+
+
 def ramp(codes: torch.Tensor) -> torch.Tensor:
     """A decoder whose pictures are as bright as the code's first number."""
     return codes[:, 0, None, None, None].expand(-1, 1, 8, 8)

@@ -2,7 +2,8 @@
 
 Puts each defect of tests/mutants.json into a copy of the repository, one at a time, and runs the test that should
 notice it. ``old`` takes the commit BEFORE, with its tests; ``new`` (the default) the tracked files as they are now.
-Fewer than 28 noticed: exit 1. A test that fails without a defect as well notices nothing.
+Fewer than 28 noticed: exit 1. A test that fails without a defect as well notices nothing; "gone" says why a defect
+cannot exist any more, which does not count as noticed.
 """
 
 import functools
@@ -61,7 +62,8 @@ def main(arguments: list[str]) -> int:
         count = 0
         for mutant in chosen:
             count += (seen := mutant[which] is not None and noticed(Path(folder), **mutant[which]))
-            print("noticed    " if seen else "NOT noticed", f"{mutant['id']}: {mutant['defect']}", flush=True)
+            verdict = "noticed" if seen else "gone" if mutant[which] is None else "NOT noticed"
+            print(f"{verdict:11} {mutant['id']}: {mutant['defect']}", flush=True)
     print(f"{count} of {len(chosen)} noticed")
     return int(count < min(28, len(chosen)))
 
