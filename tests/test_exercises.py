@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 
 import numpy as np
 import pytest
@@ -15,10 +14,8 @@ from latentlib.exercises import checks, guesses
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch, tmp_path):
-    """Nothing guessed or solved, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LATENTLIB_GUESSES", raising=False)
+def fresh(monkeypatch):
+    """Nothing guessed or solved."""
     for module, names in ((guesses, ("asked", "guesses", "SENTENCES")), (checks, ("answers", "tried", "EXERCISES"))):
         for name in names:
             monkeypatch.setattr(module, name, {})
@@ -34,27 +31,25 @@ def fresh(monkeypatch, tmp_path):
 # --- guesses
 
 
-def test_without_a_guess_everybody_is_told_and_no_file_is_written(capsys, tmp_path):
+def test_without_a_guess_everybody_is_told(capsys):
     for blank in (..., None):
         exercises.guess("99-bits", "How many bits?", blank)
         exercises.reveal("99-bits", 1282.4)
     assert "Measured: 1,282." in capsys.readouterr().out
     assert exercises.yours("99-bits") == {}
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("guess", "measured", "close", "points"),
+    ("guess", "measured", "points"),
     [
-        (1282, 1282.4, None, 2), (1000, 1282.4, None, 1), (6272, 1282.4, None, 0), ("1300", 1282.4, None, 2),
-        (25, 33_554_432, None, 0), (50, 33_554_432, None, 0), (2e7, 33_554_432, None, 1), (-3, 5, None, 0),
-        (0, 0, None, 2), (0.51, 0.5, 0.02, 2), (0.45, 0.5, 0.02, 1), (0.6, 0.5, 0.02, 0),
+        (1282, 1282.4, 2), (1000, 1282.4, 1), (6272, 1282.4, 0), ("1300", 1282.4, 2), (25, 33_554_432, 0),
+        (2e7, 33_554_432, 1), (-3, 5, 0), (0, 0, 2), (0.51, 0.5, 2),
     ],
 )  # fmt: skip
-def test_counts_are_judged_by_ratio_and_shares_by_distance(guess, measured, close, points):
+def test_guesses_are_judged_by_ratio(guess, measured, points):
     exercises.guess("99-bits", "How many bits?", guess)
     assert exercises.yours("99-bits") == {"your guess": float(guess)}
-    exercises.reveal("99-bits", measured, close)
+    exercises.reveal("99-bits", measured)
     assert guesses.guesses["99-bits"]["points"] == points
 
 
@@ -75,29 +70,14 @@ def test_a_guess_that_is_none_gets_a_sentence(capsys, guess):
     assert guesses.guesses == {}
 
 
-def test_asked_again_after_it_was_revealed_it_is_what_the_learner_says_afterwards(tmp_path):
+def test_asked_again_after_it_was_revealed_it_is_what_the_learner_says_afterwards():
     exercises.guess("99-bits", "How many bits?", 1300)
     exercises.guess("99-bits", "How many bits?", 1400)  # corrected before
     exercises.reveal("99-bits", 1282)
     exercises.guess("99-bits", "How many bits?", 1280)
-    exercises.score("99").to_csv(tmp_path / "mine.csv")
-    assert list(csv.DictReader((tmp_path / "mine.csv").read_text().splitlines())) == [
+    assert list(csv.DictReader(exercises.score("99").csv().splitlines())) == [
         {"question": "99-bits", "before": "1400.0", "after": "1280.0", "measured": "1282.0", "points": "2"}
     ]
-
-
-def test_guesses_of_all_lessons_share_one_file_and_a_bad_file_stops_nothing(monkeypatch, tmp_path):
-    exercises.guess("99-bits", "How many bits?", 1300)
-    guesses.guesses.clear()  # another notebook
-    exercises.guess("98-share", "What share?", 0.5)
-    assert set(json.loads((tmp_path / "my-guesses.json").read_text())) == {"99-bits", "98-share"}
-    (tmp_path / "my-guesses.json").write_text("[")
-    exercises.guess("98-share", "What share?", 0.5)
-    assert set(json.loads((tmp_path / "my-guesses.json").read_text())) == {"98-share"}
-    for place in ("off", str(tmp_path / "no" / "folder" / "g.json")):
-        monkeypatch.setenv("LATENTLIB_GUESSES", place)
-        exercises.guess("98-share", "What share?", 0.6)
-    assert [path.name for path in tmp_path.iterdir()] == ["my-guesses.json"]
 
 
 # --- claims and the table
@@ -112,8 +92,6 @@ def test_a_claim_settles_a_sentence_and_a_false_one_raises(capsys):
     assert "Close." in said
     with pytest.raises(ClaimError, match="three of two"):
         exercises.claim("three of two", False)
-    with pytest.raises(ValueError, match="verdict"):
-        exercises.sentence("99-x", "text", "maybe", "why")
 
 
 def test_the_table_says_what_was_not_measured_and_offers_the_guesses(capsys):
@@ -141,9 +119,7 @@ def stub(x):
 @pytest.mark.parametrize("answer", [..., None, stub, (1, ...), lambda x: ...])
 def test_what_holds_a_blank_is_not_answered(capsys, answer):
     exercises.check("99-double", answer)
-    assert "not answered yet" in capsys.readouterr().out
-    with exercises.strict(), pytest.raises(exercises.NotAnswered):
-        exercises.check("99-double", answer)
+    assert capsys.readouterr().out == "… Double numbers: not answered yet.\n"
 
 
 @pytest.mark.parametrize(
@@ -154,8 +130,7 @@ def test_what_holds_a_blank_is_not_answered(capsys, answer):
     ],
 )  # fmt: skip
 def test_an_answer_may_be_of_any_kind(answer):
-    with exercises.strict():
-        exercises.check("99-double", answer)
+    assert checks.judged("99-double", answer) == "✔ Double numbers: right. Two is company."
     got = exercises.solved("99-double", None)(torch.tensor([4.0]))
     assert got.dtype == torch.float32
     assert got.flatten().tolist() == [8.0]

@@ -104,23 +104,21 @@ def test_bars_have_one_bar_a_number_and_groups_share_their_names(monkeypatch):
         plots.bars({"first": {"a": 1}, "second": {"b": 1}}, "x")
 
 
-def test_curves_and_intervals_draw_the_numbers(monkeypatch):
+def test_curves_draw_the_numbers(monkeypatch):
     curves = {"pca": [3, 2], "autoencoder": [2, 1]}
     (ax,) = drawn_axes(monkeypatch, lambda: plots.curves([1, 10], curves, "numbers", "error", log=True))
     assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [2, 1]]
     assert ax.get_xscale() == "log"
-    (ax,) = drawn_axes(monkeypatch, lambda: plots.intervals({"a": (0.3, 0.1)}, "gain", mark=("none", 0)))
-    assert ax.lines[0].get_xdata().tolist() == [0.3]
 
 
 def test_codes_are_drawn_where_they_lie_with_names_at_the_middles(monkeypatch):
     codes, labels = torch.tensor([[0.0, 0.0], [2.0, 2.0], [9.0, 5.0]]), torch.tensor([0, 0, 1])
-    (ax,) = drawn_axes(monkeypatch, lambda: plots.scatter(codes, labels, names=["chair", "table"]))
+    (ax,) = drawn_axes(monkeypatch, lambda: plots.scatter(codes, labels, "Furniture"))
     assert ax.collections[0].get_offsets().tolist() == codes.tolist()
-    assert {text.get_text(): text.get_position() for text in ax.texts} == {"chair": (1, 1), "table": (9, 5)}
+    assert {text.get_text(): text.get_position() for text in ax.texts} == {"0": (1, 1), "1": (9, 5)}
     for bad in ((torch.zeros(3, 4), labels), (codes, labels[:2])):
         with pytest.raises(ValueError, match="must be"):
-            plots.scatter(*bad)
+            plots.scatter(*bad, "Bad")
 
 
 def test_three_numbers_are_plotted_to_turn_with_a_still_picture(monkeypatch, published):
@@ -152,10 +150,8 @@ def test_a_sheet_draws_the_middle_of_each_cell_with_y_upwards():
     assert sheet[::2, 0, 0].tolist() == [223, 159, 96, 32]
 
 
-def test_the_map_beside_its_codes_and_the_frame_of_a_film(monkeypatch):
+def test_the_frame_of_a_film_of_a_space():
     codes, labels = torch.rand(30, 2), torch.arange(30) % 3
-    left, right = drawn_axes(monkeypatch, lambda: plots.decoded_map(ramp, codes, labels, (0, 0), (1, 1), steps=4))
-    assert left.get_xlim() == right.get_xlim() == (0, 1)
     frame = plots.space_map(ramp, codes, labels, side=60, steps=6)
     assert frame.shape == (2, 3, 60, 60)
     assert frame.min() >= 0

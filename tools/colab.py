@@ -45,7 +45,6 @@ def settings(folder: Path, server: str) -> dict[str, str]:
         "LATENTLIB_DATA": str(Path(data).expanduser().resolve()) if data else "",
         "LATENTLIB_OFFLINE": "1",
         "LATENTLIB_CACHE": str(folder / "cache"),
-        "LATENTLIB_GUESSES": "off",
         "LATENTLIB_REPOSITORY": server,
         "PYTHONPATH": str(folder / "stub"),
         "IPYTHONDIR": str(folder / "ipython"),

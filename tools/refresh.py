@@ -91,7 +91,6 @@ def refresh(path: Path) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    os.environ["LATENTLIB_GUESSES"] = "off"  # nobody's own guesses are stored
     folder = os.environ.get("LATENTLIB_DATA")
     if folder:  # kernels start in the notebooks' folder
         os.environ["LATENTLIB_DATA"] = str(Path(folder).expanduser().resolve())

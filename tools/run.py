@@ -153,7 +153,6 @@ def main(arguments: list[str]) -> int:
     except (ValueError, OSError, RuntimeError) as error:
         print(f"run: {error}")
         return 2
-    os.environ["LATENTLIB_GUESSES"] = "off"
     if folder := os.environ.get("LATENTLIB_DATA"):  # kernels start in the notebooks' folder
         os.environ["LATENTLIB_DATA"] = str(Path(folder).expanduser().resolve())
     logging.getLogger("traitlets").setLevel(logging.ERROR)

@@ -7,37 +7,10 @@
     claim("a code keeps the colour", r2 > 0.9, settles="02-colour")         # measured; one of the article's sentences
     score("01")                                                             # one table at the end
 
-What an exercise asks of an answer stands in ``lesson_NN.py``. Nothing here stops a notebook: a learner who answers
-nothing, or anything, gets a sentence. Only ``claim`` raises, and ``check`` inside ``with strict():``, for tests.
+What an exercise asks of an answer stands in ``lesson_NN.py``. A learner who answers nothing, or anything, gets a
+sentence: only ``claim`` stops a notebook.
 """
 
 from latentlib.claims import not_checked
-from latentlib.exercises.checks import (
-    NotAnswered,
-    WrongAnswer,
-    check,
-    close,
-    exercise,
-    same_as,
-    solved,
-    strict,
-)
+from latentlib.exercises.checks import check, close, exercise, same_as, solved
 from latentlib.exercises.guesses import claim, guess, reveal, score, sentence, yours
-
-__all__ = [
-    "NotAnswered",
-    "WrongAnswer",
-    "check",
-    "claim",
-    "close",
-    "exercise",
-    "guess",
-    "not_checked",
-    "reveal",
-    "same_as",
-    "score",
-    "sentence",
-    "solved",
-    "strict",
-    "yours",
-]

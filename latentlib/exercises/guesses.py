@@ -1,7 +1,6 @@
 """A guess before a figure, how far off it was, the article's sentences, and one table at the end of a lesson.
 
-Guesses live in memory. With the first answered one a small file, ``my-guesses.json``, appears beside the notebook;
-delete it to begin anew. ``LATENTLIB_GUESSES`` names another file, or ``off`` for none. No name is kept, and nothing
+Guesses stand in the learner's cells and live in memory; the table's button saves them. No name is kept, and nothing
 leaves the machine by itself.
 """
 
@@ -10,24 +9,20 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
 import math
-import os
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from latentlib import claims
 from latentlib.claims import say
 from latentlib.exercises import checks
 
-FILE = "my-guesses.json"
-VERDICTS = ("true", "half true", "false", "not shown", "a matter of words")
+VERDICTS = ("true", "half true", "false")  # what one may guess of a sentence; some turn out to be something else
 COLUMNS = ("question", "before", "after", "measured", "points")
 
 asked: dict[str, str] = {}  # key -> question, in the order of the notebook
-guesses: dict[str, dict[str, Any]] = {}  # key -> guess; once revealed also measured, points; asked again: after
+guesses: dict[str, dict[str, Any]] = {}  # key -> before; once revealed also measured, points; asked again: after
 settled: set[str] = set()  # keys of the article's sentences that this run has measured
 
 
@@ -43,9 +38,7 @@ SENTENCES: dict[str, Sentence] = {}
 
 
 def sentence(key: str, text: str, verdict: str, why: str) -> None:
-    """Enter one of the article's sentences, as "02-colour"; verdict: one of VERDICTS. For ``lesson_NN.py``."""
-    if verdict not in VERDICTS:
-        raise ValueError(f"a verdict is one of {', '.join(VERDICTS)}; got {verdict!r}")
+    """Enter one of the article's sentences, as "02-colour". For ``lesson_NN.py``."""
     SENTENCES[key] = Sentence(text, verdict, why)
 
 
@@ -72,56 +65,49 @@ def guess(key: str, question: str = "", answer: Any = ..., choices: Sequence[str
     """
     checks.lesson(key[:2])
     if key in SENTENCES:
-        question, choices = SENTENCES[key].text, VERDICTS[:3]
+        question, choices = SENTENCES[key].text, VERDICTS
         say(f"“{question}” True, half true or false?")
     asked[key] = question
     before = guesses.pop(key, {})
     if answer is None or answer is ...:
         what = "one of the choices, or its letter," if choices else "a number"
         return say(f"No guess yet. Write {what} for the dots and run again, or go on.")
-    try:
-        value = float(answer) if choices is None else _chosen(answer, choices)
-        if choices is None and not math.isfinite(value):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        wanted = "a number, such as 12 or 0.5" if choices is None else " or ".join(map(repr, choices))
+    value = _chosen(answer, choices) if choices else _number(answer)
+    if value is None:
+        wanted = " or ".join(map(repr, choices)) if choices else "a number, such as 12 or 0.5"
         return say(f"{answer!r} is no guess that this question understands; write {wanted}.")
-    again = "measured" in before
-    guesses[key] = {**before, "after": value} if again else {"question": question, "guess": value}
-    _save()
-    return say(f"Your answer now: {spoken(value)}." if again else f"Your guess: {spoken(value)}. Run on and see.")
+    if "measured" in before:
+        guesses[key] = {**before, "after": value}
+        return say(f"Your answer now: {spoken(value)}.")
+    guesses[key] = {"before": value}
+    return say(f"Your guess: {spoken(value)}. Run on and see.")
 
 
-def reveal(key: str, measured: Any, close: float | None = None) -> None:
+def reveal(key: str, measured: Any) -> None:
     """Tell everybody what was measured, and who guessed how far off it was: 2 points for close, 1 for not far.
 
-    measured: the number, or the choice that turned out to be right
-    close: the distance up to which a number is close (not far: three times that), as for shares; None judges by ratio:
-        close is within a factor of 1.25, not far within a factor of 2
+    measured: the number, or the choice that turned out to be right. Close is within a factor of 1.25, not far within 2
     """
     made = guesses.get(key)
-    measured = str(measured) if isinstance(measured, str) else float(measured)
+    measured = measured if isinstance(measured, str) else float(measured)
     if made is None:
         return say(f"Measured: {spoken(measured)}.")
-    verdicts = ("A surprise! That is what guessing is for.", "Not far.", "Close.")
-    if isinstance(made["guess"], str) or isinstance(measured, str):
-        points = 2 * (str(made["guess"]) == measured)
-    elif close is not None:
-        off = abs(made["guess"] - measured)
-        points = 2 if off <= close else 1 if off <= 3 * close else 0
+    guessed = made["before"]
+    if isinstance(guessed, str) or isinstance(measured, str):
+        points = 2 * (guessed == measured)
     else:
-        ratio = made["guess"] / measured if measured else float(made["guess"] == 0)
+        ratio = guessed / measured if measured else float(guessed == 0)
         ratio = max(ratio, 1 / ratio) if ratio > 0 else math.inf
         points = 2 if ratio <= 1.25 else 1 if ratio <= 2 else 0
     made.update(measured=measured, points=points)
-    _save()
-    return say(f"Your guess: {spoken(made['guess'])}. Measured: {spoken(measured)}. {verdicts[points]}")
+    verdict = ("A surprise! That is what guessing is for.", "Not far.", "Close.")[points]
+    return say(f"Your guess: {spoken(guessed)}. Measured: {spoken(measured)}. {verdict}")
 
 
-def yours(key: str, name: str = "your guess") -> dict[str, float]:
-    """The guess as {name: number}, to be drawn beside the measurement; {} when there is none, or it is a choice."""
-    value = guesses.get(key, {}).get("guess")
-    return {name: value} if isinstance(value, float) else {}
+def yours(key: str) -> dict[str, float]:
+    """The guess as {"your guess": number}, to be drawn beside the measurement; {} without one, or for a choice."""
+    value = guesses.get(key, {}).get("before")
+    return {"your guess": value} if isinstance(value, float) else {}
 
 
 def spoken(value: Any) -> str:
@@ -133,50 +119,45 @@ def spoken(value: Any) -> str:
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 
-def _chosen(answer: Any, choices: Sequence[str]) -> str:
-    """The choice that was meant: its text in any case, or its letter; ValueError when none was."""
+def _number(answer: Any) -> float | None:
+    try:
+        value = float(answer)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _chosen(answer: Any, choices: Sequence[str]) -> str | None:
+    """The choice that was meant: its text in any case, or its letter."""
     said = str(answer).strip().rstrip(").").lower()
-    for number, choice in enumerate(choices):
-        if said in (choice.lower().rstrip("."), chr(ord("a") + number)):
-            return choice
-    raise ValueError(f"{answer!r} is none of {', '.join(choices)}")
-
-
-# --- the table at the end
+    letters = zip("abcdefgh", choices, strict=False)
+    return next((choice for letter, choice in letters if said in (letter, choice.lower().rstrip("."))), None)
 
 
 class Score:
-    """The table of a lesson, with a button that downloads the guesses; ``to_csv`` writes them."""
+    """The table of a lesson, with a button that downloads the guesses."""
 
     def __init__(self, number: str):
         self.number, tasks = number, checks.lesson(number)
         self.guesses = {key: made for key, made in guesses.items() if key.startswith(number)}
-        self.rows = [
-            [question, spoken(made["guess"]), spoken(made["measured"]) if "measured" in made else "–"]
-            for key, question in asked.items()
-            if key.startswith(number) and key not in SENTENCES
-            for made in [guesses.get(key, {"guess": "–"})]
-        ]
-        states = {True: "solved", False: "tried"}
-        self.rows += [
-            [f"Exercise: {task.title}", states.get(checks.tried.get(key), "–"), ""] for key, task in tasks.items()
-        ]
-        self.verdicts = []
+        self.rows = []
+        for key, question in asked.items():
+            if key.startswith(number) and key not in SENTENCES:
+                made = guesses.get(key, {})
+                self.rows.append([question, *(spoken(made.get(name, "–")) for name in ("before", "measured"))])
+        states = {True: "solved", False: "tried", None: "–"}
+        self.rows += [[f"Exercise: {task.title}", states[checks.tried.get(key)], ""] for key, task in tasks.items()]
         for key, said in SENTENCES.items():
             if key.startswith(number):
                 verdict = f"{said.verdict}. {said.why}" if key in settled else "not measured in this run"
-                self.verdicts.append([f"“{said.text}”", spoken(guesses.get(key, {}).get("guess", "–")), verdict])
+                self.rows.append([f"“{said.text}”", spoken(guesses.get(key, {}).get("before", "–")), verdict])
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write the guesses of this lesson, without a name: one row each, with the columns COLUMNS."""
-        Path(path).write_text(self._csv(), encoding="utf-8", newline="")
-
-    def _csv(self) -> str:
+    def csv(self) -> str:
+        """The guesses of this lesson, without a name: one row each, with the columns COLUMNS."""
         text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for key, made in self.guesses.items():
-            table.writerow([key, made["guess"], *(made.get(name, "") for name in COLUMNS[2:])])
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows({"question": key, **made} for key, made in self.guesses.items())
         return text.getvalue()
 
     def _repr_html_(self) -> str:
@@ -185,43 +166,17 @@ class Score:
             return "<tr>" + "".join(f"<{tag}{style}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
         html = f"<table><thead>{line(['question', 'your answer', 'measured'], 'th')}</thead><tbody>"
-        html += "".join(line(row, "td") for row in (*self.rows, *self.verdicts)) + "</tbody></table>"
+        html += "".join(line(row, "td") for row in self.rows) + "</tbody></table>"
         if self.guesses:  # a data address works on Colab too, where the disk vanishes
-            data = base64.b64encode(self._csv().encode()).decode()
+            data = base64.b64encode(self.csv().encode()).decode()
             name = f"guesses-{self.number}.csv"
             html += f'<p><a download="{name}" href="data:text/csv;base64,{data}">Download my guesses ({name})</a></p>'
         return html
 
     def __repr__(self) -> str:
-        return "\n".join(" | ".join(row) for row in (*self.rows, *self.verdicts))
+        return "\n".join(" | ".join(row) for row in self.rows)
 
 
 def score(number: str) -> Score:
     """The table that ends a lesson, "01": guesses, exercises, and what became of the article's sentences."""
     return Score(number)
-
-
-# --- the file
-
-
-def _file() -> Path | None:
-    named = os.environ.get("LATENTLIB_GUESSES", "").strip()
-    return None if named.lower() == "off" else Path(named or FILE)
-
-
-def _save() -> None:
-    """Write all guesses; a full or read-only disk is no reason to stop."""
-    path = _file()
-    if path is None:
-        return
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        held = held if isinstance(held, dict) else {}
-    except (OSError, ValueError):
-        held = {}
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        unfinished.write_text(json.dumps({**held, **guesses}, indent=1, ensure_ascii=False), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)

@@ -7,12 +7,10 @@ from latentlib.plots.figures import (
     bars,
     bottleneck,
     curves,
-    decoded_map,
     draw_codes,
     family,
     figure,
     figure_png,
-    intervals,
     live,
     scatter,
     scatter_3d,
@@ -22,27 +20,3 @@ from latentlib.plots.figures import (
 )
 from latentlib.plots.images import show_images, to_png, to_uint8
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, colour
-
-__all__ = [
-    "LABEL_COLOURS",
-    "PALETTE",
-    "bars",
-    "bottleneck",
-    "colour",
-    "curves",
-    "decoded_map",
-    "draw_codes",
-    "family",
-    "figure",
-    "figure_png",
-    "intervals",
-    "live",
-    "scatter",
-    "scatter_3d",
-    "show",
-    "show_images",
-    "signed",
-    "space_map",
-    "to_png",
-    "to_uint8",
-]

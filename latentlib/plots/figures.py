@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import TEXT, decoded_sheet, publish, text_font, to_png, to_uint8, with_palette
+from latentlib.plots.images import TEXT, decoded_sheet, png_of, publish, text_font, to_png, to_uint8, with_palette
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def figure(
 def figure_png(fig: Figure) -> bytes:
     """A matplotlib figure as PNG bytes, such as ``widgets.picture_slider`` takes from the function that draws."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png")
+    fig.savefig(buffer)
     return with_palette(Image.open(buffer))
 
 
@@ -83,19 +83,19 @@ def live() -> Callable[[Figure | Tensor], None]:
 
 
 @styled()
-def scatter(codes: Tensor, labels: Tensor, title: str = "", names: Sequence[str] | None = None) -> None:
-    """Show 2-D codes: one colour for each class, and its name (or number) at the class's middle.
-
-    codes: (n, 2); labels: (n,) whole numbers; names: one for each class
-    """
+def scatter(codes: Tensor, labels: Tensor, title: str) -> None:
+    """Show 2-D codes in a plot of their own, as ``draw_codes`` draws them."""
     fig, ax = figure(7.0, 5.6)
-    draw_codes(ax, codes, labels, title, names)
+    draw_codes(ax, codes, labels, title)
     show(fig)
 
 
 @styled()
-def draw_codes(ax: Axes, codes: Tensor, labels: Tensor, title: str = "", names: Sequence[str] | None = None) -> None:
-    """Draw 2-D codes into ``ax``, as ``scatter`` does."""
+def draw_codes(ax: Axes, codes: Tensor, labels: Tensor, title: str, names: Sequence[str] | None = None) -> None:
+    """Draw 2-D codes into ``ax``: one colour for each class, and its name (or number) at the class's middle.
+
+    codes: (n, 2); labels: (n,) whole numbers; names: one for each class
+    """
     points, classes = _points(codes, labels, 2)
     size = min(max(12000 / len(points), 5.0), 40.0)  # many points are small, few are large
     ax.scatter(*points.T, s=size, c=[_shade(k) for k in classes], alpha=0.65, linewidths=0)
@@ -135,20 +135,16 @@ def _turnable(groups: dict[int, np.ndarray], title: str) -> None:
     import plotly.graph_objects as go
     from IPython.display import display
 
+    def cloud(points: np.ndarray, **how: Any) -> go.Scatter3d:
+        x, y, z = points.T.tolist()
+        return go.Scatter3d(x=x, y=y, z=z, **how)
+
     clouds = [
-        go.Scatter3d(
-            x=x.tolist(),
-            y=y.tolist(),
-            z=z.tolist(),
-            mode="markers",
-            name=str(k),
-            marker={"size": 3, "color": _shade(k)},
-        )
-        for k, (x, y, z) in ((k, group.T) for k, group in groups.items())
+        cloud(group, mode="markers", name=str(k), marker={"size": 3, "color": _shade(k)}) for k, group in groups.items()
     ]
-    x, y, z = np.array([np.median(group, axis=0) for group in groups.values()]).round(3).T.tolist()
+    middles = np.array([np.median(group, axis=0) for group in groups.values()]).round(3)
     names = {"text": [str(k) for k in groups], "textfont": {"size": 18, "color": "black"}, "showlegend": False}
-    clouds.append(go.Scatter3d(x=x, y=y, z=z, mode="text", **names))  # the names also stand where their points are
+    clouds.append(cloud(middles, mode="text", **names))  # the names also stand where their points are
     layout = go.Layout(
         width=640, height=460, template="none", title=title or None, margin={"l": 0, "r": 0, "t": 40, "b": 10},
         legend={"itemsizing": "constant"}, scene={"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.1}}},
@@ -159,36 +155,6 @@ def _turnable(groups: dict[int, np.ndarray], title: str) -> None:
         return
     drawing = {**plot.to_plotly_json(), "config": PLOTLY}
     display({"application/vnd.plotly.v1+json": drawing, "text/plain": "[a plot to turn]"}, raw=True)
-
-
-@styled()
-def decoded_map(
-    decode: Callable[[Tensor], Tensor],
-    codes: Tensor,
-    labels: Tensor,
-    low: Sequence[float],
-    high: Sequence[float],
-    steps: int = 16,
-) -> None:
-    """Show the codes and, on the same axes beside them, what the decoder draws at each place of a grid.
-
-    decode: (n, 2) -> (n, c, h, w); codes: (n, 2), labels: (n,); low, high: the corners (x, y) of the part that is shown
-    """
-    (x0, y0), (x1, y1) = (tuple(map(float, corner)) for corner in (low, high))
-    sheet = decoded_sheet(decode, (x0, y0), (x1, y1), steps, codes.device)
-    points, classes = _points(codes, labels, 2)
-    inside = ((points >= (x0, y0)) & (points <= (x1, y1))).all(1)
-    points, classes = points[inside], classes[inside]
-    fig, axes = figure(9.0, 5.0, 1, 2, sharex=True, sharey=True)
-    axes[0].scatter(*points.T, s=9, c=[_shade(k) for k in classes], alpha=0.7, linewidths=0)
-    axes[1].imshow(sheet, extent=(x0, x1, y0, y1), aspect="auto", interpolation="antialiased")
-    for k in np.unique(classes):
-        name_at(axes[0], np.median(points[classes == k], axis=0), str(k), _shade(k))
-    for ax, title in zip(axes, ("Where the pictures lie", "What the decoder draws there"), strict=True):
-        ax.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="first number of the code", title=title)
-        ax.set_aspect("equal")
-    axes[0].set_ylabel("second number of the code")
-    show(fig)
 
 
 @torch.no_grad()
@@ -253,27 +219,21 @@ def curves(
 
 
 @styled()
-def bars(
-    values: Mapping[str, float] | Mapping[str, Mapping[str, float]],
-    xlabel: str,
-    mark: tuple[str, float] | None = None,
-    digits: int = 2,
-) -> None:
+def bars(values: Mapping[str, Any], xlabel: str, mark: tuple[str, float] | None = None, digits: int = 2) -> None:
     """Show numbers as horizontal bars with the number at the end; mark: (name, value) of a dashed line.
 
     values: name -> number; or group -> name -> number, with the same names in each group
     """
-    first = next(iter(values.values()))
-    groups = values if isinstance(first, Mapping) else {name: {name: value} for name, value in values.items()}
-    series = list(first) if isinstance(first, Mapping) else [""]
-    if isinstance(first, Mapping) and any(list(group) != series for group in groups.values()):
+    groups = {name: value if isinstance(value, Mapping) else {"": value} for name, value in values.items()}
+    series = list(next(iter(groups.values())))
+    if any(list(group) != series for group in groups.values()):
         raise ValueError(f"every group needs the same names in the same order: {', '.join(series)}")
     fig, ax = figure(7.4, 1.0 + len(groups) * (0.27 * len(series) + 0.2) + 0.3 * (len(series) > 1))
     middles, step = np.arange(len(groups)), 0.82 / len(series)
     known = [colour(name) if name.lower() in THINGS else PALETTE["blue"] for name in groups]
-    shades = list(shades_of(series).values()) if len(series) > 1 else [known]
-    for k, (name, shade) in enumerate(zip(series, shades, strict=True)):
-        numbers = [float(list(group.values())[k]) for group in groups.values()]
+    shades = shades_of(series) if len(series) > 1 else {series[0]: known}
+    for k, (name, shade) in enumerate(shades.items()):
+        numbers = [float(group[name]) for group in groups.values()]
         places = middles + (k - (len(series) - 1) / 2) * step
         drawn = ax.barh(places, numbers, height=step * 0.9, color=shade, label=name or None)
         ax.bar_label(drawn, fmt=f"%.{digits}f", padding=4)
@@ -286,25 +246,6 @@ def bars(
     ax.set_xlabel(xlabel)
     if len(series) > 1:
         fig.legend(loc="outside upper left", ncols=2)
-    show(fig)
-
-
-@styled()
-def intervals(values: Mapping[str, tuple[float, float]], xlabel: str, mark: tuple[str, float] | None = None) -> None:
-    """Show numbers that carry an uncertainty as dots with their intervals: name -> (value, half the interval)."""
-    fig, ax = figure(7.0, 1.1 + 0.42 * len(values))
-    shades = shades_of(values)
-    for row, (name, (value, half)) in enumerate(values.items()):
-        ax.errorbar(value, row, xerr=half, fmt="o", color=shades[name], capsize=3)
-        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 11}
-        ax.annotate(f"{value:.2f}".replace("-", "−"), (value + half, row), **place)
-    ax.set_yticks(range(len(values)), list(values))
-    ax.invert_yaxis()
-    ax.margins(x=0.15, y=0.15)
-    if mark is not None:
-        ax.axvline(mark[1], color="black", linestyle="--", linewidth=1.2)
-        ax.annotate(mark[0], (mark[1], 1), (3, 2), ("data", "axes fraction"), "offset points", fontsize=11)
-    ax.set_xlabel(xlabel)
     show(fig)
 
 
@@ -354,9 +295,7 @@ def family(first: Tensor, child: Tensor, second: Tensor, titles: Sequence[str] =
         sheet.paste(face, (left, 300 - side))
         ImageDraw.Draw(sheet).text((left + side / 2, 304), title, fill="black", font=text_font(14), anchor="ma")
         left += side + 12
-    buffer = io.BytesIO()
-    sheet.save(buffer, format="png", optimize=True)
-    publish(buffer.getvalue())
+    publish(png_of(sheet, optimize=True))
 
 
 @styled()
@@ -398,10 +337,6 @@ def _points(codes: Tensor, labels: Tensor, size: int) -> tuple[np.ndarray, np.nd
     if classes.shape != (len(points),):
         raise ValueError(f"labels must be ({len(points)},), one for each code; got {classes.shape}")
     return points, classes
-
-
-def _dot(label: int) -> dict[str, Any]:
-    return {"size": 3, "color": _shade(label)}
 
 
 def _shade(label: int) -> str:

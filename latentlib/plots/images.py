@@ -54,7 +54,7 @@ def to_png(
     rows: Sequence[str] | None = None,
 ) -> bytes:
     """Pictures in a grid as PNG bytes; a few milliseconds, fit for a slider. Arguments as in ``show_images``."""
-    return _png(_sheet(images, width, columns, titles, rows), compress_level=1)
+    return png_of(_sheet(images, width, columns, titles, rows), compress_level=1)
 
 
 def show_images(
@@ -72,16 +72,17 @@ def show_images(
     width: of a picture on the page, in pixels; None chooses what fits. Pictures below 48 pixels show crisp squares
     """
     sheet = _sheet(images, width, columns, titles, rows)
-    png = _png(sheet, optimize=True)
+    png = png_of(sheet, optimize=True)
     publish(png if len(png) <= LARGE else with_palette(sheet))
 
 
 def with_palette(sheet: Image.Image) -> bytes:
     """A PNG of 256 well-chosen colours, which is smaller and looks the same. A notebook has little room."""
-    return _png(sheet.convert("RGB").quantize(256, dither=Image.Dither.NONE), optimize=True)
+    return png_of(sheet.convert("RGB").quantize(256, dither=Image.Dither.NONE), optimize=True)
 
 
-def _png(sheet: Image.Image, **options) -> bytes:
+def png_of(sheet: Image.Image, **options) -> bytes:
+    """A picture as PNG bytes; options: as Pillow's ``save`` has them."""
     buffer = io.BytesIO()
     sheet.save(buffer, format="png", **options)
     return buffer.getvalue()

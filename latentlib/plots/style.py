@@ -44,13 +44,11 @@ THINGS = {
     "hinton": "black",
     "chance": "black",
 }
-
-
 STYLE = Path(__file__).with_name("latentlib.mplstyle")
 
 
 @cache
-def _parameters() -> dict[str, Any]:
+def parameters() -> dict[str, Any]:
     import matplotlib  # only here: the widgets need colours and no plots
 
     return matplotlib.rc_params_from_file(STYLE, use_default_template=False)
@@ -61,15 +59,8 @@ def styled() -> Iterator[None]:
     """The course's look inside a ``with styled():`` block, or inside a function after ``@styled()``."""
     import matplotlib
 
-    with matplotlib.rc_context(_parameters()):
+    with matplotlib.rc_context(parameters()):
         yield
-
-
-def use_style() -> None:
-    """Set the course's look for every matplotlib figure made from now on; a notebook's set-up cell calls it."""
-    import matplotlib
-
-    matplotlib.rcParams.update(_parameters())
 
 
 def colour(name: str) -> str:

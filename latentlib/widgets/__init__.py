@@ -10,8 +10,6 @@ from latentlib.widgets.family import FamilyView
 from latentlib.widgets.latent_map import LatentMap
 from latentlib.widgets.sliders import picture_slider, player
 
-__all__ = ["EyePicker", "FamilyView", "LatentMap", "picture_slider", "player"]
-
 if "google.colab" in sys.modules:  # which shows no widget but its own otherwise (tests/test_launch.py)
     from google.colab import output
 
