@@ -70,7 +70,7 @@ def run() -> list[Row]:
 def slider_of(pictures: torch.Tensor):
     view = widgets.picture_slider(lambda level: pictures * (level / PRESSES), level=(0, PRESSES))
     levels = iter(range(1, 10 * PRESSES))
-    return lambda: view.set(level=1 + next(levels) % PRESSES)
+    return lambda: view.take({"level": 1 + next(levels) % PRESSES}, [])
 
 
 def by_matplotlib(pictures: torch.Tensor) -> None:

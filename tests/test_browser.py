@@ -53,7 +53,7 @@ widgets.LatentMap(points, shade, torch.arange(50) % 3)""",
     ),
     "pad": (
         """encode = lambda picture: picture.mean((1, 2, 3))[:, None].repeat(1, 2)
-widgets.LatentMap(points, shade, encode=encode)""",
+widgets.LatentMap(points, shade, torch.zeros(50), encode=encode)""",
         ".latentlib-map canvas.latentlib-pad",
         "Space",
         ".latentlib-map img",
@@ -247,7 +247,7 @@ FORGETFUL = """class Forgetful(widgets.LatentMap):
         if self.heard != 2:  # the first comes from the page when it opens
             super()._heard(widget, question, buffers)
 
-Forgetful(codes[:, :2], lambda place: place.sigmoid()[:, :1, None, None].expand(1, 1, 8, 8))"""
+Forgetful(codes[:, :2], lambda place: place.sigmoid()[:, :1, None, None].expand(1, 1, 8, 8), torch.zeros(2))"""
 THOUGHTFUL = """import time
 drawings = []
 

@@ -19,8 +19,6 @@ def _(lerp):
     each = torch.tensor([[0.0], [1.0], [0.5], [0.5], [0.2], [0.9]])
     for t, told in ((0.0, "at t = 0 it stands at the start"), (1.0, "at t = 1 it stands at the end")):
         assert close(lerp(a, b, t), b if t else a), f"{told}; yours does not"
-    shape = tuple(lerp(a, b, each).shape)
-    assert shape == (6, 5), f"codes (6, 5) and a t (6, 1) give codes (6, 5); yours are {shape}"
     cases = [(a[:1], b[:1], t) for t in (0.5, 0.25, 0.9)] + [(a, b, 0.3), (a, b, each), (a, 5 * a, each)]
     same_as(lambda start, end, t: start + t * (end - start), lerp, [*cases, (a[:1], b[:1], each)])
 

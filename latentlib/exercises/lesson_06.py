@@ -43,8 +43,6 @@ def _(psnr):
     dice = torch.Generator().manual_seed(6)
     a = torch.rand(3, 3, 8, 8, generator=dice)
     b = (a + torch.tensor([0.3, 0.1, 0.01])[:, None, None, None] * torch.randn(a.shape, generator=dice)).clamp(0, 1)
-    shape = tuple(psnr(a, b).shape)
-    assert shape == (3,), f"3 pairs of pictures should give 3 numbers, (3,); yours is {shape}"
     same_as(lambda a, b: -10 * (a - b).square().mean((1, 2, 3)).log10(), psnr, [(a, b), (b, a), (a[:1], b[:1])], 1e-3)
 
 

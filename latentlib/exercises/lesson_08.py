@@ -78,9 +78,6 @@ def _(load):
 
 @exercise("08-double", "Twice as many pixels", why="How a generator doubles decides whether it leaves a checkerboard.")
 def _(double):
-    shape = tuple(double(torch.ones(4)).shape)
-    assert shape == (8,), f"a row of 4 should become one of 8, (8,); yours is {shape}"
-
     def right(row):
         before, after = torch.cat([torch.zeros(1), row[:-1]]), torch.cat([row[1:], torch.zeros(1)])
         return torch.stack([0.75 * row + 0.25 * before, 0.75 * row + 0.25 * after], 1).flatten()

@@ -133,13 +133,6 @@ def encoded(image: Tensor, side: int) -> bytes:
     return buffer.getvalue()
 
 
-def png_of(sheet: Image.Image, **options: Any) -> bytes:
-    """A picture as PNG bytes."""
-    buffer = io.BytesIO()
-    sheet.save(buffer, "png", **options)
-    return buffer.getvalue()
-
-
 def _check_size(pictures: Iterable[bytes]) -> None:
     size = sum(map(len, pictures))
     if size > LIMIT:

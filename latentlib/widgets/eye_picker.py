@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from latentlib import photos
-from latentlib.plots.images import text_font
-from latentlib.widgets.base import CourseWidget, page, png_of
+from latentlib.plots.images import png_of, text_font
+from latentlib.widgets.base import CourseWidget, page
 
 SHOWN = 800  # pixels: the longer side of the photo in the browser
 Eyes = tuple[tuple[float, float], tuple[float, float]]
@@ -34,8 +34,7 @@ class EyePicker(CourseWidget):
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
         self.eyes = None
-        if values.get("eyes"):
-            self.eyes = checked_eyes(self.photo, values["eyes"])
+        self.eyes = checked_eyes(self.photo, values["eyes"]) if values["eyes"] else None
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         return {"line": "Both eyes are set." if self.eyes else ""}, {"photo": self._shown}

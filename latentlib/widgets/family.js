@@ -42,9 +42,7 @@ function render({ model, el }) {
   const agreed = tick(panel, consent);
   const keeping = element("div", panel, { className: "latentlib-buttons" });
   let saving = false; // was a file asked for here, and not in another view?
-  const keep = (action) => () => { saving = true; act({ [action]: true }); };
-  button(keeping, "Save a card", keep("keep_card"));
-  button(keeping, "Save a film", keep("keep_film"));
+  for (const what of ["card", "film"]) button(keeping, `Save a ${what}`, () => { saving = true; act({ keep: what }); });
   const link = element("a", keeping, { className: "latentlib-link", hidden: true });
   const tuning = element("div", panel, { className: "latentlib-tuning" });
   const told = element("span", tuning, { "aria-live": "polite" });

@@ -12,7 +12,6 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,17 +21,17 @@ from torch import Tensor
 
 from latentlib import photos
 from latentlib.gan import blending, tuning
-from latentlib.widgets.base import CourseWidget, encoded, page, png_of, sentence
+from latentlib.plots.images import png_of, to_uint8
+from latentlib.widgets.base import CourseWidget, encoded, page, sentence
 from latentlib.widgets.card import family_card, family_sheet, film
 from latentlib.widgets.eye_picker import checked_eyes, jpeg_of
-from latentlib.widgets.tuning_jobs import Couple, TuningJobs, couple_of
+from latentlib.widgets.tuning_jobs import Couple, TuningJobs
 
 SIDES = ("first", "second")
 ROW = 6  # siblings shown at once
 SIBLINGS = 12  # on the slider
 FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
-SLOW = 256  # pixels: a generator with more draws siblings one by one, when the page asks
 ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 MOST_BYTES = 60 * 10**6  # of a photo that the page cannot make smaller
 CONSENT = (
@@ -57,7 +56,7 @@ class FamilyView(CourseWidget):
     tune: codes (2, num_ws, w_dim), pictures (2, 3, r, r), stop= -> a generator that draws these two from their codes,
         or something that has one, such as ``functools.partial(tuning.tune, generator, progress=False)``; it works in a
         thread and ends soon after stop() is true. None: the generator draws every child as it is
-    copies: what was tuned already: two names -> a generator; card: the name of the file that Save gives
+    copies: what was tuned already: two names -> a generator
 
     controls: what is chosen: first, second (names), share (of the second parent, 0 to 1), crossover (layers from the
         first parent, 0: off), sibling (seed, 0: off), drawn (the parents as the generator draws them)
@@ -71,12 +70,11 @@ class FamilyView(CourseWidget):
         people: Mapping[str, tuple[Tensor, Tensor]],
         encoder: torch.nn.Module | None = None,
         tune: Callable | None = None,
-        copies: Mapping[Couple, torch.nn.Module] | None = None,
-        card: str = "family_card.png",
+        copies: Mapping[tuple[str, str], torch.nn.Module] | None = None,
     ):
         if not people:
             raise ValueError("people is empty; give at least one: {name: (picture, code)}")
-        self.generator, self.encoder, self.card = copy.deepcopy(generator), copy.deepcopy(encoder), Path(card).name
+        self.generator, self.encoder = copy.deepcopy(generator), copy.deepcopy(encoder)
         self.device = next(generator.parameters()).device
         self.people = {
             name: Person(picture.detach().cpu(), self._code(code)) for name, (picture, code) in people.items()
@@ -97,28 +95,13 @@ class FamilyView(CourseWidget):
         self._photo: tuple[str, np.ndarray] | None = None  # in which the eyes are to be clicked
         self._worker, self._working = ThreadPoolExecutor(1), None
         self._redraw()  # errors of the first drawing are raised, later ones are said
-        if generator.resolution <= SLOW:
-            self._draw_siblings(self._stale)
+        self._draw_siblings(self._stale)
         self._want_copy()
         super().__init__(
             layers=generator.num_ws, siblings=SIBLINGS, row=ROW, consent=CONSENT, most=MOST_BYTES, sides=list(SIDES)
         )
 
     # --- the child
-
-    @property
-    def child(self) -> bytes:
-        """The child's picture, as the page shows it."""
-        return self.pictures["child"]
-
-    def set(self, **values: Any) -> None:
-        """Move sliders and choices from Python: ``view.set(share=0.3, crossover=4)``; names as in controls.
-
-        Raises ValueError for a control or a person that is not there, or a value beyond its slider.
-        """
-        with self.lock:
-            self._change(values)
-            self.tell()
 
     def code(self, sibling: int | None = None) -> Tensor:
         """The child's code (num_ws, w_dim), as the sliders say; or with another sibling (0: off)."""
@@ -129,22 +112,15 @@ class FamilyView(CourseWidget):
 
     def network(self) -> torch.nn.Module:
         """Who draws now: the copy tuned on these two, or on those from whom they were bred, else the generator."""
-        people = [self.people[self.controls[side]] for side in SIDES]
-        couples = [self._couple(), *(person.root for person in people)]
-        return next((self.jobs.kept[couple] for couple in couples if couple in self.jobs.kept), self.generator)
+        return self.jobs.kept.get(self._root(), self.generator)
 
-    def _couple(self) -> Couple:
-        return couple_of(*(self.controls[side] for side in SIDES))
+    def _root(self) -> Couple:
+        """These two; or those from whom one of them was bred, where only these have a copy."""
+        names = [self.controls[side] for side in SIDES]
+        couples = [frozenset(names), *(self.people[name].root for name in names)]
+        return next((couple for couple in couples if couple in self.jobs.kept), couples[0])
 
     def _change(self, values: dict[str, Any]) -> None:
-        most = {"share": 1, "crossover": self.generator.num_ws - 1, "sibling": SIBLINGS, "drawn": 1}
-        for name, value in values.items():
-            if name in SIDES and value not in self.people:
-                raise ValueError(f"there is no {value!r} among the people; there are: {', '.join(self.people)}")
-            if name not in self.controls:
-                raise ValueError(f"there is no control {name!r}; there are: {', '.join(self.controls)}")
-            if name in most and not 0 <= value <= most[name]:
-                raise ValueError(f"{name} must be from 0 to {most[name]}, got {value}")
         before, self.controls = self.controls, {**self.controls, **values}
         try:
             self._redraw()
@@ -189,11 +165,9 @@ class FamilyView(CourseWidget):
     def breed(self, place: int) -> None:
         """Make a sibling of the row (from 0) a parent, in the place of the first and the second one by turns."""
         names = [self.controls[side] for side in SIDES]
-        roots = [self.people[name].root for name in names]
-        root = next((root for root in (self._couple(), *roots) if root in self.jobs.kept), self._couple())
         child = f"child {1 + sum(person.root is not None for person in self.people.values())}"
         own = any(self.people[name].own for name in names)
-        self.people[child] = Person(None, self.code(self._seeds[place]), root, own)
+        self.people[child] = Person(None, self.code(self._seeds[place]), self._root(), own)
         before = (dict(self.controls), self._leaving)
         self._change({self._leaving: child, "sibling": 0})
         self._before.append(before)
@@ -231,8 +205,12 @@ class FamilyView(CourseWidget):
                 self._start(lambda: self._admit(side, photo, eyes), "Cutting out the face …")  # noqa: B023
             elif action == "leave":
                 self._photo = None
-            elif action in ("back", "stop", "keep_card", "keep_film"):
-                getattr(self, action)()
+            elif action == "keep":
+                self._start(lambda: self._keep(value), f"Making the {value} …")  # noqa: B023
+            elif action == "back":
+                self.back()
+            elif action == "stop":
+                self.jobs.stop()
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         share = round(100 * self.controls["share"])
@@ -250,10 +228,6 @@ class FamilyView(CourseWidget):
     def still(self) -> bytes:
         """Parents, child and siblings as they are shown; people of the course where a photo was uploaded."""
 
-        def shown(place: str) -> Tensor:
-            pixels = np.asarray(Image.open(io.BytesIO(self.pictures[place])).convert("RGB"))
-            return torch.tensor(pixels).permute(2, 0, 1) / 255
-
         with self.lock:
             names = [self.controls[side] for side in SIDES]
             if any(self.people[name].own for name in names):
@@ -261,23 +235,20 @@ class FamilyView(CourseWidget):
                 names = [names[0], names[min(1, len(names) - 1)]]
                 (one, a, *_), (other, b, *_) = (self.people[name] for name in names)
                 with torch.no_grad():
-                    child = self.generator.draw(blending.average(a, b)[None])[0]
-                return png_of(family_sheet([one, other], child, [], names, ""))
-            siblings = [shown(f"sibling {place}") for place in range(ROW) if place not in self._stale]
-            return png_of(family_sheet([shown(side) for side in SIDES], shown("child"), siblings, names, ""))
+                    child = self.generator.draw(blending.average(a, b)[None])[0].cpu()
+                return png_of(family_sheet(images_of([one, other, child]), names))
+            siblings = [f"sibling {place}" for place in range(ROW) if place not in self._stale]
+            shown = [Image.open(io.BytesIO(self.pictures[place])) for place in (*SIDES, "child", *siblings)]
+            return png_of(family_sheet(shown, names))
 
     # --- the copy that is tuned on both photos
-
-    def stop(self) -> None:
-        """End the tuning; its best copy so far is used."""
-        self.jobs.stop()
 
     def _want_copy(self) -> None:
         people = [self.people[self.controls[side]] for side in SIDES]
         if all(person.picture is not None for person in people):
             pictures = torch.stack([person.picture.to(self.device) for person in people])
             codes = torch.stack([person.code for person in people])
-            self.jobs.want(self._couple(), self.generator, codes, pictures)
+            self.jobs.want(frozenset(self.controls[side] for side in SIDES), self.generator, codes, pictures)
 
     def _copy_came(self) -> None:
         self._redraw()
@@ -370,28 +341,26 @@ class FamilyView(CourseWidget):
 
     # --- what one keeps
 
-    def keep_card(self) -> None:
-        """Make the card: parents, child, siblings; the page offers it as a file."""
-        self._start(lambda: self._keep(True), "Making the card …")
-
-    def keep_film(self) -> None:
-        """Make the film of the walk from parent to parent; the page offers it as a file."""
-        self._start(lambda: self._keep(False), "Making the film …")
-
-    def _keep(self, card: bool) -> str:
+    def _keep(self, what: str) -> str:
+        """Make the card (parents, child, siblings) or the film of the walk from parent to parent, a file to keep."""
         with self.lock, torch.no_grad():
             network, names = self.network(), [self.controls[side] for side in SIDES]
             a, b = (self.people[name].code for name in names)
             parents = [self._portrait(side) for side in SIDES]
             family = [self.code(), *(self.code(seed) for seed in self._seeds)]
-        codes = family if card else [blending.average(a, b, k / (FRAMES - 1)) for k in range(FRAMES)]
+        codes = family if what == "card" else [blending.average(a, b, k / (FRAMES - 1)) for k in range(FRAMES)]
         with torch.no_grad():  # one by one, without the lock: the sliders go on meanwhile
-            drawn = torch.cat([network.draw(code[None]).cpu() for code in codes])
-        made = family_card(parents, drawn[0], drawn[1:], names) if card else film(drawn)
+            drawn = [network.draw(code[None])[0].cpu() for code in codes]
+        made = family_card(images_of([*parents, *drawn]), names) if what == "card" else film(images_of(drawn))
         with self.lock:
             self.pictures["file"] = made
-            self.file = self.card if card else Path(self.card).stem.replace("_card", "") + "_film.webp"
+            self.file = "family_card.png" if what == "card" else "family_film.webp"
         return f"{self.file} is ready."
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A family: two parents, their child and its siblings"
+
+
+def images_of(pictures: Sequence[Tensor]) -> list[Image.Image]:
+    """Pictures (3, h, w) in [0, 1] as Pillow's."""
+    return [Image.fromarray(to_uint8(picture)[0]) for picture in pictures]

@@ -29,9 +29,7 @@ function render({ model, el }) {
 
   // --- the map
   let code = [...start.first.code];
-  let joined = [];
-  const flat = low.length < 2;
-  const toShare = ([x, y]) => [(x - low[0]) / (high[0] - low[0]), flat ? 0.5 : (y - low[1]) / (high[1] - low[1])];
+  const toShare = (place) => [0, 1].map((k) => (place[k] - low[k]) / (high[k] - low[k]));
   const points = new Uint16Array(bytes(start.points).slice().buffer); // copied, so that it is aligned to two bytes
   const classes = bytes(start.classes);
   const backdrop = document.createElement("canvas"); // the points are drawn once, the cursor at each move
@@ -66,17 +64,9 @@ function render({ model, el }) {
   function draw() {
     const pen = chart.getContext("2d");
     const ratio = window.devicePixelRatio || 1;
-    const put = (place) => toShare(place).map((share, axis) => (axis ? 1 - share : share) * size);
     const line = (from, to) => { pen.beginPath(); pen.moveTo(...from); pen.lineTo(...to); pen.stroke(); };
     pen.drawImage(backdrop, 0, 0);
-    pen.lineWidth = 2 * ratio;
-    pen.strokeStyle = "#000";
-    for (let i = 2; i < joined.length; i += 2) {
-      const [from, to] = [put(joined.slice(0, 2)), put(joined.slice(i, i + 2))];
-      line(from, to);
-      pen.strokeRect(to[0] - 4 * ratio, to[1] - 4 * ratio, 8 * ratio, 8 * ratio);
-    }
-    const [x, y] = put(code).map((at) => clamp(at, 0, size));
+    const [x, y] = toShare(code).map((share, axis) => clamp(axis ? 1 - share : share, 0, 1) * size);
     pen.lineWidth = ratio;
     pen.strokeStyle = "rgba(0, 0, 0, 0.45)";
     line([0, y], [size, y]);
@@ -102,7 +92,7 @@ function render({ model, el }) {
   }
 
   function moveTo(...shares) {
-    for (let k = 0; k < Math.min(2, low.length); k++) code[k] = low[k] + shares[k] * (high[k] - low[k]);
+    for (const k of [0, 1]) code[k] = low[k] + shares[k] * (high[k] - low[k]);
     moved();
   }
 
@@ -129,7 +119,6 @@ function render({ model, el }) {
 
   function show(content, pictures, waiting) {
     if (!waiting) code = [...content.code];
-    joined = content.joined;
     follow();
     status.textContent = content.said;
     const described = `Picture decoded at ${content.said}`;

@@ -10,23 +10,22 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import text_font, to_uint8
+from latentlib.plots.images import png_of, text_font, to_uint8
 from latentlib.plots.style import LABEL_COLOURS
-from latentlib.widgets.base import CourseWidget, encoded, page, png_of, spoken
+from latentlib.widgets.base import CourseWidget, encoded, page, spoken
 
 MOST_POINTS = 4000  # on the map; more only cover each other
 MOST_NUMBERS = 6  # of a code; beyond two they are sliders
-SIDE = 240  # pixels of the decoded picture
+SIDE = 224  # pixels of the decoded picture
 STILL = 360  # pixels of the map in the still picture
 
 
 class LatentMap(CourseWidget):
     """A map of codes: point at it, and the decoder draws what belongs to the place.
 
-    codes: (n, d) with d up to 6; the map shows the first two numbers, sliders move all when d is not 2
+    codes: (n, d) with d from 2 to 6; the map shows the first two numbers, sliders move all when there are more
     decode: (1, d), on the device of the codes -> a picture (1, 1 or 3, h, w) in [0, 1]
     labels: (n,) whole numbers, a colour for each class; names: of the classes, else their numbers
-    links: a place (1, d) -> places (k, 2); a line goes from the first of them to each other one
     encode: a grey picture (1, 1, h, w) -> its code (1, d); with it there is a pad to draw on
     pictures: (n, 1, h, w), what the pad begins with and a button takes next; without them it is empty
 
@@ -39,33 +38,27 @@ class LatentMap(CourseWidget):
         self,
         codes: Tensor,
         decode: Callable[[Tensor], Tensor],
-        labels: Tensor | None = None,
+        labels: Tensor,
         names: Sequence[str] | None = None,
-        links: Callable[[Tensor], Tensor] | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
         pictures: Tensor | None = None,
         alt: str = "",
     ):
-        if codes.dim() != 2 or not 1 <= codes.shape[1] <= MOST_NUMBERS or not len(codes):
-            raise ValueError(
-                f"codes must be (n, d) with d from 1 to {MOST_NUMBERS}, got {tuple(codes.shape)}; project them"
-            )
-        if labels is not None and labels.shape != codes.shape[:1]:
+        if codes.dim() != 2 or not 2 <= codes.shape[1] <= MOST_NUMBERS or not len(codes):
+            shape = tuple(codes.shape)
+            raise ValueError(f"codes must be (n, d) with d from 2 to {MOST_NUMBERS}, got {shape}; project them")
+        if labels.shape != codes.shape[:1]:
             raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
         keep = torch.linspace(0, len(codes) - 1, min(len(codes), MOST_POINTS)).round().long()
-        self.codes, self.decode, self.encode, self.links = codes.detach()[keep.to(codes.device)], decode, encode, links
-        self.classes = torch.zeros(len(keep)).long() if labels is None else labels.detach().cpu().long()[keep]
-        if names is None:
-            names = [] if labels is None else [str(k) for k in range(int(self.classes.max()) + 1)]
-        if labels is not None and not 0 <= int(self.classes.min()) <= int(self.classes.max()) < len(names):
-            raise ValueError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(names)} names")
-        self.names = [str(name) for name in names]
+        self.codes, self.decode, self.encode = codes.detach()[keep.to(codes.device)], decode, encode
+        self.classes = labels.detach().cpu().long()[keep]
+        self.names = [str(name) for name in (names or range(int(self.classes.max()) + 1))]
+        if not 0 <= int(self.classes.min()) <= int(self.classes.max()) < len(self.names):
+            raise ValueError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.names)} names")
         low, high = self.codes.double().aminmax(dim=0)
         room = ((high - low) * 0.05).clamp(min=1e-6)
         self.low, self.high = low - room, high + room
         self.shares = ((self.codes.double() - self.low) / (self.high - self.low)).cpu()  # 0 to 1 on the map
-        if codes.shape[1] == 1:
-            self.shares = torch.cat([self.shares, torch.full_like(self.shares, 0.5)], 1)
         with torch.no_grad():
             if encode is not None and pictures is not None:
                 self._move(self._code_of(pictures[:1]))
@@ -96,8 +89,7 @@ class LatentMap(CourseWidget):
             self._move(values["code"])
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        content = {"code": self.code, "said": self.said, "joined": self.joined}
-        return content, {"drawn": encoded(self.drawn[0], SIDE)}
+        return {"code": self.code, "said": self.said}, {"drawn": encoded(self.drawn[0], SIDE)}
 
     def still(self) -> bytes:
         """The map with its cursor, and the picture beside it."""
@@ -111,8 +103,7 @@ class LatentMap(CourseWidget):
         for k, x, y in self._middles():
             place, colour = (x * STILL, (1 - y) * STILL), LABEL_COLOURS[k % len(LABEL_COLOURS)]
             pen.text(place, self.names[k], colour, text_font(16), "mm", stroke_width=3, stroke_fill="white")
-        code = torch.tensor(self.code, dtype=torch.float64)
-        x, y = [*((code - self.low.cpu()) / (self.high - self.low).cpu()).tolist(), 0.5][:2]
+        x, y = ((torch.tensor(self.code).double() - self.low.cpu()) / (self.high - self.low).cpu()).tolist()[:2]
         x, y = x * STILL, (1 - y) * STILL
         pen.ellipse((x - 7, y - 7, x + 7, y + 7), outline="black", width=3)
         pen.rectangle((0, 0, STILL - 1, STILL - 1), outline="#888888")
@@ -126,16 +117,14 @@ class LatentMap(CourseWidget):
     def _move(self, code: Sequence[float]) -> None:
         place = torch.tensor([list(code)], dtype=self.codes.dtype, device=self.codes.device)
         drawn = self.decode(place)
-        joined = [] if self.links is None else self.links(place)[:, :2].flatten().tolist()
+        nearest = int((self.codes - place).square().sum(1).argmin())
         said = f"x {spoken(code[0])}, y {spoken(code[1])}" if len(code) == 2 else ", ".join(map(spoken, code))
-        if self.names:
-            nearest = int((self.codes - place).square().sum(1).argmin())
-            said += f", nearest: {self.names[int(self.classes[nearest])]}"
-        self.code, self.drawn, self.joined, self.said = [float(number) for number in code], drawn, joined, said
+        self.said = f"{said}, nearest: {self.names[int(self.classes[nearest])]}"
+        self.code, self.drawn = [float(number) for number in code], drawn
 
     def _middles(self) -> list[tuple[int, float, float]]:
         """Where the names stand: class, and the median of its codes as shares of the map."""
-        there = [k for k in self.classes.unique().tolist() if self.names]
+        there = self.classes.unique().tolist()
         return [(k, *self.shares[self.classes == k][:, :2].median(0).values.tolist()) for k in there]
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare

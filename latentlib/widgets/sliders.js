@@ -2,18 +2,12 @@
 
 function render({ model, el }) {
   const root = stage(el, "sliders");
-  const { controls, frames, width, interval, alt } = model.get("start");
+  const { controls, frames, width, interval } = model.get("start");
   const grid = element("div", root, { className: "latentlib-grid" });
   const image = picture(root, width ? { width } : {});
   const { ask, stop } = connect(model, root, show);
   const parts = controls.map((control) => {
-    const { name, kind, texts } = control;
-    if (kind === "box") {
-      const box = element("input", null, { type: "checkbox" });
-      element("label", grid, { className: "latentlib-box" }, box, control.label);
-      box.addEventListener("change", () => ask({ [name]: box.checked }));
-      return { name, set: (value) => { box.checked = value; } };
-    }
+    const { name, texts } = control;
     const say = texts ? (k) => texts[k] : (x) => spoken(x, control.digits);
     return { name, ...slider(grid, { ...control, say }, (value) => (frames ? turn(value) : ask({ [name]: value }))) };
   });
@@ -31,7 +25,7 @@ function render({ model, el }) {
   function turn(frame) {
     now = frame;
     parts[0].set(now);
-    image.show(frames[now], `${alt} frame ${now + 1} of ${frames.length}`.trim());
+    image.show(frames[now], `frame ${now + 1} of ${frames.length}`);
   }
 
   function play(on) {

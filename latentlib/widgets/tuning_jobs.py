@@ -14,7 +14,7 @@ from latentlib.widgets.base import sentence
 
 MOST = 6  # copies that are kept, a few megabytes each
 DRAWN = 1e-4  # squared error below which a picture counts as drawn by its code: nothing is left to tune
-Couple = tuple[str, str]
+Couple = frozenset[str]  # two names: who stands first does not matter to a copy
 
 
 class TuningJobs:
@@ -31,7 +31,7 @@ class TuningJobs:
         self, tune: Callable | None, ready: Mapping | None, lock: threading.RLock, changed: Callable[[], None]
     ):
         self.tune, self.lock, self.changed = tune, lock, changed
-        self.kept = {couple_of(*names): copy for names, copy in (ready or {}).items()}  # the latest last
+        self.kept = {frozenset(names): copy for names, copy in (ready or {}).items()}  # the latest last
         self.said, self.busy = "", False
         self._stop = threading.Event()
         self._wanted: Couple | None = None
@@ -84,8 +84,3 @@ class TuningJobs:
         self._wanted, self.tune = None, None
         self.kept.clear()
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def couple_of(first: str, second: str) -> Couple:
-    """Two names in an order of their own: who stands first does not matter to a copy."""
-    return tuple(sorted((first, second)))
