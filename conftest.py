@@ -19,14 +19,14 @@ def pytest_runtest_teardown(item, nextitem):
     budget = item.config.getoption("--above-import-mb")
     if kernel is None or budget is None or (nextitem is not None and nextitem.parent is item.parent):
         return (yield)
-    from tools.memory import held, import_torch
+    from tools.memory import import_torch, peak
 
-    peak = held(kernel.km.provisioner.pid).peak
-    above = peak - import_torch()[1].peak
+    most = peak(kernel.km.provisioner.pid)
+    above = most - import_torch()
     said = f"{item.path.name}: {above:.0f} MB above import torch"
-    item.user_properties.append(("memory", f"{said}, {peak:.0f} MB in all"))
+    item.user_properties.append(("memory", f"{said}, {most:.0f} MB in all"))
     outcome = yield
-    if not peak or above > budget:
+    if not most or above > budget:
         pytest.fail(f"{said}; the budget is {budget:.0f} MB", pytrace=False)
     return outcome
 

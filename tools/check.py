@@ -70,8 +70,7 @@ def units(paths: list[Path]) -> Step:
 def notebooks(paths: list[Path], name: str, root: Path = ROOT, **environment: str | None) -> Step:
     arguments = [*PYTEST, "-p", "no:cacheprovider", *NBVAL, f"--nbval-cell-timeout={CELL_TIMEOUT}"]
     arguments += [f"--above-import-mb={ABOVE_IMPORT_MB}", *paths]
-    # A developer's own guesses must not stand on the cards that are compared.
-    environment |= {"OMP_NUM_THREADS": "1", "LATENTLIB_GUESSES": "off", "LATENTLIB_OFFLINE": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "LATENTLIB_OFFLINE": "1"}
     return step(name, arguments, root=root, **environment)
 
 

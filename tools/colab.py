@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 
 from tools.course import lessons, serve
-from tools.run import Result, execute, table
+from tools.run import Result, execute, table, use_data
 
 STUB = '''"""Enough of Colab's module for widgets."""
 managers = 0
@@ -40,9 +40,8 @@ def settings(folder: Path, server: str) -> dict[str, str]:
     (stub / "__init__.py").touch()
     (stub / "output.py").write_text(STUB, encoding="utf-8")
     (startup / "00-colab.py").write_text("from google.colab import output\n", encoding="utf-8")
-    data = os.environ.get("LATENTLIB_DATA", "").strip()
+    use_data()
     return {
-        "LATENTLIB_DATA": str(Path(data).expanduser().resolve()) if data else "",
         "LATENTLIB_OFFLINE": "1",
         "LATENTLIB_CACHE": str(folder / "cache"),
         "LATENTLIB_REPOSITORY": server,
@@ -53,7 +52,7 @@ def settings(folder: Path, server: str) -> dict[str, str]:
 
 
 def packages() -> dict[str, str]:
-    """Name: version of what is installed in this Python. A latentlib.egg-info in the clone, where `-m` looks, too, is not."""
+    """Name: version of what is installed in this Python; a latentlib.egg-info in the clone, where `-m` looks, is not."""
     places = [sysconfig.get_path("purelib")]
     return {package.name: package.version for package in importlib.metadata.distributions(path=places)}
 

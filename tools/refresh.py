@@ -8,7 +8,6 @@ what differs from run to run (timings, widget states, kernel versions); says whi
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from tools.badges import apply
 from tools.course import ROOT, lessons, setting, solutions
 from tools.memory import ABOVE_IMPORT_MB
 from tools.rules import METADATA, pictures, problems, wanted_alt
-from tools.run import BUDGET_SECONDS, execute
+from tools.run import BUDGET_SECONDS, execute, use_data
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -91,10 +90,7 @@ def refresh(path: Path) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    folder = os.environ.get("LATENTLIB_DATA")
-    if folder:  # kernels start in the notebooks' folder
-        os.environ["LATENTLIB_DATA"] = str(Path(folder).expanduser().resolve())
-    else:
+    if not use_data():
         print("LATENTLIB_DATA is not set; committed outputs are those with MNIST, which is downloaded if need be.")
     paths = [Path(argument) for argument in arguments] or [*lessons(), *solutions()]
     results = [refresh(path) for path in paths]
