@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 from latentlib import plots
 from latentlib.exercises.guesses import COLUMNS
 
-SHADES = {"before": "#8A8A8A", "after": plots.colour("blue")}
+SHADES = ["#8A8A8A", plots.colour("blue")]  # before, after
 
 
 def read(folder: Path) -> dict[str, list[dict[str, str]]]:
@@ -35,25 +35,17 @@ def draw(answers: dict[str, list[dict[str, str]]]):
     """A figure with one histogram for each question: before in grey, after in blue, what was measured as a line."""
     fig, axes = plots.figure(8.0, 1.0 + 2.2 * len(answers), len(answers), 1, squeeze=False)
     for ax, (question, rows) in zip(axes[:, 0], sorted(answers.items()), strict=True):
-        columns = {name: [row[name] for row in rows if row[name]] for name in ("before", "after", "measured")}
+        given = {name: [row[name] for row in rows if row[name]] for name in ("before", "after", "measured")}
         try:
-            numbers = {name: [float(text) for text in texts] for name, texts in columns.items()}
-            bins = max(5, min(20, len(rows)))
-            given = {name: numbers[name] for name in ("before", "after") if numbers[name]}
-            ax.hist(
-                list(given.values()), bins, label=list(given), color=["#8A8A8A", plots.colour("blue")][: len(given)]
-            )
-            if numbers["measured"]:
-                ax.axvline(numbers["measured"][0], color="black", linestyle="--", label="measured")
+            given, bins = {name: [float(text) for text in texts] for name, texts in given.items()}, 20
         except ValueError:  # the answers are choices
-            choices = sorted({*columns["before"], *columns["after"], *columns["measured"]})
-            for name, shade, shift in (("before", "#8A8A8A", -0.2), ("after", plots.colour("blue"), 0.2)):
-                counts = Counter(columns[name])
-                ax.bar(
-                    [k + shift for k in range(len(choices))], [counts[c] for c in choices], 0.4, color=shade, label=name
-                )
-            marks = [f"{c} ✔" if c in columns["measured"] else c for c in choices]
-            ax.set_xticks(range(len(choices)), marks)
+            choices = sorted(set().union(*given.values()))
+            given = {name: [choices.index(text) for text in texts] for name, texts in given.items()}
+            bins = [k - 0.5 for k in range(len(choices) + 1)]
+            ax.set_xticks(range(len(choices)), choices)
+        ax.hist([given["before"], given["after"]], bins, label=["before", "after"], color=SHADES)
+        for measured in given["measured"][:1]:
+            ax.axvline(measured, color="black", linestyle="--", label="measured")
         ax.set(title=question, ylabel="learners")
         ax.legend()
     return fig

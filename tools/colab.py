@@ -52,7 +52,7 @@ def settings(folder: Path, server: str) -> dict[str, str]:
 
 
 def packages() -> dict[str, str]:
-    """Name: version of what is installed in this Python; a latentlib.egg-info in the clone, where `-m` looks, is not."""
+    """Name: version of what is installed in this Python; a latentlib.egg-info in the clone is not."""
     places = [sysconfig.get_path("purelib")]
     return {package.name: package.version for package in importlib.metadata.distributions(path=places)}
 

@@ -51,6 +51,16 @@ def copy(folder: Path, root: Path = ROOT) -> Path:
     return folder
 
 
+def once(stamp: Path, named: Path, *commands: list) -> bool:
+    """Whether commands that install what a file names have passed; they run again when it says something else."""
+    wanted = named.read_text(encoding="utf-8")
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
+        if any(subprocess.run(list(map(str, command))).returncode for command in commands):
+            return False
+        stamp.write_text(wanted, encoding="utf-8")
+    return True
+
+
 @contextlib.contextmanager
 def serve(folder: Path, root: Path = ROOT) -> Iterator[str]:
     """The URL, on this machine, of a repository that holds a copy, on the revision that the badges name."""

@@ -1,9 +1,16 @@
-"""Draw the pictures of README and model card: `python -m tools.pictures` (after a model of theirs was trained anew)."""
+"""Pictures that are stored apart: `python -m tools.pictures`, after a model of theirs was trained or lesson 09 ran anew.
+
+Draws those of README and model card, and keeps what lesson 09 drew with FLUX.2's files: where these are not, a cell
+that calls ``without_files("name", …)`` shows ``data/weights/lesson-09-name.jpg``.
+"""
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 
+import nbformat
 import torch
 from PIL import Image
 
@@ -35,10 +42,18 @@ def face_walk(couple: torch.Tensor, steps: int) -> torch.Tensor:
     return tuned.generator.draw(space.path(codes, steps))
 
 
-def save(name: str, images: torch.Tensor, columns: int) -> None:
-    path = ROOT / "docs" / "pictures" / name
-    Image.open(io.BytesIO(plots.to_png(images, width=128, columns=columns))).convert("RGB").save(path, quality=92)
-    print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
+def lesson_09() -> None:
+    notebook = nbformat.read(ROOT / "notebooks" / "09_inside_todays_generators.ipynb", as_version=4)
+    for cell in notebook.cells:
+        name = re.search(r"without_files\(\s*\"(\w+)\"", cell.source)
+        pngs = [output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+        if name and pngs:
+            save(f"data/weights/lesson-09-{name[1]}.jpg", base64.b64decode(pngs[0]), quality=85)
+
+
+def save(name: str, png: bytes, quality: int = 92) -> None:
+    Image.open(io.BytesIO(png)).convert("RGB").save(ROOT / name, quality=quality)
+    print(f"{name}: {(ROOT / name).stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
@@ -46,7 +61,10 @@ if __name__ == "__main__":
     with torch.no_grad():
         nobodies = generator.draw(metrics.draw_couples(generator, 8, seed=9).flatten(0, 1))
     hopper, collins = portraits.load().images
-    save("walk.png", torch.cat([furniture_walk(), face_walk(torch.stack([collins, nobodies[2]]), STEPS)]), STEPS)
+    walks = torch.cat([furniture_walk(), face_walk(torch.stack([collins, nobodies[2]]), STEPS)])
+    save("docs/pictures/walk.png", plots.to_png(walks, width=128, columns=STEPS))
     couples = [(collins, nobodies[0]), *zip(nobodies[2::2], nobodies[3::2], strict=True)]
     families = [[pair[0], face_walk(torch.stack(pair), 3)[1], pair[1]] for pair in couples]
-    save("children.jpg", torch.stack([picture for family in families for picture in family]), 6)
+    children = torch.stack([picture for family in families for picture in family])
+    save("docs/pictures/children.jpg", plots.to_png(children, width=128, columns=6))
+    lesson_09()

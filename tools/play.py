@@ -32,7 +32,7 @@ from latentlib.gan import blending, inversion, tuning
 from latentlib.models.landmarks import SIDE
 from latentlib.plots import LABEL_COLOURS, to_png
 from latentlib.settings import offline
-from tools.course import ROOT
+from tools.course import ROOT, once
 
 SOURCE = ROOT / "site" / "play"
 WORK = ROOT / "build" / "play"
@@ -232,32 +232,17 @@ def fetch() -> None:
 
     Raises SystemExit with one sentence when they cannot be had.
     """
-    needed = SOURCE / "requirements.txt", SOURCE / "package.json"
-    stamp, wanted = WORK / "fetched.txt", "".join(path.read_text(encoding="utf-8") for path in needed)
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-        return
+    packages, requirements = SOURCE / "package.json", SOURCE / "requirements.txt"
     npm = shutil.which("npm")
-    if npm is None or offline():
+    if not (WORK / "npm.txt").is_file() and (npm is None or offline()):
         left_out("the page to play needs npm (from nodejs.org) and a network, and has not both here")
     WORK.mkdir(parents=True, exist_ok=True)
-    shutil.copy(needed[1], WORK / "package.json")
-    python = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--upgrade",
-    ]
-    for command in (
-        [npm, "install", "--prefix", WORK, "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
-        [*python, "--target", WORK / "python", "-r", needed[0]],
-    ):
-        if subprocess.run(list(map(str, command)), cwd=WORK).returncode:
-            left_out("the parts of the page to play could not be fetched, see above")
-    stamp.write_text(wanted, encoding="utf-8")
+    shutil.copy(packages, WORK)
+    node = [npm, "install", "--prefix", WORK, "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"]
+    pip += ["--target", WORK / "python", "-r", requirements]
+    if not (once(WORK / "npm.txt", packages, node) and once(WORK / "pip.txt", requirements, pip)):
+        left_out("the parts of the page to play could not be fetched, see above")
 
 
 def left_out(sentence: str) -> None:

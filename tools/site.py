@@ -7,7 +7,6 @@ tools/play.py where npm is there.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import sys
 from pathlib import Path
 
 from tools.badges import MARKED, PLACEHOLDER, launch_links
-from tools.course import ROOT, lessons, setting, solutions
+from tools.course import ROOT, lessons, once, setting, solutions
 
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-src"
@@ -113,18 +112,10 @@ def prepare(target: Path, slug: str, revision: str, play: bool) -> None:
 def environment() -> Path:
     """The Python of build/site-venv, made or renewed when site/requirements.txt asks for it. SystemExit otherwise."""
     wanted = ROOT / "site" / "requirements.txt"
-    stamp, digest = VENV / "stamp", hashlib.sha256(wanted.read_bytes()).hexdigest()
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if stamp.is_file() and stamp.read_text() == digest and python.exists():
-        return python
-    print(f"site: setting up {VENV.relative_to(ROOT)} (once, about a minute)", flush=True)
-    for command in (
-        [sys.executable, "-m", "venv", "--clear", VENV],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted],
-    ):
-        if subprocess.run(list(map(str, command))).returncode:
-            sys.exit("site: its tools could not be installed, see above; is there a network?")
-    stamp.write_text(digest)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted]
+    if not once(VENV / "stamp", wanted, [sys.executable, "-m", "venv", "--clear", VENV], install):
+        sys.exit("site: its tools could not be installed, see above; is there a network?")
     return python
 
 
