@@ -114,11 +114,8 @@ def more(count: int, source: str, kind: str = "code"):
         (change("cells 4 metadata alt", [ALT, ALT]), "1 picture(s): the cell's metadata needs an alt text"),
         (change("cells 4 metadata alt", "Another text than before"), "alt texts of the pictures differ"),
         (change("cells 4 source", "a = 1\n" * 19), "19 lines; at most 18"),
-        (change("cells 4 source", " "), "is empty"),
         (change("cells 4 source", "x = '" + "a" * 1_600_000 + "'"), "MB; at most 1.5 MB"),
-        (change("cells 4 source", "plot(ghost)"), "the word 'ghost' is private"),
         (change("cells 4 metadata tags", ["nbval-skip"]), "unknown tag nbval-skip"),
-        (change("cells 4 metadata execution", {}), "metadata execution does not belong"),
         (change("cells 4 outputs 1 name", "stderr"), "stored warning or message on stderr: ok"),
         (change("cells 4 outputs 1", v4.new_output("error", ename="ValueError", evalue="no")), "stored error Value"),
         (
@@ -126,8 +123,8 @@ def more(count: int, source: str, kind: str = "code"):
             "text that differs from run to run: '<A at 0x7f>'",
         ),
         (change("cells 0 source", "# A\n\n# B"), "needs one '# ' heading, in the first cell; found 2"),
-        (change("cells 0 source", "# A"), "the first cell needs the badges"),
-        (change("cells 1 source", "import os"), "the set-up cell differs"),
+        (change("cells 0 source", "# A"), "badges or set-up cell are not those of"),
+        (change("cells 1 source", "import os"), "badges or set-up cell are not those of"),
         (change("cells 1 metadata", {}), "the second cell must be tagged setup"),
         (change("cells 2 source", "fast = False"), "the parameters cell does not begin with"),
         (change("cells 2 source", badges.template("parameters") + "\nprint(1)"), "holds more than assignments"),
@@ -147,12 +144,6 @@ def test_a_damaged_notebook_is_noticed(check, damage, sentence):
     damage(notebook)
     found = check(notebook)
     assert any(sentence in problem for problem in found), found
-
-
-def test_two_cells_with_one_id_are_noticed(check):
-    notebook = good_notebook()
-    notebook.cells[3].id = notebook.cells[2].id
-    assert "two cells have the same id; run make refresh" in check(notebook)
 
 
 def test_words_of_folds_count_and_code_links_and_comments_do_not():

@@ -1,4 +1,4 @@
-"""Pictures that are stored apart: `python -m tools.pictures`, after a model of theirs was trained or lesson 09 ran anew.
+"""Pictures stored apart: `python -m tools.pictures`, after a model of theirs was trained or lesson 09 ran anew.
 
 Draws those of README and model card, and keeps what lesson 09 drew with FLUX.2's files: where these are not, a cell
 that calls ``without_files("name", …)`` shows ``data/weights/lesson-09-name.jpg``.
