@@ -51,11 +51,12 @@ def one_by_one(generator, encoder, images: Tensor, draws: int) -> list[Step]:
     """``torch.optim.LBFGS`` with strong Wolfe line searches for each picture by itself, each core a picture at a time,
     from the same start along the same axes; error after so many drawings, mean over the pictures."""
 
+    axes = inversion.preconditioner(generator)
+
     def search(image: Tensor) -> list[float]:
-        error, found = PictureError(image, None, 0.0), []
-        start = inversion._start(generator, image, "hybrid", encoder, 0)
-        position, to_codes = inversion._space(generator, "hybrid", start, plain=False)
-        position.requires_grad_()
+        error, found = PictureError(image), []
+        start = encoder(image * 2 - 1)
+        position = torch.zeros_like(start, requires_grad=True)
         optimizer = torch.optim.LBFGS(
             [position], max_iter=draws, max_eval=draws, history_size=100, tolerance_grad=0, tolerance_change=0,
             line_search_fn="strong_wolfe",
@@ -63,7 +64,8 @@ def one_by_one(generator, encoder, images: Tensor, draws: int) -> list[Step]:
 
         def closure() -> Tensor:
             optimizer.zero_grad()
-            drawn = generator.synthesis(to_codes(position), noise=None) / 2 + 0.5
+            codes = start + torch.einsum("nla,lab->nlb", position, axes)
+            drawn = generator.synthesis(codes, noise=None) / 2 + 0.5
             loss = error(drawn).sum()
             loss.backward()
             found.append(min([*found[-1:], (drawn.detach().clamp(0, 1) - image).square().mean().item()]))
@@ -81,7 +83,7 @@ def one_by_one(generator, encoder, images: Tensor, draws: int) -> list[Step]:
     ]  # all drawings take about as long
 
 
-def run(steps: int = inversion.STEPS["hybrid"], projector_steps: int = 1000) -> list[Row]:
+def run(steps: int = 120, projector_steps: int = 1000) -> list[Row]:
     """Seconds a face until a peer's last error, or our last one where that is larger, is reached."""
     device = pick_device()
     generator, encoder = weights.load("faces-64", device), weights.load("faces-64-encoder", device)

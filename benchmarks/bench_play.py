@@ -59,7 +59,7 @@ def _page(address: str) -> tuple[list[float], list[float], list[float], float]:
             page.goto(address)
             page.wait_for_selector("#agreement[data-worst]", timeout=120_000)
             first.append(float(page.evaluate("document.documentElement.dataset.firstPicture")))
-            for slider, picture in (("#direction-1", "#face canvas"), ("#share", "#child")):
+            for slider, picture in (("#direction-1", "#face canvas"), ("#step", "#piece"), ("#share", "#child")):
                 for _ in range(MOVES):
                     page.focus(slider)
                     page.keyboard.press("ArrowRight")
@@ -93,6 +93,6 @@ def _torch() -> tuple[float, float, float]:
         drawn, stepped = turn_by_turn(MOVES, lambda: generator.draw(generator.w_avg[None]), lambda: step(example))
     began = time.perf_counter()
     inversion.invert(
-        generator, images, "hybrid", steps=STEPS, encoder=encoder, p_norm_weight=play.P_NORM_WEIGHT, progress=False
+        generator, images, "p-norm", steps=STEPS, encoder=encoder, p_norm_weight=play.P_NORM_WEIGHT, progress=False
     )
     return 1000 * drawn, 1000 * stepped, time.perf_counter() - began

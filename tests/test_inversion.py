@@ -10,8 +10,8 @@ from latentlib import weights
 from latentlib.gan import inversion
 from latentlib.gan.inversion import METHODS, PictureError, invert, mahalanobis_p, preconditioner, random_z
 from latentlib.gan.lbfgs import batched_lbfgs
-from latentlib.metrics import perceptual_distance, psnr
-from latentlib.models.stylegan2 import Discriminator, Generator
+from latentlib.metrics import psnr
+from latentlib.models.stylegan2 import Generator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CHANNELS = {4: 16, 8: 16, 16: 8}
@@ -23,12 +23,6 @@ def generator():
     network = Generator(16, 12, 10, 2, CHANNELS).eval().requires_grad_(False)
     network.compute_w_avg(2000)
     return network
-
-
-@pytest.fixture(scope="module")
-def discriminator():
-    torch.manual_seed(1)
-    return Discriminator(16, CHANNELS).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +66,17 @@ def test_a_generated_picture_s_code_is_found_again_in_w(run, generator, codes, i
 def test_every_method_beats_the_mean_face_and_tells_how_it_went(method, run, generator, images):
     found = run(images, method, snapshots=4)
     assert found.codes.shape == (3, generator.num_ws, generator.w_dim)
-    torch.testing.assert_close(found.generator.draw(found.codes), found.images, atol=1e-4, rtol=0)
-    torch.testing.assert_close((found.images - images).square().mean((1, 2, 3)), found.errors)
+    torch.testing.assert_close(generator.draw(found.codes), found.images, atol=1e-4, rtol=0)
+    away = (found.images - images).square().mean((1, 2, 3))
     mean_face = (generator.draw(generator.w_avg.expand(3, -1)) - images).square().mean((1, 2, 3))
-    assert (found.errors < (0.5 if method == "encoder" else 0.25) * mean_face).all()
-    assert found.steps == (0 if method == "encoder" else 30)
-    assert found.snapshot_steps == ([0] * 4 if method == "encoder" else [0, 10, 20, 30])
-    torch.testing.assert_close(found.snapshots[-1], found.images, atol=1e-4, rtol=0)
+    assert (away < 0.25 * mean_face).all()
+    assert [step.step for step in found.history] == list(range(31))
+    assert torch.equal(found.snapshots[-1], found.images)
     torch.testing.assert_close(found.snapshot_codes[-1], found.codes)
+    torch.testing.assert_close(generator.draw(found.snapshot_codes[1]), found.snapshots[1], atol=1e-4, rtol=0)
     errors = [step.error for step in found.history]
-    assert errors[-1] == pytest.approx(found.errors.mean().item(), abs=1e-7)
+    torch.testing.assert_close((found.snapshots - images).square().mean((1, 2, 3, 4)), torch.tensor(errors[::10]))
+    assert errors[-1] == pytest.approx(away.mean().item(), abs=1e-7)
     assert errors == sorted(errors, reverse=True) or method == "p-norm"
 
 
@@ -92,19 +87,16 @@ def test_a_picture_is_searched_for_on_its_own(run, images):
 
 def test_the_same_call_gives_the_same_codes_and_leaves_the_generator_alone(run, generator, images):
     before = {name: value.clone() for name, value in generator.state_dict().items()}
-    first, second = (run(images, "z", steps=5, seed=3) for _ in range(2))
+    first, second = (run(images, "p-norm", steps=5, seed=3) for _ in range(2))
     assert torch.equal(first.codes, second.codes)
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
 
 
-def test_p_norm_keeps_codes_usual_and_a_perceptual_weight_serves_its_distance(run, generator, discriminator):
+def test_p_norm_keeps_codes_usual(run, generator):
     noise = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     unusual = mahalanobis_p(generator)
     free, held = run(noise, "w+", encoder=None), run(noise, "p-norm", p_norm_weight=0.01)
     assert unusual(held.codes).mean() < 0.5 * unusual(free.codes).mean()
-    seen = run(noise, "w+", discriminator=discriminator, perceptual_weight=1.0)
-    far = [perceptual_distance(discriminator, found.images, noise).mean() for found in (seen, free)]
-    assert far[0] < far[1]
 
 
 def test_mahalanobis_p_is_1_for_codes_of_the_mapping_and_more_further_out(generator):
@@ -147,8 +139,8 @@ def test_lbfgs_finds_the_bottom_of_two_valleys_side_by_side():
 
 def test_black_and_white_may_be_overshot():
     wanted = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1)
-    assert PictureError(wanted, None, 0.0)(wanted + torch.tensor([-1.0, 0, 1]).view(1, 3, 1, 1)).item() == 0
-    assert PictureError(wanted, None, 0.0)(wanted.flip(1)).item() == pytest.approx(2 / 3)
+    assert PictureError(wanted)(wanted + torch.tensor([-1.0, 0, 1]).view(1, 3, 1, 1)).item() == 0
+    assert PictureError(wanted)(wanted.flip(1)).item() == pytest.approx(2 / 3)
 
 
 def test_an_interrupt_gives_the_best_so_far(run, images, monkeypatch, capsys):
@@ -162,9 +154,8 @@ def test_an_interrupt_gives_the_best_so_far(run, images, monkeypatch, capsys):
 
     monkeypatch.setattr(inversion, "batched_lbfgs", stopped)
     found = run(images)
-    assert found.interrupted
-    assert found.steps == 3
-    assert found.errors.isfinite().all()
+    assert found.history[-1].step == 3
+    assert found.images.isfinite().all()
     assert "3 of 30" in capsys.readouterr().out
 
 
@@ -172,29 +163,25 @@ def test_an_interrupt_gives_the_best_so_far(run, images, monkeypatch, capsys):
     "wrong",
     [
         {"method": "closest"},
-        {"method": "encoder", "encoder": None},
         {"steps": 0},
         {"steps": 2.5},
-        {"p_norm_weight": -1},
-        {"perceptual_weight": float("nan")},
-        {"snapshots": -1},
         {"images": torch.rand(3, 16, 16)},
         {"images": torch.rand(1, 3, 8, 8)},
         {"images": torch.zeros(1, 3, 16, 16, dtype=torch.uint8)},
         {"images": torch.full((1, 3, 16, 16), float("nan"))},
         {"images": torch.full((1, 3, 16, 16), -1.0)},
-        {"method": "hybrid", "encoder": lambda images: images},
+        {"encoder": lambda images: images},
     ],
 )
 def test_what_cannot_work_is_refused(run, images, wrong):
-    with pytest.raises(ValueError, match=r"must|needs"):
+    with pytest.raises(ValueError, match="must"):
         run(**{"images": images} | wrong)
 
 
 def test_broken_weights_are_said(images):
     broken = Generator(16, 12, 10, 2, CHANNELS)
     broken.synthesis.b16.torgb.bias.data.fill_(float("nan"))
-    for method in ("w", "z"):
+    for method in ("w", "p-norm"):
         with pytest.raises(ValueError, match="numbers"):
             invert(broken, images, method, steps=2, progress=False)
 
@@ -202,7 +189,7 @@ def test_broken_weights_are_said(images):
 def test_the_shipped_networks_find_a_face_that_they_drew():
     generator, encoder = (weights.load(name, "cpu") for name in ("faces-64", "faces-64-encoder"))
     face = generator.draw(generator.truncate(generator.mapping(random_z(generator, 1, seed=7)), 0.7))
-    found = invert(generator, face, "hybrid", steps=20, encoder=encoder, progress=False)
-    asked = invert(generator, face, "encoder", encoder=encoder, progress=False)
-    assert psnr(asked.images, face).item() > 18
-    assert psnr(found.images, face).item() > psnr(asked.images, face).item() + 6
+    found = invert(generator, face, steps=20, encoder=encoder, progress=False)
+    asked = psnr(generator.draw(encoder(face * 2 - 1)), face).item()
+    assert asked > 18
+    assert psnr(found.images, face).item() > asked + 6

@@ -53,27 +53,24 @@ def error(network, codes, couple):
 def test_one_copy_draws_both_pictures_far_closer(run, generator, codes, couple):
     before = copy.deepcopy(generator.state_dict())
     found = run()
-    assert (found.errors < 0.7 * error(generator, codes, couple)).all()
-    torch.testing.assert_close(found.errors, error(found.generator, codes, couple), atol=1e-6, rtol=1e-4)
-    assert found.images.shape == couple.shape
+    assert (error(found.generator, codes, couple) < 0.7 * error(generator, codes, couple)).all()
+    torch.testing.assert_close(found.images, found.generator.draw(codes), atol=1e-4, rtol=0)
     assert [step.step for step in found.history] == list(range(31))
     assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
-    for name, value in found.generator.state_dict().items():  # the mapping and the coarsest block stay
-        changed = not torch.equal(before[name], value)
-        assert changed == (name.startswith(("synthesis.b8.", "synthesis.b16.")) and "noise" not in name
-                           and "resample" not in name), name  # fmt: skip
+    changed = {name for name, value in found.generator.state_dict().items() if not torch.equal(before[name], value)}
+    assert changed == {f"synthesis.b{r}.conv{k}.weight" for r in (8, 16) for k in (0, 1)}
     assert not any(p.requires_grad or p.grad is not None for p in found.generator.parameters())
 
 
-def test_the_same_call_gives_the_same_copy_and_one_w_serves_all_layers(run, codes):
-    first, second = run(steps=4), run(codes[:, 0] if torch.equal(codes[:, 0], codes[:, 1]) else codes, steps=4)
-    assert torch.equal(first.images, second.images)
+def test_the_same_call_gives_the_same_copy(run):
+    assert torch.equal(run(steps=4).images, run(steps=4).images)
 
 
-def test_the_discriminator_s_distance_joins_the_loss(run, couple):
+def test_the_discriminator_s_distance_joins_the_loss(run, couple, monkeypatch):
     torch.manual_seed(1)
     discriminator = Discriminator(16, CHANNELS).eval().requires_grad_(False)
-    plain, seen = run(), run(discriminator=discriminator, perceptual_weight=10.0)
+    monkeypatch.setattr(tuning, "PERCEPTUAL_WEIGHT", 10.0)
+    plain, seen = run(), run(discriminator=discriminator)
     far = [perceptual_distance(discriminator, found.images, couple).mean() for found in (seen, plain)]
     assert far[0] < far[1]
 
@@ -81,16 +78,14 @@ def test_the_discriminator_s_distance_joins_the_loss(run, couple):
 def test_stop_and_interrupt_give_the_best_so_far(run, monkeypatch, capsys):
     asked = []
     found = run(stop=lambda: len(asked) == 3 or asked.append(1))
-    assert found.interrupted
-    assert found.steps == 3
+    assert found.history[-1].step == 3
 
     def pressed(self, rate):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tuning.Muon, "step", pressed)
     found = run()
-    assert found.interrupted
-    assert found.steps == 0
+    assert found.history[-1].step == 0
     assert "0 of 30" in capsys.readouterr().out
 
 
@@ -111,14 +106,12 @@ def test_an_orthogonal_step_is_equally_long_in_all_directions():
     [
         {"codes": torch.zeros(1, 10)},
         {"codes": torch.full((2, 10), float("nan"))},
-        {"codes": [0.0]},
         {"images": torch.full((2, 3, 16, 16), 2.0)},
         {"steps": 0},
-        {"perceptual_weight": -1},
     ],
 )
 def test_what_cannot_work_is_refused(run, wrong):
-    with pytest.raises(ValueError, match=r"must|hold"):
+    with pytest.raises(ValueError, match="must"):
         run(**wrong)
 
 
@@ -137,15 +130,3 @@ def test_two_photos_come_near_with_codes_as_usual_as_the_mapping_s():
     tuned = tune(generator, found.codes, photos, discriminator=discriminator, steps=20, progress=False)
     assert mahalanobis_p(generator)(found.codes).max() < 1.5
     assert (psnr(tuned.images, photos) > psnr(found.images, photos) + 2).all()
-
-
-def test_adam_is_that_of_pytorch():
-    start = torch.randn(5, generator=torch.Generator().manual_seed(0))
-    ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
-    adam, reference = tuning.Adam([ours], (0.9, 0.95)), torch.optim.Adam([theirs], lr=3e-3, betas=(0.9, 0.95))
-    for k in range(20):
-        for p in (ours, theirs):
-            p.grad = torch.sin(3 * p.detach() + k)
-        adam.step(3e-3)
-        reference.step()
-    torch.testing.assert_close(ours, theirs)

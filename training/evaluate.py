@@ -543,7 +543,7 @@ def seconds_of(size: int, device: torch.device) -> dict[str, float]:
         taken.append(watch.seconds)
     found = invert(generator, picture, "w+", steps=3, progress=False)
     steps = [b.seconds - a.seconds for a, b in zip(found.history, found.history[1:], strict=False)]
-    return {"picture": min(taken[1:]), "step": min(steps), "start": found.seconds - sum(steps)}
+    return {"picture": min(taken[1:]), "step": min(steps), "start": found.history[0].seconds}
 
 
 def nvidia(asked: Asked) -> tuple[dict, str]:

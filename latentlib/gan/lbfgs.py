@@ -1,8 +1,9 @@
-"""L-BFGS for many small problems at once: every row of a tensor walks downhill by itself, and tells where it stands.
+"""L-BFGS (Nocedal 1980) for many small problems at once: every row of a tensor walks downhill by itself.
 
 For searches in which one evaluation is dear and exact, as when a picture is drawn from a code: the remembered curvature
-saves most of the steps that Adam would take. ``torch.optim.LBFGS`` knows one problem; `make bench NAMES=inversion` sets
-both side by side.
+saves most of the steps that Adam would take. ``torch.optim.LBFGS`` knows one problem (`make bench NAMES=inversion` sets
+both side by side), and the first of torch.optim's optimizers loads PyTorch's compiler, 160 MB. All in float32: the
+curvature is a difference of gradients, which bfloat16 would round away.
 """
 
 from __future__ import annotations
@@ -32,11 +33,9 @@ def batched_lbfgs(
     position: Tensor,  # (rows, numbers) where to start
     first_step: float,  # root mean square of the first step's numbers
 ) -> Iterator[State]:
-    """L-BFGS (Nocedal 1980) on every row by itself: after the start and after each step, where it stands. It ends when
-    no row gets better.
+    """Where each row stands, after the start and after each step, until no row gets better.
 
-    A step that makes its row worse is taken back and tried at a third of the length. All in float32: the curvature is
-    a difference of gradients, which bfloat16 would round away.
+    A step that makes its row worse is taken back and tried at a third of the length.
     """
     now = State(position, *evaluate(position))
     if not torch.isfinite(now.loss).all():
@@ -44,11 +43,8 @@ def batched_lbfgs(
     memory = deque(maxlen=MEMORY)  # (step, change of the gradient, 1 / their product), a row that learned nothing has 0
     scale = first_step * math.sqrt(position.shape[1]) / (now.gradient.norm(dim=1, keepdim=True) + 1e-20)
     share = torch.ones_like(scale)  # of the full step that is tried next
-    while True:
-        yield now
-        still = share > 1e-4
-        if not still.any():
-            return
+    yield now
+    while (still := share > 1e-4).any():
         step = (_direction(now.gradient, memory, scale) * share).where(still, 0.0)
         tried = State(now.position + step, *evaluate(now.position + step))
         better = still & (tried.loss < now.loss)[:, None]
@@ -60,6 +56,7 @@ def batched_lbfgs(
         share = torch.where(better, 1.0, torch.where(still, share * 0.3, share))
         pairs = zip(tried, now, strict=True)
         now = State(*(new.where(better.view(-1, *[1] * (new.dim() - 1)), old) for new, old in pairs))
+        yield now
 
 
 def _direction(gradient: Tensor, memory: deque, scale: Tensor) -> Tensor:

@@ -17,60 +17,51 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from latentlib.device import synchronize, thread_map
+from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
-from latentlib.gan.inversion import Inversion, PictureError, Step, check_count, check_images, check_number, invert
+from latentlib.gan.inversion import BROKEN, Inversion, PictureError, Step, check, invert
 from latentlib.models.stylegan2 import Discriminator, Generator
 
-STEPS = 60
-MUON_RATE, ADAM_RATE = 0.05, 3e-3  # of convolutions, and of all other weights, at the start; they fall to 0
-COARSE = (4, 8)  # resolutions that stay as they are: they place the face, which the codes do well enough
+RATE = 0.05  # of Muon at the start; it falls to 0
 PERCEPTUAL_WEIGHT = 0.15
-PIVOT_STEPS = 40
-PIVOT_P_NORM_WEIGHT = 0.003  # keeps the codes of photos about as usual as those of the mapping
 PIVOT_PSI = 0.75  # pulls the encoder's answer towards the mean face: what is unusual in it need not be searched away
 
 
-@dataclass
-class Tuning:
+class Tuning(NamedTuple):
     """What ``tune`` made."""
 
     generator: Generator  # the tuned copy: generator.draw(codes) are the images
-    codes: Tensor  # (n, num_ws, w_dim), as they were given
     images: Tensor  # (n, 3, r, r) in [0, 1], what the copy draws
-    errors: Tensor  # (n,) mean squared error of the pixels
     history: list[Step]  # one for each step, the start included
-    seconds: float
-    steps: int  # finished steps; in each the copy draws once and the gradient goes back once
-    interrupted: bool  # True when someone pressed stop, or ``stop`` said so
 
 
 def pivots(
     generator: Generator,
     images: Tensor,  # (n, 3, r, r) in [0, 1]
-    encoder: nn.Module | None = None,  # where the search starts; None: at the mean face
-    **options,  # as those of inversion.invert
+    encoder: nn.Module,  # where the search starts
+    steps: int = 40,
+    progress: bool = True,
 ) -> Inversion:
     """Codes from which to tune: found by a short search that keeps them among usual ones."""
-    options = {"steps": PIVOT_STEPS, "p_norm_weight": PIVOT_P_NORM_WEIGHT} | options
-    if encoder is None:
-        return invert(generator, images, "p-norm", **options)
-    return invert(generator, images, "hybrid", encoder=lambda x: generator.truncate(encoder(x), PIVOT_PSI), **options)
+
+    def near(x: Tensor) -> Tensor:
+        return generator.truncate(encoder(x), PIVOT_PSI)
+
+    return invert(generator, images, "p-norm", steps=steps, encoder=near, p_norm_weight=0.003, progress=progress)
 
 
 def tune(
     generator: Generator,  # is left as it is
-    codes: Tensor,  # (n, num_ws, w_dim) or (n, w_dim), such as pivots(...).codes
+    codes: Tensor,  # (n, num_ws, w_dim), such as pivots(...).codes
     images: Tensor,  # (n, 3, r, r) in [0, 1], what they shall draw; two for a couple
     *,
     discriminator: Discriminator | None = None,  # when given, its perceptual distance joins the squared error
-    perceptual_weight: float = PERCEPTUAL_WEIGHT,  # of that distance
-    steps: int = STEPS,
+    steps: int = 60,  # in each the copy draws once and the gradient goes back once
     stop: Callable[[], bool] | None = None,  # asked before each step; True ends the tuning with the best so far
     progress: bool = True,  # show a bar
 ) -> Tuning:
@@ -79,23 +70,21 @@ def tune(
     Nothing is drawn by lot: the same input gives the same copy on the same machine. An interrupt (the stop button,
     Ctrl-C) and ``stop`` give the best weights so far. Raises ValueError with one sentence for what cannot be used.
     """
-    check_images(generator, images)
-    codes = _checked_codes(generator, codes, len(images))
-    check_count("steps", steps, 1)
-    check_number("perceptual_weight", perceptual_weight)
+    check(generator, images, steps)
+    expected = (len(images), generator.num_ws, generator.w_dim)
+    if codes.shape != expected or not torch.isfinite(codes).all():
+        raise ValueError(f"codes must be {expected}, one an image, of finite numbers; got {tuple(codes.shape)}")
     device, began = generator.w_avg.device, time.perf_counter()
-    images = images.detach().to(device, torch.float32)
+    images, codes = (tensor.detach().to(device, torch.float32) for tensor in (images, codes))
     # Gradients of weights are faster with plain memory.
     tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
-    coarse = [r for r in COARSE if r < generator.resolution // 2]
+    # The coarse blocks place the face, which the codes do well enough. Of the others the kernels are tuned.
+    coarse = [4] if generator.resolution < 32 else [4, 8]
     fine = [r for r in tuned.synthesis.resolutions if r not in coarse]
     blocks = [getattr(tuned.synthesis, f"b{r}") for r in fine]
-    named = [pair for block in blocks for pair in block.named_parameters()]
-    weights = [p.requires_grad_(True) for name, p in named if not name.endswith("noise_strength")]  # not in use
-    kernels, others = ([p for p in weights if (p.dim() == 4 and p.shape[-1] > 1) is kind] for kind in (True, False))
-    muon, adam = Muon(kernels), Adam(others, betas=(0.9, 0.95))
-    least, best, pictures = torch.inf, [p.detach().clone() for p in weights], images
-    history, interrupted = [], False
+    weights = [layer.weight.requires_grad_(True) for block in blocks for layer in (block.conv0, block.conv1)]
+    muon = Muon(weights)
+    least, best, pictures, history = torch.inf, [p.detach().clone() for p in weights], images, []
 
     def look(codes: Tensor, begun: tuple, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         _, rgb = draw_blocks(tuned.synthesis, codes, fine, *begun)
@@ -105,13 +94,13 @@ def tune(
     shown = progress_bar(steps, steps, "step") if progress else nullcontext()
     try:
         with shown as bar, torch.enable_grad(), thread_map(device, len(images)) as (each, parts):
-            errors = [PictureError(part, discriminator, perceptual_weight) for part in images.chunk(parts)]
+            errors = [PictureError(part, discriminator, PERCEPTUAL_WEIGHT) for part in images.chunk(parts)]
             begun = [draw_blocks(tuned.synthesis, part, coarse) for part in codes.chunk(parts)]  # stays as it is
             for step in range(steps + 1):
                 drawn, losses, slopes = zip(*each(look, codes.chunk(parts), begun, errors), strict=True)
                 loss = sum(losses).item()
                 if not history and not loss < torch.inf:
-                    raise ValueError("the generator draws values that are no numbers; are its weights whole?")
+                    raise ValueError(BROKEN)
                 if loss < least:
                     least, pictures = loss, torch.cat(drawn).clamp(0, 1)
                     torch._foreach_copy_(best, [p.detach() for p in weights])
@@ -119,43 +108,26 @@ def tune(
                 history.append(Step(step, time.perf_counter() - began, error))
                 if bar is not None and step:
                     bar.update()
-                interrupted = step < steps and stop is not None and stop()
-                if step == steps or interrupted:
+                if step == steps or (stop is not None and stop()):
                     break
                 for weight, *shares in zip(weights, *slopes, strict=True):
                     weight.grad = sum(shares)
-                share = (1 + math.cos(math.pi * step / (steps + 1))) / 2
-                muon.step(share * MUON_RATE)
-                adam.step(share * ADAM_RATE)
+                muon.step(RATE * (1 + math.cos(math.pi * step / (steps + 1))) / 2)
     except KeyboardInterrupt:
         if not history:
             raise  # nothing was drawn yet
-        interrupted = True
         print(f"Stopped after {history[-1].step} of {steps} steps; the copy keeps its best weights so far.")
     for weight, kept in zip(weights, best, strict=True):
         weight.data, weight.grad = kept, None
-    tuned.requires_grad_(False)
-    synchronize(device)
-    return Tuning(
-        generator=tuned,
-        codes=codes,
-        images=pictures,
-        errors=(pictures - images).square().flatten(1).mean(1),
-        history=history,
-        seconds=time.perf_counter() - began,
-        steps=history[-1].step,
-        interrupted=interrupted,
-    )
+    return Tuning(tuned.requires_grad_(False), pictures, history)
 
 
 def draw_blocks(synthesis: nn.Module, codes: Tensor, resolutions: list[int], x=None, rgb=None):
     """(features, picture) after some of the blocks, noise off; x, rgb: those of the blocks before."""
     for r in resolutions:
-        block, layer = (
-            getattr(synthesis, f"b{r}"),
-            max(0, 2 * int(math.log2(r)) - 5),
-        )  # the first w that the block reads
-        x, rgb = block(x, rgb, codes[:, layer : layer + block.num_conv + 1], [None] * block.num_conv)
+        block = getattr(synthesis, f"b{r}")
+        first = max(0, 2 * int(math.log2(r)) - 5)  # of the layers whose w the block reads
+        x, rgb = block(x, rgb, codes[:, first : first + block.num_conv + 1], [None] * block.num_conv)
     return x, rgb
 
 
@@ -163,8 +135,8 @@ class Muon:
     """Momentum whose step is made orthogonal: equally long in all directions of a matrix (Jordan et al., 2024).
 
     torch.optim.Muon takes matrices only; here a convolution's kernel counts as one, (out, in · height · width). Where
-    gradients pull mostly in a few directions, it needs a third of Adam's steps. (Neither this nor ``Adam`` below is
-    one of torch.optim's, since the first of these loads PyTorch's compiler: 160 MB that a class on a hub has not.)
+    gradients pull mostly in a few directions, it needs a third of Adam's steps. (And the first of torch.optim's
+    optimizers loads PyTorch's compiler: 160 MB that a class on a hub has not.)
     """
 
     def __init__(self, parameters: list[Tensor], momentum: float = 0.9):
@@ -179,24 +151,6 @@ class Muon:
             p.add_(step.reshape(p.shape), alpha=-0.2 * rate * max(step.shape) ** 0.5)
 
 
-class Adam:
-    """Kingma and Ba 2015, as torch.optim has it."""
-
-    def __init__(self, parameters: list[Tensor], betas: tuple[float, float]):
-        self.parameters, self.betas, self.steps = parameters, betas, 0
-        self.mean, self.square = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
-
-    @torch.no_grad()
-    def step(self, rate: float) -> None:
-        self.steps += 1
-        b1, b2 = self.betas
-        for p, mean, square in zip(self.parameters, self.mean, self.square, strict=True):
-            mean.lerp_(p.grad, 1 - b1)
-            square.mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2)
-            size = (square / (1 - b2**self.steps)).sqrt_().add_(1e-8)
-            p.addcdiv_(mean, size, value=-rate / (1 - b1**self.steps))
-
-
 def orthogonal(matrix: Tensor) -> Tensor:
     """A matrix with the same singular vectors and singular values near 1, by five Newton-Schulz steps."""
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
@@ -205,14 +159,3 @@ def orthogonal(matrix: Tensor) -> Tensor:
         square = wide @ wide.T
         wide = 3.4445 * wide + (2.0315 * square @ square - 4.7750 * square) @ wide
     return wide if len(matrix) <= matrix.shape[1] else wide.T
-
-
-def _checked_codes(generator: Generator, codes: Tensor, count: int) -> Tensor:
-    layers, w_dim = generator.num_ws, generator.w_dim
-    if not isinstance(codes, Tensor) or codes.shape not in ((count, layers, w_dim), (count, w_dim)):
-        got = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
-        raise ValueError(f"codes must be ({count}, {layers}, {w_dim}) or ({count}, {w_dim}), one an image; got {got}")
-    if not torch.isfinite(codes).all():
-        raise ValueError("codes hold values that are not finite numbers")
-    codes = codes.detach().to(generator.w_avg.device, torch.float32)
-    return codes[:, None].repeat(1, layers, 1) if codes.dim() == 2 else codes
