@@ -10,26 +10,24 @@ import functools
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools import course
+
 BEFORE = "e361b49"  # the last commit before the package was written again
 
 
 def copy_tree(which: str, folder: Path) -> None:
-    command = ["git", "archive", BEFORE] if which == "old" else ["git", "ls-files", "-z"]
-    given = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
     if which == "old":
-        return tarfile.open(fileobj=io.BytesIO(given)).extractall(folder, filter="data")
-    for name in given.decode().rstrip("\0").split("\0"):
-        if (ROOT / name).is_file():  # else it is deleted here, and not in the index yet
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+        given = subprocess.run(["git", "archive", BEFORE], cwd=course.ROOT, check=True, capture_output=True).stdout
+        tarfile.open(fileobj=io.BytesIO(given)).extractall(folder, filter="data")
+    else:
+        course.copy(folder)
+    course.git("init", "--quiet", cwd=folder)  # the browser tests ask git what belongs to the course
 
 
 def pytest(folder: Path, test: str) -> int:
@@ -55,7 +53,7 @@ def noticed(folder: Path, file: str, find: str, replace: str, noticed_by: str) -
 
 def main(arguments: list[str]) -> int:
     which = arguments.pop(0) if arguments[:1] in (["old"], ["new"]) else "new"
-    listed = json.loads((ROOT / "tests" / "mutants.json").read_text(encoding="utf-8"))["mutants"]
+    listed = json.loads((course.ROOT / "tests" / "mutants.json").read_text(encoding="utf-8"))["mutants"]
     chosen = [mutant for mutant in listed if mutant["id"] in arguments or not arguments]
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(which, Path(folder))
