@@ -24,7 +24,8 @@ BEFORE = "e361b49"  # the last commit before the package was written again
 def copy_tree(which: str, folder: Path) -> None:
     if which == "old":
         given = subprocess.run(["git", "archive", BEFORE], cwd=course.ROOT, check=True, capture_output=True).stdout
-        tarfile.open(fileobj=io.BytesIO(given)).extractall(folder, filter="data")
+        with tarfile.open(fileobj=io.BytesIO(given)) as tree:
+            tree.extractall(folder, filter="data")
     else:
         course.copy(folder)
     course.git("init", "--quiet", cwd=folder)  # the browser tests ask git what belongs to the course
