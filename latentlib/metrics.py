@@ -13,11 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Evaluation = dict[str, dict[str, float]]  # measure -> kind of child -> number, more is better
-
-THRESHOLDS = {
-    "baseline": 0.95,  # of the child's number: a measure on which a cross-fade reaches so much says nothing
-    "stranger": 0.95,  # of the strangers: who is nearer to a parent than so many could be taken for that parent
-}
+STRANGERS = 0.95  # who is nearer to a parent than so many strangers are could be taken for that parent
+BASELINE = 0.95  # a measure on which a cross-fade reaches so much of the child's number says nothing
 
 # --- pictures
 
@@ -25,22 +22,21 @@ THRESHOLDS = {
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of pictures in [0, 1]: (n, ...), (n, ...) -> (n,). 10 dB more is a tenth of the
     squared error; equal pictures have an infinite one."""
-    _same_shape(a, b)
+    if a.shape != b.shape:
+        raise ValueError(f"both must be pictures of the same shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     return -10 * (a.float() - b.float()).square().flatten(1).mean(1).log10()
 
 
 def perceptual_distance(discriminator: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     """How different two pictures look to a discriminator: (n, 3, r, r), (n, 3, r, r) in [0, 1] -> (n,) in [0, 4].
 
-    At each place of each layer the features are brought to length 1; the squared distances are averaged over places,
-    then over layers. The formula is that of LPIPS (Zhang et al. 2018) without its learned weights.
+    The formula is that of LPIPS (Zhang et al. 2018) without its learned weights.
     """
-    _same_shape(a, b)
     return feature_distance(perceptual_features(discriminator, a), perceptual_features(discriminator, b))
 
 
 def perceptual_features(discriminator: nn.Module, images: Tensor) -> list[Tensor]:
-    """What ``perceptual_distance`` compares: features of each layer, of length 1 at each place, (n, channels, r, r)."""
+    """Features of each layer, brought to length 1 at each place: (n, channels, r, r) for each layer."""
     return [F.normalize(level.float(), dim=1) for level in discriminator.features(images * 2 - 1)]
 
 
@@ -81,13 +77,11 @@ def triplet_accuracy(anchors: Tensor, alikes: Tensor, others: Tensor) -> float:
 def auc(same: Tensor, different: Tensor) -> float:
     """How often two photos of one person are nearer than two of different people: 1 always, 0.5 by chance.
 
-    same, different: distances of pairs, (m,) and (n,). The area under the ROC curve, as the share of the m·n
-    comparisons that come out right; a tie counts half.
+    same, different: distances of pairs, (m,) and (n,). The area under the ROC curve: the share of the m·n comparisons
+    that come out right; a tie counts half.
     """
     from sklearn.metrics import roc_auc_score
 
-    if not len(same) or not len(different):
-        raise ValueError("the share needs pairs of both kinds, of one person and of different people")
     far = torch.cat([same, different]).detach().cpu().numpy()
     return float(roc_auc_score([0] * len(same) + [1] * len(different), far))
 
@@ -95,23 +89,22 @@ def auc(same: Tensor, different: Tensor) -> float:
 # --- children
 
 
-def draw_couples(generator, count: int = 48, seed: int = 0, truncation: float = 0.7) -> Tensor:
+def draw_couples(generator: nn.Module, count: int = 48, seed: int = 0) -> Tensor:
     """Codes of couples of generated people who have nothing to do with each other: (count, 2, num_ws, w_dim)."""
     # Not the stream of seed 0: those numbers are also what the mapping's first layer started from.
     z = torch.randn(2 * count, generator.z_dim, generator=torch.Generator().manual_seed(seed + 1))
-    w = generator.truncate(generator.mapping(z.to(generator.w_avg.device)), truncation)
+    w = generator.truncate(generator.mapping(z.to(generator.w_avg.device)), 0.7)
     return w[:, None].repeat(1, generator.num_ws, 1).unflatten(0, (count, 2))
 
 
 def baselines(first: Tensor, second: Tensor, amount: float = 1.0) -> dict[str, Tensor]:
     """What anybody can make of two pictures without a latent space: their cross-fade, plain and sharpened."""
-    _same_shape(first, second)
     fade = (first + second) / 2
     return {"cross-fade": fade, "sharpened cross-fade": sharpened(fade, amount)}
 
 
 @torch.no_grad()
-def teach_one_face(discriminator: nn.Module, faces: Tensor, seed: int = 0) -> Callable[[Tensor], Tensor]:
+def teach_one_face(discriminator: nn.Module, faces: Tensor) -> Callable[[Tensor], Tensor]:
     """A judge of one face or two: pictures (n, 3, r, r) -> (n,), above 0 for one face, below 0 for a cross-fade of two.
 
     faces: (m, 3, r, r), 100 or more. A logistic regression on the discriminator's coarsest features learns to tell them
@@ -122,7 +115,7 @@ def teach_one_face(discriminator: nn.Module, faces: Tensor, seed: int = 0) -> Ca
     def features(images: Tensor) -> Tensor:
         return torch.cat([discriminator.features(part * 2 - 1)[-1].float().flatten(1) for part in images.split(16)])
 
-    order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(seed)).to(faces.device)
+    order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(0)).to(faces.device)
     seen = torch.cat([features(faces), features((faces[order] + faces[order.roll(1)]) / 2)])
     mean, spread = seen.mean(0), seen.std(0) + 1e-6
     fit = LogisticRegression(C=0.01, max_iter=300)
@@ -151,7 +144,7 @@ def evaluate(
     number = torch.arange(len(first), device=first.device)
     own = number[:, None] == number  # (n, n)
     strangers = (parents @ parents.flatten(0, 1).T).masked_fill(own.repeat(1, 2), -1)  # (2, n, 2 n), all but the couple
-    stranger = strangers.sort(-1).values[..., 2:].quantile(THRESHOLDS["stranger"], -1)  # (2, n)
+    stranger = strangers.sort(-1).values[..., 2:].quantile(STRANGERS, -1)  # (2, n)
     table: Evaluation = {}
     for kind, child in children.items():
         code = _embedded(identity, child)
@@ -159,11 +152,7 @@ def evaluate(
         to_own, couples = (code * parents).sum(-1), like.sum(0)  # (2, n), and (n, n): to both of each couple
         row = {
             "between its parents": (to_own.amin(0) > (parents[0] * parents[1]).sum(-1)).float().mean().item(),
-            "own parents nearest": couples.argmax(1)
-            .eq(torch.arange(len(own), device=own.device))
-            .float()
-            .mean()
-            .item(),
+            "own parents nearest": (couples.argmax(1) == number).float().mean().item(),
             "nearer to own than to other couples": auc(-couples[own], -couples[~own]),
             "could be taken for each parent": (to_own > stranger).all(0).float().mean().item(),
             "detail, beside the parents'": (2 * detail(child) / (detail(first) + detail(second))).mean().item(),
@@ -177,13 +166,8 @@ def evaluate(
 def uninformative(table: Evaluation, child: str, against: tuple[str, ...] = ("cross-fade", "sharpened cross-fade")):
     """The measures that are no proof for a kind of child, because a baseline passes them as well, or nearly: a list."""
     reached = {measure: max(row[kind] for kind in against) for measure, row in table.items()}
-    return [measure for measure, row in table.items() if reached[measure] >= THRESHOLDS["baseline"] * row[child]]
+    return [measure for measure, row in table.items() if reached[measure] >= BASELINE * row[child]]
 
 
 def _embedded(identity: nn.Module, pictures: Tensor) -> Tensor:
     return torch.cat([identity.embed(part) for part in pictures.split(64)])
-
-
-def _same_shape(a: Tensor, b: Tensor) -> None:
-    if a.shape != b.shape or a.dim() < 2:
-        raise ValueError(f"both must be pictures of the same shape (n, ...), got {tuple(a.shape)} and {tuple(b.shape)}")

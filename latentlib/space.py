@@ -6,14 +6,10 @@ Codes are tensors (n, d) on any device, in any floating type; answers come back 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from sklearn.neighbors import NearestNeighbors
 
 EXACT = 2048  # numbers in a code up to which a principal component analysis is solved exactly
 
@@ -63,20 +59,17 @@ def _pair(a: Tensor, b: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor, Tens
     return a, b, torch.as_tensor(t, dtype=a.dtype, device=a.device).unsqueeze(-1)
 
 
-def path(points: Tensor, steps: int, step: Callable[[Tensor, Tensor, Tensor], Tensor] = lerp) -> Tensor:
-    """A walk through all points, evenly divided: (k, ...) -> (steps, ...), from the first point to the last.
+def path(points: Tensor, steps: int) -> Tensor:
+    """A straight walk through all points, evenly divided: (k, ...) -> (steps, ...), both ends included.
 
-    points: (k, d) codes, or (k, c, h, w) pictures, whose straight path is the cross-fade
-    steps: how many points the walk has, both ends included
-    step: ``lerp`` or ``slerp``
+    points: (k, d) codes, or (k, c, h, w) pictures, whose path is the cross-fade
     """
     if points.dim() < 2 or len(points) < 2 or steps < 2:
         raise ValueError(f"a path needs 2 points (k, d) and 2 steps or more; got {tuple(points.shape)}, {steps}")
     flat = points.flatten(1)
     place = torch.linspace(0, len(points) - 1, steps, device=points.device, dtype=points.dtype)
     leg = place.floor().long().clamp(max=len(points) - 2)
-    walk = step(flat[leg], flat[leg + 1], place - leg)  # (steps, d)
-    return walk.unflatten(1, points.shape[1:])
+    return lerp(flat[leg], flat[leg + 1], place - leg).unflatten(1, points.shape[1:])
 
 
 def affine_map(sources: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
@@ -85,15 +78,10 @@ def affine_map(sources: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
     sources: (3, p), not on one line; targets: (3, q) -> a function (n, p) -> (n, q); with p > 2, points beside the
     plane of the sources are first dropped onto it.
     """
-    if sources.shape[:1] != (3,) or targets.shape[:1] != (3,) or sources.dim() != 2 or targets.dim() != 2:
-        raise ValueError(
-            f"sources must be (3, p) and targets (3, q), got {tuple(sources.shape)}, {tuple(targets.shape)}"
-        )
-    edges = sources[1:] - sources[0]  # (2, p)
-    stretch = torch.linalg.svdvals(_double(edges).cpu())
-    if len(stretch) < 2 or stretch[1] <= 1e-6 * stretch[0]:
-        raise ValueError("the three source points lie on one line; choose three that span a plane")
-    matrix = torch.linalg.pinv(_double(edges).cpu()).to(targets) @ (targets[1:] - targets[0])  # (p, q)
+    edges = _double(sources[1:] - sources[0]).cpu()  # (2, p)
+    if len(sources) != 3 or torch.linalg.matrix_rank(edges, rtol=1e-6) < 2:
+        raise ValueError(f"sources must be three points (3, p), not on one line; got {tuple(sources.shape)}")
+    matrix = torch.linalg.pinv(edges).to(targets) @ (targets[1:] - targets[0])  # (p, q)
     return lambda points: (points - sources[0]).to(targets) @ matrix + targets[0]
 
 
@@ -105,34 +93,14 @@ def neighbours(codes: Tensor, queries: Tensor, k: int = 1) -> tuple[Tensor, Tens
 
     codes: (n, d) or (n, ...), e.g. pictures; queries: (m, ...) of the same size
     """
-    codes, queries = _flat(codes, "codes"), _flat(queries, "queries")
-    if codes.shape[1] != queries.shape[1]:
-        raise ValueError(f"queries have {queries.shape[1]} numbers each, the codes {codes.shape[1]}")
-    distances, positions = _search(codes, k, len(codes)).kneighbors(queries.cpu().numpy())
-    return torch.from_numpy(distances).to(codes), torch.from_numpy(positions).to(codes.device)
-
-
-def distance_to_data(items: Tensor, data: Tensor) -> Tensor:
-    """How far each code or picture is from the nearest one in ``data``: (m, ...), (n, ...) -> (m,)."""
-    return neighbours(data, items, k=1)[0][:, 0]
-
-
-def knn_accuracy(codes: Tensor, labels: Tensor, k: int = 5) -> float:
-    """The share of codes whose label is the most frequent one among their ``k`` nearest other codes."""
-    codes = _flat(codes, "codes")
-    if labels.shape != codes.shape[:1]:
-        raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
-    near = _search(codes, k, len(codes) - 1).kneighbors(return_distance=False)  # nobody is their own neighbour
-    votes = F.one_hot(labels.long()[torch.from_numpy(near).to(labels.device)]).sum(1)  # (n, classes)
-    return (votes.argmax(1) == labels).float().mean().item()
-
-
-def _search(codes: Tensor, k: int, most: int) -> NearestNeighbors:
     from sklearn.neighbors import NearestNeighbors
 
-    if not 0 < k <= most:
-        raise ValueError(f"k must be from 1 to {most}, the number of codes to choose from; got {k}")
-    return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(codes.cpu().numpy())
+    codes, queries = _flat(codes, "codes"), _flat(queries, "queries")
+    if not 0 < k <= len(codes):
+        raise ValueError(f"k must be from 1 to {len(codes)}, the number of codes to choose from; got {k}")
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(codes.cpu().numpy())
+    distances, positions = search.kneighbors(queries.cpu().numpy())
+    return torch.from_numpy(distances).to(codes), torch.from_numpy(positions).to(codes.device)
 
 
 def _flat(codes: Tensor, name: str) -> Tensor:
@@ -206,21 +174,19 @@ def linear_direction(codes: Tensor, values: Tensor) -> Tensor:
     return fit.to(codes)[0 if values.dim() == 1 else slice(None)]
 
 
-def probe_r2(codes: Tensor, targets: Tensor, held_out: float = 0.25, seed: int = 0) -> Tensor:
+def probe_r2(codes: Tensor, targets: Tensor, seed: int = 0) -> Tensor:
     """How much of each target a linear map reads off the codes: R² on codes held out from the fit (1 all, 0 nothing).
 
-    codes: (n, d); targets: (n, t) -> (t,); or (n,) -> a tensor of one number
-    held_out: the share of codes kept for the test, chosen at random by ``seed``
-
-    Directions in which the codes hardly differ, by no more than float32 rounds, are left out of the fit: what was
-    subtracted from a code leaves a rounding error of 1e-7 behind, from which an exact fit would read it again.
+    codes: (n, d); targets: (n, t) -> (t,), or (n,) -> a tensor of one number. A quarter, chosen at random by ``seed``,
+    is held out. Directions in which the codes hardly differ, by no more than float32 rounds, are left out of the fit:
+    what was subtracted from a code leaves a rounding error of 1e-7 behind, from which an exact fit would read it again.
     """
     codes = _flat(codes, "codes")
     table = targets.detach().float().reshape(len(targets), -1)
-    if len(table) != len(codes) or not 0 < held_out < 1 or len(codes) < 4:
+    if len(table) != len(codes) or len(codes) < 4:
         raise ValueError(f"a probe needs 4 codes or more and as many targets; got {len(codes)} and {len(table)}")
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
-    cut = max(2, round(held_out * len(codes)))
+    cut = max(2, round(len(codes) / 4))
     # A small problem in which precision counts: solved in float64 on the CPU, whatever the codes' device.
     x, y = codes.cpu().double()[order], table.cpu().double()[order]
     mean_x, mean_y = x[cut:].mean(0), y[cut:].mean(0)
@@ -233,9 +199,6 @@ def probe_r2(codes: Tensor, targets: Tensor, held_out: float = 0.25, seed: int =
 
 
 def _double(codes: Tensor) -> Tensor:
-    """In float64, on the device; Apple's GPUs have no float64, so there on the CPU.
-
-    Small decompositions are then solved on the CPU, whatever the device: there they are exact and quick, and there they
-    exist (Apple's GPUs have few of them).
-    """
+    """In float64, on the device; Apple's GPUs have no float64, so there on the CPU. Small decompositions are then
+    solved on the CPU, whatever the device: Apple's GPUs have few of them."""
     return (codes.cpu() if codes.device.type == "mps" else codes).double()

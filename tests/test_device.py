@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-import time
 import types
 from concurrent.futures import ThreadPoolExecutor
 
@@ -94,10 +93,7 @@ def test_synchronize_waits_for_the_device_that_was_asked(monkeypatch):
     assert waited == ["cuda:0", "mps"]
 
 
-def test_a_stopwatch_counts_what_passed_and_the_machine_is_described(monkeypatch):
-    with device.Stopwatch("auto") as watch:
-        time.sleep(0.02)
-    assert 0.02 <= watch.seconds < 20
+def test_the_machine_is_described(monkeypatch):
     line = device.describe("cpu")
     assert line.endswith(f"PyTorch {torch.__version__}, cpu (CPU with {torch.get_num_threads()} threads)")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda which: "NVIDIA H100")
