@@ -20,7 +20,7 @@ def published(monkeypatch):
     """The pictures that a call puts on the page."""
     pictures = []
 
-    def publish(png: bytes) -> None:
+    def publish(png: bytes, **_) -> None:
         pictures.append(Image.open(io.BytesIO(png)).convert("RGB"))
 
     monkeypatch.setattr(figures, "publish", publish)
@@ -128,12 +128,14 @@ def test_three_numbers_are_plotted_to_turn_with_a_still_picture(monkeypatch, pub
         plots.scatter_3d(torch.randn(50, 2), torch.arange(50) % 4)
 
 
-def test_the_plot_to_turn_has_no_buttons(monkeypatch, published):
+def test_the_plot_to_turn_has_no_buttons(monkeypatch):
     """One of plotly's would upload the plot to another host."""
     shown = []
     monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
     plots.scatter_3d(torch.randn(9, 3), torch.arange(9) % 3, "Nine")
+    assert len(shown) == 1  # the still picture lies in the same output: a page shows one of the two
+    assert "image/png" in shown[0]
     plot = shown[0]["application/vnd.plotly.v1+json"]
     assert plot["config"] == {"displayModeBar": False}
     assert [trace["name"] for trace in plot["data"][:3]] == ["0", "1", "2"]

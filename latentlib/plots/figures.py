@@ -123,17 +123,11 @@ def scatter_3d(codes: Tensor, labels: Tensor, title: str = "") -> None:
         ax.scatter(*group.T, s=10, color=_shade(k), depthshade=True, linewidths=0)
         name_at(ax, np.median(group, axis=0), str(k), _shade(k))
     ax.set_title(title)
-    _turnable(groups, title)
-    show(fig)
+    publish(figure_png(fig), **_turnable(groups, title))
 
 
-def _turnable(groups: dict[int, np.ndarray], title: str) -> None:
-    from IPython.core.interactiveshell import InteractiveShell
-
-    if not InteractiveShell.initialized():
-        return
+def _turnable(groups: dict[int, np.ndarray], title: str) -> dict[str, dict]:
     import plotly.graph_objects as go
-    from IPython.display import display
 
     def cloud(points: np.ndarray, **how: Any) -> go.Scatter3d:
         x, y, z = points.T.tolist()
@@ -152,9 +146,8 @@ def _turnable(groups: dict[int, np.ndarray], title: str) -> None:
     plot = go.Figure(clouds, layout)
     if "google.colab" in sys.modules:  # Colab draws no plotly data by itself
         plot.show(renderer="colab", config=PLOTLY)
-        return
-    drawing = {**plot.to_plotly_json(), "config": PLOTLY}
-    display({"application/vnd.plotly.v1+json": drawing, "text/plain": "[a plot to turn]"}, raw=True)
+        return {}
+    return {"application/vnd.plotly.v1+json": {**plot.to_plotly_json(), "config": PLOTLY}}
 
 
 @torch.no_grad()
@@ -163,7 +156,7 @@ def space_map(
 ) -> Tensor:
     """One frame of a film of a space: where codes lie, and what is drawn there: (2, 3, side, side) in [0, 1], in 20 ms.
 
-    decode: (n, 2) -> (n, 1 or 3, h, w); codes: (n, 2); labels: (n,) whole numbers, one colour each
+    decode: (n, 2) -> (n, 1 or 3, h, w); codes: (n, 2); labels: (n,) whole numbers, one colour and name each
     Both show the square around the codes that holds 98 in 100 of them along each axis; x to the right, y upwards.
     """
     from matplotlib.colors import to_rgb
@@ -174,14 +167,19 @@ def space_map(
     places = ((points - middle) / reach + 1) / 2 * side  # pixels inside the square
     inside = ((places > 2) & (places < side - 3)).all(1)
     x, y = places[inside].astype(int).T
-    drawn = np.ones((side, side, 3), np.float32)
-    shades = np.array([to_rgb(_shade(k)) for k in classes[inside]], np.float32).reshape(-1, 3)
+    drawn = np.full((side, side, 3), 255, np.uint8)
+    shades = np.array([to_rgb(_shade(k)) for k in classes[inside]]).reshape(-1, 3) * 255
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
             drawn[side - 1 - y + down, x + right] = shades
+    named = Image.fromarray(drawn)
+    for k in np.unique(classes[inside]):
+        x, y = np.median(places[inside & (classes == k)], axis=0)
+        how = {"font": text_font(round(side / 16)), "anchor": "mm", "stroke_width": 3, "stroke_fill": "white"}
+        ImageDraw.Draw(named).text((x, side - 1 - y), str(k), _shade(k), **how)
     sheet = decoded_sheet(decode, (middle - reach).tolist(), (middle + reach).tolist(), steps, codes.device)
-    sheet = np.array(Image.fromarray(sheet).resize((side, side), Image.Resampling.BOX), np.float32) / 255
-    return torch.from_numpy(np.stack([drawn, sheet])).permute(0, 3, 1, 2)
+    sheet = Image.fromarray(sheet).resize((side, side), Image.Resampling.BOX)
+    return torch.from_numpy(np.stack([np.array(named), np.array(sheet)])).permute(0, 3, 1, 2) / 255
 
 
 # --- numbers

@@ -25,13 +25,16 @@ LARGE = 50_000  # bytes: a stored picture beyond this gets a palette
 TEXT = "[picture]"  # the plain text of every picture; what it shows stands in the cell's metadata, as "alt"
 
 
-def publish(png: bytes) -> None:
-    """Put a PNG on the page; without a page, as in a script, nothing happens."""
+def publish(png: bytes, **livelier: dict) -> None:
+    """Put a PNG on the page; without a page, as in a script, nothing happens.
+
+    livelier: the same by MIME type, for programs that can show more than a still picture
+    """
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import display
 
     if InteractiveShell.initialized():
-        display({"image/png": base64.b64encode(png).decode("ascii"), "text/plain": TEXT}, raw=True)
+        display({"image/png": base64.b64encode(png).decode("ascii"), "text/plain": TEXT, **livelier}, raw=True)
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

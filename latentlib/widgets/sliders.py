@@ -15,7 +15,7 @@ class PictureSlider(CourseWidget):
     _esm = page("sliders")
 
     def __init__(self, render: Callable[..., Any], width: int | None, controls: dict[str, Any]):
-        self.render = render
+        self.render, self.width = render, width
         self.controls = {name: _control(name, spec) for name, spec in controls.items()}
         self.positions, self.values = {}, {}
         self.take({name: control["start"] for name, control in self.controls.items()}, [])
@@ -25,8 +25,10 @@ class PictureSlider(CourseWidget):
         positions = {**self.positions, **values}
         meant = {name: self._value(control, positions[name]) for name, control in self.controls.items()}
         drawn = self.render(**meant)
-        if not isinstance(drawn, bytes):
-            drawn = figure_png(drawn) if hasattr(drawn, "savefig") else to_png(drawn)
+        if hasattr(drawn, "savefig"):
+            drawn = figure_png(drawn)
+        elif not isinstance(drawn, bytes):  # a single picture is drawn as wide as it is shown
+            drawn = to_png(drawn, self.width if drawn.shape[:-3].numel() == 1 else None)
         self.positions, self.values, self.picture = positions, meant, drawn
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
