@@ -74,12 +74,9 @@ def put_between(card: Path, name: str, text: str) -> None:
     card.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
-def first_photos(held: lfw.Faces, count: int = 64) -> list[int]:
+def first_photos(held: lfw.Faces, count: int) -> list[int]:
     """Places in the held-out split: the first photo of each of the first people."""
-    places = {}
-    for place, person in enumerate(held.people.tolist()):
-        places.setdefault(person, place)
-    return list(places.values())[:count]
+    return np.unique(held.people.cpu(), return_index=True)[1][:count].tolist()
 
 
 def grey(images: Tensor) -> Tensor:
@@ -106,24 +103,17 @@ def in_decibels(found: dict) -> str:
     return f"{found['psnr_mean']:.1f} dB ({found['psnr_least']:.1f} to {found['psnr_most']:.1f})"
 
 
-class Couple(NamedTuple):
-    """Two people: photos (2, 3, 64, 64) in [0, 1], the mixed ones and others."""
+def draw_couples(held: lfw.Faces, count: int, seed: int = 0) -> Tensor:
+    """(2, count, 2, 3, 64, 64) in [0, 1]: the photos of couples that are mixed, and other photos of the same people.
 
-    mixed: Tensor
-    others: Tensor
-
-
-def draw_couples(held: lfw.Faces, count: int, seed: int = 0) -> list[Couple]:
-    """Couples of people with two photos or more, in an order drawn by lot; when they run out, from the start again."""
+    People with two photos or more, in an order drawn by lot; when they run out, from the start again.
+    """
     numbers, counts = held.people.unique(return_counts=True)
     people = numbers[counts > 1]
-    order = people[torch.randperm(len(people), generator=torch.Generator().manual_seed(seed))].tolist()
-    couples = []
-    for k in range(count):
-        own = [(held.people == order[(2 * k + side) % len(order)]).nonzero().flatten()[:2] for side in (0, 1)]
-        first, second = (held.images[places].float() / 255 for places in own)  # (2, 3, 64, 64): a person's two photos
-        couples.append(Couple(torch.stack([first[0], second[0]]), torch.stack([first[1], second[1]])))
-    return couples
+    order = people[torch.randperm(len(people), generator=torch.Generator().manual_seed(seed))]
+    order = order[torch.arange(2 * count) % len(order)]
+    places = torch.stack([(held.people == person).nonzero().flatten()[:2] for person in order])  # (2 · count, 2)
+    return (held.images[places].float() / 255).unflatten(0, (count, 2)).movedim(2, 0)
 
 
 # -------------------------------------------------------------------------------------------------- the face generator
@@ -145,45 +135,6 @@ def has_face(picture: np.ndarray) -> bool:
 
 def share_with_face(images: Tensor) -> float:
     return float(np.mean([has_face(picture) for picture in images.permute(0, 2, 3, 1).contiguous().numpy()]))
-
-
-def patches(images: Tensor, numbers: torch.Generator) -> dict[int, Tensor]:
-    """128 patches of 7 × 7 from each picture at each scale: what its average of 2 × 2 pixels, enlarged, lacks."""
-    levels, image = {}, images.float()
-    while image.shape[-1] > 16:
-        small = F.avg_pool2d(image, 2)
-        levels[image.shape[-1]] = image - F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
-        image = small
-    levels[image.shape[-1]] = image
-    taken = {}
-    for size, level in levels.items():
-        corner = torch.randint(0, size - 6, (2, len(level), 128, 1, 1), generator=numbers)
-        rows, columns = corner[0] + torch.arange(7)[:, None], corner[1] + torch.arange(7)[None, :]
-        cut = level.permute(0, 2, 3, 1)[torch.arange(len(level))[:, None, None, None], rows, columns]
-        taken[size] = cut.reshape(-1, 7 * 7, 3)
-    return taken
-
-
-def sliced_wasserstein(a: Tensor, b: Tensor, seed: int) -> dict[int, float]:
-    """How far patches of two sets of pictures (n, 3, 64, 64) uint8 are apart, times 1000, at each scale.
-
-    The mean distance of sorted projections, after ProGAN (Karras et al. 2018, section 5) but not the same: averages of
-    2 × 2 pixels instead of a Gaussian filter, 256 directions. So these numbers compare with none from a paper.
-    """
-    numbers, distance = torch.Generator().manual_seed(seed), {}
-    of_a, of_b = patches(a, numbers), patches(b, numbers)
-    for size in of_a:
-        directions = F.normalize(torch.randn(147, 256, generator=numbers), dim=0)
-        sets = ((x - x.mean((0, 1))) / x.std((0, 1)) for x in (of_a[size], of_b[size]))
-        first, second = ((x.flatten(1) @ directions).sort(dim=0).values for x in sets)
-        distance[size] = 1000 * (first - second).abs().mean().item()
-    return distance
-
-
-def wasserstein_draws(pairs: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Means over draws of the distance at each scale."""
-    found = [sliced_wasserstein(a, b, seed) for seed, (a, b) in enumerate(pairs)]
-    return {str(size): float(np.mean([row[size] for row in found])) for size in found[0]}
 
 
 def nearest_distance(pictures: Tensor, train: Tensor) -> dict:
@@ -228,12 +179,7 @@ def faces(asked: Asked) -> tuple[dict, str]:
     """How real, how varied, is it copying, does it find people it has never seen?"""
     generator, made = asked.load("faces-64"), read_weights("faces-64", asked.folder)[1]
     train, held = lfw.load("train").images, lfw.load("held_out")
-    count, draws = min(len(held.images), asked.few(512, 64)), asked.few(5, 2)
     shown = asked.few(2000, 40)
-    halves = [some(torch.cat([train, held.images]), 2 * count, 100 + seed).chunk(2) for seed in range(draws)]
-    own = [some(held.images, count, seed) for seed in range(draws)]
-    drawn = samples_of(generator, draws * count, 1.0, seed=1).chunk(draws)
-    others = [some(train, count, 200 + seed) for seed in range(draws)]
     people = held.images[first_photos(held, asked.few(64, 4))]
     result = {
         "weights": checksum("faces-64", asked.folder),
@@ -243,11 +189,6 @@ def faces(asked: Asked) -> tuple[dict, str]:
             "0.7": share_with_face(samples_of(generator, shown, 0.7, seed=0)),
             "1.0": share_with_face(samples_of(generator, shown, 1.0, seed=0)),
         },
-        "wasserstein": {
-            "samples": wasserstein_draws(list(zip(drawn, own, strict=True))),
-            "halves": wasserstein_draws(halves),
-            "other_people": wasserstein_draws(list(zip(others, own, strict=True))),
-        },
         "nearest": {
             "samples": nearest_distance(samples_of(generator, asked.few(500, 40), 1.0, seed=2), train),
             "photos": nearest_distance(held.images[: asked.few(500, 40)], train),
@@ -255,12 +196,8 @@ def faces(asked: Asked) -> tuple[dict, str]:
         "inversion": {name: inverted(generator, people, name == "W+", asked.few(500, 5)) for name in ("W", "W+")},
         "left_out": {kind: number for kind, number in lfw.counts().items() if kind != "used"},
     }
-    face, far, near = result["face"], result["wasserstein"], result["nearest"]
+    face, near = result["face"], result["nearest"]
     rows = [(f"face in its place, truncation {t}", f"{face[t]:.1%}", f"{face['photos']:.1%}") for t in ("0.7", "1.0")]
-    for size, value in far["samples"].items():
-        times = f"{value:.1f} ({value / far['halves'][size]:.1f} ×)"
-        beside = f"{far['halves'][size]:.1f} (training photos: {far['other_people'][size]:.1f})"
-        rows.append((f"sliced Wasserstein ×1000, scale {size} px", times, beside))
     for what in ("median", "least"):
         beside = (f"{near[kind][what]:.3f}" for kind in ("samples", "photos"))
         rows.append((f"distance to the nearest training photo, {what}", *beside))
@@ -271,9 +208,6 @@ def faces(asked: Asked) -> tuple[dict, str]:
     rows.append(("photos of LFW left out", "–", left_out))
     rows.append(("photos shown in training, hours", f"{made['images_seen']:,}, {made['hours']}", "–"))
     return result, table("measure | samples | real photos", rows)
-
-
-# --------------------------------------------------------------------------------------------------------- the encoder
 
 
 @torch.no_grad()
@@ -312,7 +246,7 @@ def encoder(asked: Asked) -> tuple[dict, str]:
         "grey pixels": lambda pictures: one_tone(pictures)[:, 12:52, 16:48].flatten(1),
     }
     couples = draw_couples(held, held.people.unique(return_counts=True)[1].gt(1).sum().item() // 2)
-    mixed, others = (torch.cat(parts) for parts in zip(*couples, strict=True))
+    mixed, others = couples.flatten(1, 2)
     own, drawn = torch.eye(len(mixed), dtype=torch.bool), again(mixed)
     told = {}
     for name, code in judges.items():
@@ -324,22 +258,15 @@ def encoder(asked: Asked) -> tuple[dict, str]:
         for name, of in result.items()
         if name in both
     ]
-    encoded, itself = ([f"{100 * told[judge][kind]:.0f}" for judge in judges] for kind in ("encoded", "photo"))
     text = table("encoded and drawn again | pictures | PSNR, mean (range) | the mean face instead", rows)
-    text += (
-        "\n\nThe face that is drawn from the answer is nearer to another photo of the same person than to somebody "
-        f"else's in {encoded[0]} of 100 comparisons by the measure of identity below, in {encoded[1]} by the "
-        f"discriminator's features, in {encoded[2]} by the face's grey pixels; the photo itself in "
-        f"{', '.join(itself)} ({len(mixed)} people never seen).\n\n{made['images_seen']:,} pictures shown, "
-        f"{made['since']:,} of them with the generator it belongs to, in {made['minutes']:.0f} minutes; "
-        f"{result['parameters'] / 1e6:.2f} M parameters."
-    )
+    nearer = [(judge, *(f"{100 * of[kind]:.0f}" for kind in ("encoded", "photo"))) for judge, of in told.items()]
+    head = f"of 100 comparisons, nearer to the same person ({len(mixed)} never seen) | drawn again | the photo itself"
+    text += f"\n\n{table(head, nearer)}\n\n{made['images_seen']:,} pictures shown, "
+    text += f"{made['since']:,} of them with the generator it belongs to, in {made['minutes']:.0f} minutes; "
+    text += f"{result['parameters'] / 1e6:.2f} M parameters."
     if made["generator"] != result["generator"]:
         text += "\n\n**It was trained on an earlier generator than the shipped one.**"
     return result, text
-
-
-# --------------------------------------------------------------------------------------------- the measure of identity
 
 
 def draw_pairs(people: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -407,9 +334,6 @@ def identity(asked: Asked) -> tuple[dict, str]:
     return result, text
 
 
-# ------------------------------------------------------------------------------------------------------ who is missing
-
-
 def cheeks(images: Tensor) -> Tensor:
     """Brightness of the cheeks, 0 to 1: (n, 3, 64, 64) uint8 -> (n,). A dark cheek is a dark skin or a dark room."""
     tones = grey(images.float() / 255)
@@ -420,10 +344,9 @@ def bias(asked: Asked) -> tuple[dict, str]:
     """How photos and samples are spread over brightness, and photos over people. LFW has no labels of sex, age or
     origin, and to guess them would be to judge people by their looks."""
     data, kinds = lfw.everything()
-    generator = asked.load("faces-64")
-    sets = {"photos": data.images} | {
-        f"samples at {t}": samples_of(generator, asked.few(2000, 40), t, seed=0) for t in (1.0, 0.7)
-    }
+    sets = {"photos": data.images}
+    for t in (1.0, 0.7):
+        sets[f"samples at {t}"] = samples_of(asked.load("faces-64"), asked.few(2000, 40), t, seed=0)
     bands = {name: (cheeks(images) * 5).long().clamp(max=4) for name, images in sets.items()}
     of_each = data.people.unique(return_counts=True)[1].sort(descending=True).values
     share = of_each.cumsum(0) / of_each.sum()
@@ -453,9 +376,6 @@ def bias(asked: Asked) -> tuple[dict, str]:
     return result, table("brightness of the cheeks | photos of LFW | share | " + " | ".join(list(sets)[1:]), cells)
 
 
-# -------------------------------------------------------------------------------------------------------- the children
-
-
 @torch.no_grad()
 def kinship(asked: Asked) -> tuple[dict, str]:
     """Is the blend of two photos the child of these two, and one face? Couples of people never seen, by another photo
@@ -463,14 +383,14 @@ def kinship(asked: Asked) -> tuple[dict, str]:
     names = [f"faces-64{name}" for name in ("", "-discriminator", "-encoder", "-identity")]
     generator, discriminator, network, identity = map(asked.load, names)
     train = lfw.load("train", asked.device).images
-    couples = draw_couples(lfw.load("held_out", asked.device), asked.few(40, 4))
-    mixed, others = (torch.stack(parts, 1) for parts in zip(*couples, strict=True))  # (2, n, 3, 64, 64)
+    couples, spare = draw_couples(lfw.load("held_out", asked.device), asked.few(40, 4))
+    mixed, others = couples.transpose(0, 1), spare.transpose(0, 1)  # (2, n, 3, 64, 64)
     usual, options = mahalanobis_p(generator), {"steps": 2} if asked.quick else {}
     drawn, unusual = {"codes": [], "tuned": []}, []
     for number, couple in enumerate(couples, 1):
         began = time.perf_counter()
-        codes = tuning.pivots(generator, couple.mixed, network, progress=False, **options).codes
-        copy = tuning.tune(generator, codes, couple.mixed, discriminator=discriminator, progress=False, **options)
+        codes = tuning.pivots(generator, couple, network, progress=False, **options).codes
+        copy = tuning.tune(generator, codes, couple, discriminator=discriminator, progress=False, **options)
         for kind, draws in (("codes", generator), ("tuned", copy.generator)):
             drawn[kind].append(draws.draw(torch.cat([codes, codes.mean(0, keepdim=True)])))
         unusual.append(usual(codes))
@@ -507,9 +427,6 @@ def kinship(asked: Asked) -> tuple[dict, str]:
         f"\n\nParents: {of['codes']['psnr_mean']:.1f} dB by the generator as it is, {of['tuned']['psnr_mean']:.1f} dB "
         f"by the tuned copy; their codes are {result['unusual']:.2f} times as unusual as the mapping's."
     )
-
-
-# ---------------------------------------------------------------------------------------- NVIDIA's order of operations
 
 
 @torch.no_grad()
@@ -566,9 +483,6 @@ def nvidia(asked: Asked) -> tuple[dict, str]:
     seconds = [(f"{size} px", of["picture"], of["step"]) for size, of in result["seconds"].items()]
     head = "random weights of NVIDIA's sizes | seconds for a picture | seconds for a step of a search"
     return result, text + table(head, seconds) + f"\n\n{result['machine']}; load {result['load']}."
-
-
-# ----------------------------------------------------------------------------------------------------------- landmarks
 
 
 def in_the_middle(photo: np.ndarray) -> np.ndarray | None:
