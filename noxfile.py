@@ -48,3 +48,12 @@ def colab(session: nox.Session) -> None:
     if not session.posargs:
         session.install("-c", "constraints-colab.txt", "-e", ".[all,test]")
         session.run("python", *UNITS, "tests", env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv|virtualenv")
+def hub(session: nox.Session) -> None:
+    """A JupyterHub on this machine, and 1, 4 and 8 students or as many as named: seconds and memory. Needs npm."""
+    session.install("-e", ".[all]", "jupyterhub", "jupyterlab", "psutil", "requests", "websocket-client")
+    into = ["--global", "--prefix", session.virtualenv.location]
+    session.run("npm", "install", *into, "configurable-http-proxy", external=True)
+    session.run("python", "-m", "benchmarks.hub", *session.posargs, interrupt_timeout=60)

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.bench_threads import control_group
+from benchmarks.rows import LeftOut
 from latentlib import settings
 
 COURSE = Path(__file__).resolve().parents[1]
@@ -85,6 +87,19 @@ def test_the_quota_bounds_the_threads_unless_the_learner_has(tmp_path, monkeypat
     (root / "sys/fs/cgroup/cpu.max").write_text("400000 100000")  # as many as there are
     assert "OMP_NUM_THREADS" not in settings.set_variables({}, root)
     assert settings.cpu_quota(tmp_path / "nothing") == math.inf
+
+
+def test_the_quota_of_a_real_control_group():
+    own = "import os, pathlib, sys; pathlib.Path(sys.argv[1], 'cgroup.procs').write_text(str(os.getpid()))"
+    code = f"{own}; import latentlib.settings as s; print(s.cpu_quota(), os.environ['OMP_NUM_THREADS'])"
+    environment = {name: value for name, value in os.environ.items() if name not in DECIDED}
+    try:
+        with control_group(0.5) as group:
+            command = [sys.executable, "-c", code, group]
+            done = subprocess.run(command, cwd=COURSE, env=environment, capture_output=True, text=True, check=True)
+    except LeftOut as reason:
+        pytest.skip(str(reason))
+    assert done.stdout.split() == ["0.5", "1"]
 
 
 # ------------------------------------------------------------------------------------------------------ where files lie

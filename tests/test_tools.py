@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from benchmarks import hub
 from tools import check, chromium, class_branch, colab, course, memory, run
 from tools.course import ROOT
 
@@ -204,3 +206,43 @@ def test_a_package_that_a_notebook_replaced_on_colab_is_named(monkeypatch, tmp_p
 def test_where_the_course_is_installed_colab_is_not_imitated(capsys):
     assert colab.main([]) == 2
     assert "nox -s colab" in capsys.readouterr().out
+
+
+def test_all_that_a_hub_has_started_ends_with_it(tmp_path):
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    starter = [sys.executable, "-c", f"import subprocess; subprocess.Popen({sleeper}, start_new_session=True)"]
+    with hub.running(starter, tmp_path / "log") as process:
+        process.wait(60)
+        assert len(hub.family()) == 1  # without a parent
+    assert hub.family() == []
+
+
+class Channel:
+    """A kernel's websocket that answers with these kinds of messages, each with its content, and with its own id."""
+
+    def __init__(self, *answers: tuple[str, dict] | bytes):
+        self.answers = [*answers]
+
+    def send(self, text: str) -> None:
+        self.asked = json.loads(text)
+
+    def recv(self) -> str | bytes:
+        if isinstance(answer := self.answers.pop(0), bytes):
+            return answer
+        kind, content = answer
+        return json.dumps({"msg_type": kind, "content": content, "parent_header": self.asked["header"]})
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (("error", {"ename": "ValueError", "evalue": "no"}), "cell 2: ValueError: no"),
+        (("status", {"execution_state": "restarting"}), "cell 2: the kernel is restarting"),
+    ],
+)
+def test_a_student_s_cell_that_fails_is_named(answer, said):
+    idle, cells = ("status", {"execution_state": "idle"}), [{"cell_type": "code", "source": "1"}] * 2
+    told = hub.run_cells(Channel(b"picture", idle, answer), [cells[0], {"cell_type": "markdown"}, cells[1]])
+    next(told)
+    with pytest.raises(RuntimeError, match=said):
+        next(told)
