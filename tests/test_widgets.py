@@ -258,13 +258,14 @@ class TestFamily:
         assert (view.pictures["child"], view.controls["first"]) == (child, "person 0")
         assert not sent[-1][0]["can_go_back"]
 
-    def test_siblings_are_drawn_again_one_by_one(self, view):
+    def test_siblings_are_drawn_again_when_the_page_asks(self, view):
         sent = listen(view)
         ask(view, share=0.8)
-        assert sent[-1][0]["stale"] == [0, 1, 2, 3, 4, 5]
-        ask(view, "a-2", sketch=0)
-        assert sent[-1][0]["stale"] == [1, 2, 3, 4, 5]
-        assert set(sent[-1][1]) == {"sibling 0"}
+        assert sent[-1][0]["stale"]
+        assert set(sent[-1][1]) == {"child"}
+        ask(view, "a-2", siblings=True)
+        assert not sent[-1][0]["stale"]
+        assert set(sent[-1][1]) == {f"sibling {place}" for place in range(6)}
         ask(view, "a-3", others=True)
         assert sent[-1][0]["seeds"] == [7, 8, 9, 10, 11, 12]
 

@@ -25,13 +25,10 @@ def without_outputs(path: Path) -> None:
     path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
 
 
-def exists(name: str, root: Path) -> bool:
-    return bool(git("for-each-ref", f"refs/{name}", cwd=root).strip())
-
-
 def write(root: Path = ROOT) -> str:
     """Put HEAD without outputs on the branch; one sentence on what was done. RuntimeError with git's words."""
-    known = [name for name in (f"heads/{BRANCH}", f"remotes/origin/{BRANCH}") if exists(name, root)]
+    places = f"refs/heads/{BRANCH}", f"refs/remotes/origin/{BRANCH}"
+    known = git("for-each-ref", "--format=%(refname)", *places, cwd=root).split()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "work"
         git("worktree", "add", "--quiet", "--detach", work, "HEAD", cwd=root)
@@ -40,7 +37,7 @@ def write(root: Path = ROOT) -> str:
                 without_outputs(path)
             git("add", "--all", cwd=work)
             tree = git("write-tree", cwd=work).strip()
-            parent = f"refs/{known[0]}" if known else "HEAD"
+            parent = known[0] if known else "HEAD"
             if git("rev-parse", f"{parent}^{{tree}}", cwd=root).strip() == tree:
                 return f"the branch {BRANCH} has all of it already"
             message = "The course without outputs, as of " + git("rev-parse", "--short", "HEAD", cwd=root).strip()

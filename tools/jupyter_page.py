@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -56,12 +54,7 @@ def serve() -> Iterator[Lab]:
             path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(values))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        token = secrets.token_hex(16)
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
-        command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
         command += [f"--ServerApp.root_dir={course}", "--LabApp.expose_app_in_browser=True"]
         dropped = ("LATENTLIB_DATA", "LATENTLIB_REPOSITORY")
         environment = {key: value for key, value in os.environ.items() if key not in dropped}
@@ -71,20 +64,22 @@ def serve() -> Iterator[Lab]:
         with (folder / "lab.log").open("w+") as log:
             server = subprocess.Popen(command, env=environment, cwd=course, stdout=log, stderr=subprocess.STDOUT)
             try:
-                wait_for(port, server, folder / "lab.log")
-                yield Lab(f"http://127.0.0.1:{port}", token, course)
+                yield Lab(*started(folder, server), course)
             finally:
                 server.terminate()
                 server.wait(20)
 
 
-def wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
+def started(folder: Path, server: subprocess.Popen) -> tuple[str, str]:
+    """Address and token, as a server writes them down when it is there."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-            return
+        for path in folder.glob("RUNTIME/jpserver-*.json"):
+            with contextlib.suppress(ValueError):  # it is just being written
+                told = json.loads(path.read_text())
+                return told["url"].rstrip("/"), told["token"]
         time.sleep(0.3)
-    raise AssertionError(f"JupyterLab did not start: {log.read_text(errors='replace')[-2000:]}")
+    raise AssertionError(f"JupyterLab did not start: {(folder / 'lab.log').read_text(errors='replace')[-2000:]}")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,11 @@ What an exercise asks of an answer stands in ``lesson_NN.py``. A learner who ans
 sentence: only ``claim`` stops a notebook.
 """
 
+import importlib
+
 from latentlib.claims import not_checked
 from latentlib.exercises.checks import check, close, exercise, same_as, solved
 from latentlib.exercises.guesses import claim, guess, reveal, score, sentence, yours
+
+for number in range(10):
+    importlib.import_module(f"{__name__}.lesson_{number:02}")  # enters its exercises and sentences

@@ -46,7 +46,6 @@ def claim(text: str, passed: Any, settles: str | None = None) -> None:
     """Print a claim that holds, or raise ClaimError; settles: the key of the article's sentence that it decides."""
     claims.claim(text, passed)
     if settles is not None:
-        checks.lesson(settles[:2])
         settled.add(settles)
         said = SENTENCES[settles]
         say(f"“{said.text}” {said.verdict.capitalize()}. {said.why}")
@@ -63,7 +62,6 @@ def guess(key: str, question: str = "", answer: Any = ..., choices: Sequence[str
     answer: a number, or one of the choices (or its letter, a, b, c ...); ... is no answer
     choices: the texts to choose from; None asks for a number
     """
-    checks.lesson(key[:2])
     if key in SENTENCES:
         question, choices = SENTENCES[key].text, VERDICTS
         say(f"“{question}” True, half true or false?")

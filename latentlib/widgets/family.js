@@ -97,7 +97,7 @@ function render({ model, el }) {
     title.textContent = `Siblings: click one, and it becomes the ${leaving} parent`;
     kids.forEach(({ kid, image, name }, place) => {
       name.textContent = seeds[place];
-      kid.classList.toggle("latentlib-stale", stale.includes(place));
+      kid.classList.toggle("latentlib-stale", stale);
       kid.setAttribute("aria-label", `Sibling ${seeds[place]}: make it the ${leaving} parent`);
       if (pictures[`sibling ${place}`]) image.show(pictures[`sibling ${place}`], "");
     });
@@ -123,7 +123,7 @@ function render({ model, el }) {
       saving = false;
     }
     clearTimeout(sketching);
-    if (stale.length && !waiting) sketching = setTimeout(() => act({ sketch: stale[0] }), stale.length < row ? 0 : SKETCH_AFTER);
+    if (stale && !waiting) sketching = setTimeout(() => act({ siblings: true }), SKETCH_AFTER);
   }
 
   // --- uploads: EXIF, colour profiles and transparency are the browser's business

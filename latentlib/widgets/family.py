@@ -89,13 +89,13 @@ class FamilyView(CourseWidget):
         self._before: list[tuple[dict[str, Any], str]] = []  # couples before the last ones that were bred
         self._leaving = "first"  # the parent whose place a sibling takes
         self._seeds = range(1, ROW + 1)  # of the siblings shown
-        self._stale: list[int] = []  # places in the row that must be drawn again
+        self._stale = True  # must the siblings be drawn again?
         self._of: dict[str, Any] = {}  # what each parent's picture was drawn of
         self._arriving, self._touched = ("", bytearray()), 0.0  # a photo's key and its pieces, and when one came
         self._photo: tuple[str, np.ndarray] | None = None  # in which the eyes are to be clicked
         self._worker, self._working = ThreadPoolExecutor(1), None
         self._redraw()  # errors of the first drawing are raised, later ones are said
-        self._draw_siblings(self._stale)
+        self._draw_siblings()
         self._want_copy()
         super().__init__(
             layers=generator.num_ws, siblings=SIBLINGS, row=ROW, consent=CONSENT, most=MOST_BYTES, sides=list(SIDES)
@@ -143,7 +143,7 @@ class FamilyView(CourseWidget):
                     self.pictures[side] = encoded(self._portrait(side), SIZES["parent"])
                     self._of[side] = of
             self.pictures["child"] = encoded(network.draw(self.code()[None])[0], SIZES["child"])
-        self._stale = list(range(ROW))
+        self._stale = True
 
     def _portrait(self, side: str) -> Tensor:
         """A parent's picture (3, r, r): the photo, or as it is drawn from the code."""
@@ -152,13 +152,12 @@ class FamilyView(CourseWidget):
             return person.picture
         return self.network().draw(person.code[None])[0].cpu()
 
-    def _draw_siblings(self, places: Sequence[int]) -> None:
-        places = list(places)
+    def _draw_siblings(self) -> None:
         with torch.no_grad():
-            drawn = self.network().draw(torch.stack([self.code(self._seeds[place]) for place in places]))
-        for place, picture in zip(places, drawn, strict=True):
+            drawn = self.network().draw(torch.stack([self.code(seed) for seed in self._seeds]))
+        for place, picture in enumerate(drawn):
             self.pictures[f"sibling {place}"] = encoded(picture, SIZES["sibling"])
-        self._stale = [place for place in self._stale if place not in places]
+        self._stale = False
 
     # --- breeding
 
@@ -190,13 +189,13 @@ class FamilyView(CourseWidget):
         if moves:
             self._change(moves)
         for action, value in values.items():
-            if action == "sketch":
-                self._draw_siblings([value])
+            if action == "siblings":
+                self._draw_siblings()
             elif action == "breed":
                 self.breed(value)
             elif action == "others":
                 self._seeds = range(1 + self._seeds[-1] % SIBLINGS, 1 + self._seeds[-1] % SIBLINGS + ROW)
-                self._stale = list(range(ROW))
+                self._draw_siblings()
             elif action == "piece":
                 self._piece(**value, content=buffers[0])
             elif action == "eyes" and value and self._photo is not None:
@@ -237,7 +236,7 @@ class FamilyView(CourseWidget):
                 with torch.no_grad():
                     child = self.generator.draw(blending.average(a, b)[None])[0].cpu()
                 return png_of(family_sheet(images_of([one, other, child]), names))
-            siblings = [f"sibling {place}" for place in range(ROW) if place not in self._stale]
+            siblings = [] if self._stale else [f"sibling {place}" for place in range(ROW)]
             shown = [Image.open(io.BytesIO(self.pictures[place])) for place in (*SIDES, "child", *siblings)]
             return png_of(family_sheet(shown, names))
 
