@@ -1,8 +1,8 @@
 """Weights in files: saved whole, checked when read, never executed.
 
-A weights file is safetensors and lies in a folder beside ``checksums.json``, which holds the length and the SHA-256 of
-each; the shipped ones are in ``data/weights``, each described in its README, and each has the settings that its network
-is built with. Two kinds of network are others' and are fetched: NVIDIA's StyleGAN2 and FLUX.2's tiny autoencoder.
+A weights file is safetensors, with the settings that its network is built with, beside ``checksums.json``, which holds
+the length and the SHA-256 of each; the shipped ones are in ``data/weights``, each described in its README. Two kinds of
+network are others' and are fetched: NVIDIA's StyleGAN2 and FLUX.2's tiny autoencoder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from latentlib import nvidia
 from latentlib.device import pick_device
 from latentlib.models.tiny_autoencoder import TinyAutoencoder
-from latentlib.settings import cache_folder, offline, places
+from latentlib.settings import cache_folder, find, offline, places
 
 _CLONE = Path(__file__).resolve().parents[1]
 # In a clone beside the package; in a wheel inside it, where pyproject.toml puts the same folder.
@@ -90,8 +90,6 @@ def load(
 
 
 class StyleGAN2(NamedTuple):
-    """Both networks, in evaluation mode and without gradients for their weights."""
-
     generator: torch.nn.Module
     discriminator: torch.nn.Module | None  # None: the file has none
 
@@ -102,11 +100,11 @@ def load_stylegan2(
     *,
     accept_licence: bool = False,  # True: I have read NVIDIA's licence and accept it; needed for its weights by name
 ) -> StyleGAN2:
-    """NVIDIA's StyleGAN2, called as the course's own networks are. Nothing in a file is run (latentlib/nvidia.py).
+    """NVIDIA's StyleGAN2, in evaluation mode and without gradients. Nothing in a file is run (latentlib/nvidia.py).
 
-    "stylegan2-64" is no network of NVIDIA's: it is the course's face generator in NVIDIA's order of operations,
-    shipped, with the course's discriminator. A "ffhq" name is looked for in ``LATENTLIB_DATA`` and in the cache, else
-    downloaded. Raises LicenceError (which shows the licence), DownloadError, HostileFileError or FileNotFoundError.
+    "stylegan2-64" is the course's face generator in NVIDIA's order of operations, with the course's discriminator. A
+    "ffhq" name is looked for in ``LATENTLIB_DATA`` and in the cache, else downloaded. Raises LicenceError (which shows
+    the licence), DownloadError, HostileFileError or FileNotFoundError.
     """
     name = str(path_or_name)
     if name == "stylegan2-64":
@@ -116,7 +114,8 @@ def load_stylegan2(
         if not accept_licence:
             raise nvidia.LicenceError(f"{nvidia.LICENCE}\nTo load {name}, read it and say accept_licence=True.")
         files = [f"{name}.pkl", *(address.split("/")[-1] for address in nvidia.SOURCES[name])]
-        path = _found("", files) or _found("stylegan2", files)
+        paths = [place / folder / file for folder in ("", "stylegan2") for place in places() for file in files]
+        path = next((path for path in paths if path.is_file()), None)
         path = path or fetch(name, nvidia.SOURCES[name], f"stylegan2/{name}.pkl", nvidia.read_networks)
     elif not path.is_file():
         known = ", ".join(["stylegan2-64", *nvidia.SOURCES])
@@ -125,12 +124,6 @@ def load_stylegan2(
 
 
 # ----------------------------------------------------------------------------------------------------- what is fetched
-
-
-def _found(folder: str, files: Sequence[str]) -> Path | None:
-    """The first of these files that is here, in ``LATENTLIB_DATA`` or in the cache."""
-    paths = [place / folder / file for place in places() for file in files]
-    return next((path for path in paths if path.is_file()), None)
 
 
 def fetch(
@@ -159,9 +152,9 @@ def fetch(
     finally:
         socket.setdefaulttimeout(patience)
         unfinished.unlink(missing_ok=True)
-    by_hand = f"or put {addresses[0]} at LATENTLIB_DATA/{name}"
     raise DownloadError(
-        f"{what} could not be downloaded: {'; '.join(answers)}; is there a network? Try again, {by_hand}"
+        f"{what} could not be downloaded: {'; '.join(answers)}; is there a network? Try again, or put {addresses[0]} "
+        f"at LATENTLIB_DATA/{name}"
     )
 
 
@@ -175,7 +168,7 @@ def _read_taef2() -> dict[str, torch.Tensor]:
         return content
 
     for file in TAEF2_FILES:
-        path = _found("taef2", [file]) or fetch(what, [TAEF2 + file], f"taef2/{file}", partial(read, file=file))
+        path = find(f"taef2/{file}") or fetch(what, [TAEF2 + file], f"taef2/{file}", partial(read, file=file))
         part = torch.load(io.BytesIO(read(path, file)), weights_only=True)
         state |= {f"{file[6:13]}.{key}": tensor.float() for key, tensor in part.items()}  # encoder.… or decoder.…
     return state
@@ -205,26 +198,30 @@ def save_weights(
     path = Path(folder) / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, content)
-    known = _checksums(path.parent)
+    listed = path.with_name(CHECKSUMS)
+    known = json.loads(listed.read_text()) if listed.is_file() else {}
     known[path.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    _replace(path.with_name(CHECKSUMS), (json.dumps(dict(sorted(known.items())), indent=2) + "\n").encode())
+    _replace(listed, (json.dumps(dict(sorted(known.items())), indent=2) + "\n").encode())
     return path
 
 
-def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, torch.Tensor], dict]:
-    """(state_dict in float32, settings) of a weights file.
+def _replace(path: Path, content: bytes) -> None:
+    """The file is the old one or the new one, at any moment."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
 
-    Raises WeightsError with one sentence when the file is missing, truncated, altered, or not this project's.
-    """
+
+def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, torch.Tensor], dict]:
+    """(state_dict in float32, settings); WeightsError when the file is missing, truncated, altered or foreign."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     path = Path(folder) / f"{name}.safetensors"
-    again = f"get it again with: git checkout -- data/weights/{path.name}"
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != checksum(name, folder):
         wrong = "is truncated or was altered: its checksum differs" if content else "is missing"
-        raise WeightsError(f"{path.name} {wrong}; {again}")
+        raise WeightsError(f"{path.name} {wrong}; get it again with: git checkout -- data/weights/{path.name}")
     try:
         state = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -236,26 +233,8 @@ def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
 
 def checksum(name: str, folder: str | Path = WEIGHTS) -> str:
     """SHA-256 of a weights file, as checksums.json has it; WeightsError when it lists no such file."""
+    listed = Path(folder) / CHECKSUMS
     try:
-        return _checksums(Path(folder))[f"{name}.safetensors"]["sha256"]
-    except KeyError:
-        raise WeightsError(f"{Path(folder) / CHECKSUMS} does not list {name}.safetensors, a foreign file") from None
-
-
-def _checksums(folder: Path) -> dict:
-    try:
-        return json.loads((folder / CHECKSUMS).read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise WeightsError(f"{folder / CHECKSUMS} is damaged ({error}); get it again with git") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The file is the old one or the new one, at any moment."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        return json.loads(listed.read_text())[f"{name}.safetensors"]["sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{listed} is damaged, or does not list {name}.safetensors, a foreign file") from error
