@@ -86,7 +86,7 @@ for step in range(40):
     total += torch.rand(3).sum().item()
     plt.plot([step, total])
     time.sleep(max(0, until - time.monotonic()) / 20)
-print(f"{total:.9f} {len(plt.get_fignums())} {found.errors.item():.9f}")
+print(f"{total:.9f} {len(plt.get_fignums())} {(found.images - target).square().mean().item():.9f}")
 plt.show()"""
 
 

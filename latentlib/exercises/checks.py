@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import inspect
 import textwrap
@@ -47,12 +48,14 @@ def exercise(key: str, title: str, why: str) -> Callable:
 
 
 def same_as(reference: Callable, answer: Callable, cases: Iterable[tuple], tolerance: float = 1e-4) -> None:
-    """Raises AssertionError that names the first case, a tuple of arguments, in which the answer differs.
+    """Raises AssertionError that names the first case, a tuple of arguments, in which the answer differs or changes one.
 
     The answer may have one axis of length 1 more or less; numbers may differ by the tolerance, in parts of the largest.
     """
     for case in cases:
+        before = copy.deepcopy(case)
         expected, got = tensor(reference(*case)), tensor(answer(*case))
+        assert all(map(close, case, before)), "what you were given has changed; clone it first, or do without +="
         if not close(got, expected, tolerance):
             given = ", ".join(_short(argument) for argument in case)
             raise AssertionError(f"given {given}, the answer should be {_short(expected)}; yours is {_short(got)}")

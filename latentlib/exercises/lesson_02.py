@@ -43,19 +43,17 @@ def _(alike_share):
     same_as(_triplets, alike_share, [*cases, (half, half.flip(0), half.flip(0)), (half, half, half.flip(0))])
 
 
-@exercise("02-forget", "Make a code forget", why="A straight line reads nothing any more; a bent reader still may.")
+@exercise("02-forget", "Make a code forget", why="A straight line reads nothing any more; a curved reader still may.")
 def _(forget):
     dice = torch.Generator().manual_seed(4)
     codes = 3 + torch.randn(50, 8, generator=dice)
     slanted = torch.randn(3, 8, generator=dice) + 2 * torch.randn(1, 8, generator=dice)  # far from right angles
-    kept = codes.clone()
 
     def reference(codes, directions):
         basis = torch.linalg.qr(directions.double().T).Q
         return codes - (codes.double() @ basis @ basis.T)
 
     same_as(reference, forget, [(codes, torch.eye(8)[2:3] * 5), (codes[:1], slanted), (codes, slanted)], 1e-3)
-    assert torch.equal(codes, kept), "the codes that you were given have changed; subtract without -="
 
 
 @exercise("02-kept", "How many neighbours are true?", why="This number can be asked of any plot that you are shown.")

