@@ -48,7 +48,7 @@ def exercise(key: str, title: str, why: str) -> Callable:
 
 
 def same_as(reference: Callable, answer: Callable, cases: Iterable[tuple], tolerance: float = 1e-4) -> None:
-    """Raises AssertionError that names the first case, a tuple of arguments, in which the answer differs or changes one.
+    """Raises AssertionError that names the first case, a tuple of arguments, which the answer changes or gets wrong.
 
     The answer may have one axis of length 1 more or less; numbers may differ by the tolerance, in parts of the largest.
     """
