@@ -204,8 +204,6 @@ def test_glyphs_are_moved_prototypes_with_at_most_two_pixels_flipped():
     assert torch.equal(images, glyphs.load(3000, seed=3).images)
     assert not torch.equal(images, glyphs.load(3000, seed=4).images)
     assert glyphs.load(0).images.shape == (0, 1, 5, 5)
-    with pytest.raises(ValueError, match="n must be"):
-        glyphs.load(-1)
 
 
 # ----------------------------------------------------------------------------------------------------------- furniture
@@ -295,9 +293,7 @@ def test_every_piece_fits_into_the_picture():
     assert seen[1:-1, 1:-1].sum() == seen.sum() > 1000
 
 
-def test_furniture_in_words_and_wrong_furniture():
-    assert furniture.describe(row(arms=1)[0]) == "blue chair with armrests, 0.50 m wide, seat at 0.44 m"
-    assert furniture.describe(row(kind=1, width=0.8, height=0.7)) == "blue table, 0.80 m wide, top at 0.70 m"
+def test_furniture_of_a_kind_and_wrong_furniture():
     images, factors = furniture.load(3, seed=4, size=16, kind=1)
     assert images.shape == (3, 3, 16, 16)
     assert torch.equal(factors, furniture.sample_factors(3, seed=4, kind=1))

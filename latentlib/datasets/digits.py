@@ -50,7 +50,7 @@ def load(source: str = "auto", device: torch.device | str = "cpu", most: int | N
         raise ValueError(f'source must be "auto", "mnist" or "bundled", got {source!r}')
     device = pick_device(device)
     if source == "bundled":
-        return _bundled(device, most=most)
+        return _bundled(device, "", most)
     for folder in [place / name for place in settings.places() for name in ("MNIST/raw", "MNIST", "raw", ".")]:
         if any(folder.glob("*-images?idx3*")):
             try:
@@ -59,40 +59,38 @@ def load(source: str = "auto", device: torch.device | str = "cpu", most: int | N
                 print(f"The copy of MNIST in {folder} is not used: {error}")
     try:
         return _read(download(), device, most)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         why = f"MNIST is not on this machine and could not be downloaded ({' '.join(str(error).split())})"
         if source == "mnist":
             raise RuntimeError(why) from error
         return _bundled(device, why, most)
 
 
-def _read(folder: Path, device: torch.device, most: int | None = None) -> Digits:
+def _read(folder: Path, device: torch.device, most: int | None) -> Digits:
     """All four files of a folder, packed or not; ValueError with the name of one that is missing or not whole."""
     tensors = []
     for name, shape in FILES.items():  # one after the other, to spare memory
-        values, fault = None, f"{name} is missing"
+        values, faults = None, []
         for path in sorted(folder.glob(name.replace("-idx", "?idx") + "*")):  # some copies have a dot there; then .gz
             try:
                 values = torch.from_numpy(read_idx(path, shape)[:most].copy()).to(device)
                 break
             except (OSError, EOFError, ValueError, zlib.error) as error:
-                fault = f"{path.name}: {error}"
+                faults.append(str(error))
         if values is None:
-            raise ValueError(fault)
+            raise ValueError(f"{name} is missing or not whole {'; '.join(faults)}")
         tensors.append(values.long() if values.dim() == 1 else values[:, None].float().div_(255))
     return Digits(*tensors, "MNIST")
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """One of MNIST's files, packed by gzip or not, as uint8 of this shape; ValueError when it is not whole."""
-    if path.suffix == ".gz":
-        content = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
-    else:
-        content = np.fromfile(path, np.uint8)
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        content = file.read()
     header = np.array([2048 + len(shape), *shape], ">u4").tobytes()
-    if content[: len(header)].tobytes() != header or content.size != len(header) + np.prod(shape):
-        raise ValueError(f"{content.size:,} bytes are not MNIST's {len(header) + np.prod(shape):,}")
-    return content[len(header) :].reshape(shape)
+    if not content.startswith(header) or len(content) != len(header) + np.prod(shape):
+        raise ValueError(f"{len(content):,} bytes are not MNIST's {len(header) + np.prod(shape):,}")
+    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
 
 
 def download() -> Path:
@@ -118,7 +116,7 @@ def download() -> Path:
     return folder
 
 
-def _bundled(device: torch.device, note: str = "", most: int | None = None) -> Digits:
+def _bundled(device: torch.device, note: str, most: int | None) -> Digits:
     """scikit-learn's 8×8 digits at MNIST's size: smoothly enlarged to 20×20 within a frame of 4, as MNIST's digits are.
 
     Every seventh picture is for the test (257 of 1,797), the same ones on every machine.

@@ -96,16 +96,6 @@ def triples(n: int, seed: int = 0, device: torch.device | str = "cpu") -> tuple[
     return anchors, choice[torch.arange(n, device=device), first], tables
 
 
-def describe(factors: Tensor) -> str:
-    """One row of factors as a short phrase: "red chair with armrests, 0.50 m wide, seat at 0.44 m"."""
-    row = dict(zip(FACTORS, _checked(factors.reshape(1, -1))[0].tolist(), strict=True))
-    colour = torch.tensor([row["red"], row["green"], row["blue"]])
-    paint = min(PAINTS, key=lambda name: (torch.tensor(PAINTS[name]) - colour).norm().item())
-    table, arms = row["kind"] >= 0.5, " with armrests" if row["arms"] >= 0.5 else ""
-    name, surface = ("table", "top") if table else (f"chair{arms}", "seat")
-    return f"{paint} {name}, {row['width']:.2f} m wide, {surface} at {row['height']:.2f} m"
-
-
 def load(n: int, seed: int = 0, size: int = 64, kind: int | None = None, device="cpu") -> Furniture:
     """n random pieces of furniture: the arguments are those of `sample_factors` and `render`."""
     factors = sample_factors(n, seed, kind, device)
@@ -120,10 +110,12 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
     depend on the others in its batch. Factors beyond their ranges are drawn as far as the view allows.
     Raises ValueError when the factors have another shape or are not finite, or the size does not fit.
     """
-    factors = _checked(factors)
+    if factors.ndim != 2 or factors.shape[1] != len(FACTORS) or not bool(torch.isfinite(factors).all()):
+        got = f"{tuple(factors.shape)}; make them with sample_factors, or add a batch axis with factors[None]"
+        raise ValueError(f"factors must be (n, {len(FACTORS)}) finite numbers, got {got}")
     if size < 8 or size % 8:
         raise ValueError(f"size must be a positive multiple of 8 pixels, got {size}")
-    images = torch.empty(len(factors), 3, size, size, device=factors.device)
+    factors, images = factors.float(), torch.empty(len(factors), 3, size, size, device=factors.device)
     on_cpu = factors.device.type == "cpu"
     # As many pictures at once as the cache likes, and as each core may keep memory for; a GPU wants more.
     chunk = max(1, (16 if on_cpu else 1024) * 64 * 64 // (size * size))
@@ -143,17 +135,6 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
     with thread_map(factors.device, -(-len(factors) // chunk)) as (each, _):
         list(each(draw, order.split(chunk) if len(order) else ()))
     return images
-
-
-def _checked(factors: Tensor) -> Tensor:
-    if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
-        raise ValueError(
-            f"factors must be (n, {len(FACTORS)}), got {tuple(factors.shape)}; make them with sample_factors, or add a "
-            "batch axis with factors[None]"
-        )
-    if not bool(torch.isfinite(factors).all()):
-        raise ValueError("factors must be finite numbers, got nan or infinity")
-    return factors.float()
 
 
 _PAINTED = (True, False, False, False, False, False, True, True, True, False, False)  # of the boxes below; else wood

@@ -32,10 +32,8 @@ def load(n: int = 4000, seed: int = 0, device: torch.device | str = "cpu") -> Gl
 
     A glyph is a prototype moved one column to the left or right where it fits (no ink leaves the picture), in which up
     to two pixels have been flipped: none in 30 of 100 glyphs, one in 40, two in 30; a flip takes ink away or adds some.
-    The same n and seed give the same glyphs. Raises ValueError when n is negative.
+    The same n and seed give the same glyphs.
     """
-    if n < 0:
-        raise ValueError(f"n must be 0 or more glyphs, got {n}")
     device, generator = pick_device(device), torch.Generator().manual_seed(seed)
     labels = torch.arange(n)[torch.randperm(n, generator=generator)] % 10
     images = _shifted()[torch.randint(3, (n,), generator=generator), labels]

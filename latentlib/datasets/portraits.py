@@ -29,7 +29,7 @@ class Portraits(NamedTuple):
 
 
 def photo(name: str) -> np.ndarray:
-    """The whole photo of "hopper" or "collins", (height, width, 3) uint8. Raises ValueError for other names."""
+    """The whole photo of "hopper" or "collins", (height, width, 3) uint8; ValueError for other names."""
     surname = name.lower().split(" ")[-1]
     if surname == "hopper":
         from matplotlib.cbook import get_sample_data
@@ -37,12 +37,8 @@ def photo(name: str) -> np.ndarray:
         return photos.read(get_sample_data("grace_hopper.jpg", asfileobj=False))
     if surname == "collins":
         # Its file is read where it lies: importing scikit-image would take 50 MB.
-        found = importlib.util.find_spec("skimage")
-        if found is None:
-            raise ModuleNotFoundError(
-                "the portrait of Eileen Collins comes with scikit-image: pip install scikit-image"
-            )
-        return photos.read(Path(found.submodule_search_locations[0], "data", "astronaut.png"))
+        (folder,) = importlib.util.find_spec("skimage").submodule_search_locations
+        return photos.read(Path(folder, "data", "astronaut.png"))
     raise ValueError(f'there is no portrait of {name!r}; there are "hopper" and "collins"')
 
 
