@@ -26,8 +26,7 @@ def test_a_notebook_breaks_no_rule(path):
 
 @pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
 def test_exercises_and_solutions_are_those_of_their_source(path):
-    assert sources.source(path).is_file()
-    assert sources.problems(path) == []
+    assert sources.made(path) == ([], {})
     assert nbformat.read(path, as_version=4).cells[0].source.startswith(f"# {path.stem[:2]} · ")
 
 

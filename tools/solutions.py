@@ -76,7 +76,7 @@ def fill(notebook: nbformat.NotebookNode, exercises: dict[str, str]) -> list[str
     return missing + [f"{key}: shown, but not in the source" for key in sorted(shown - set(exercises))]
 
 
-def answers(lesson: Path, head: str, exercises: dict[str, str], root: Path = ROOT) -> nbformat.NotebookNode:
+def answers(lesson: Path, head: str, exercises: dict[str, str]) -> nbformat.NotebookNode:
     """The notebook of solutions, not yet run."""
     v4 = nbformat.v4
     title = nbformat.read(lesson, as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
@@ -85,17 +85,15 @@ def answers(lesson: Path, head: str, exercises: dict[str, str], root: Path = ROO
     for key, part in exercises.items():
         cells += [v4.new_markdown_cell(f"## {key}"), v4.new_code_cell(solved(part))]
     notebook = v4.new_notebook(cells=cells)
-    path = f"notebooks/solutions/{lesson.name}"
-    apply(notebook, path, setting("slug", root), setting("revision", root))
-    return notebook
+    return apply(notebook, f"notebooks/solutions/{lesson.name}", setting("slug"), setting("revision"))
 
 
-def made(lesson: Path, root: Path = ROOT) -> tuple[list[str], dict[Path, nbformat.NotebookNode]]:
+def made(lesson: Path) -> tuple[list[str], dict[Path, nbformat.NotebookNode]]:
     """What the source makes: a sentence for each exercise without a place, and the notebooks that are not so yet."""
     head, exercises = parts(source(lesson).read_text(encoding="utf-8"))
     notebook = nbformat.read(lesson, as_version=4)
     missing = fill(notebook, exercises)
-    both = {lesson: notebook, source(lesson).with_suffix(".ipynb"): answers(lesson, head, exercises, root)}
+    both = {lesson: notebook, source(lesson).with_suffix(".ipynb"): answers(lesson, head, exercises)}
     return missing, {path: made for path, made in both.items() if texts(path) != [cell.source for cell in made.cells]}
 
 
@@ -103,18 +101,10 @@ def texts(path: Path) -> list[str] | None:
     return [cell.source for cell in nbformat.read(path, as_version=4).cells] if path.is_file() else None
 
 
-def problems(lesson: Path, root: Path = ROOT) -> list[str]:
-    """What differs from the source, in one sentence each; [] for a lesson that has no source."""
-    if not source(lesson).is_file():
-        return []
-    missing, differing = made(lesson, root)
-    return missing + [f"{path} is not what tools.solutions makes of {source(lesson).name}" for path in differing]
-
-
 def main(arguments: list[str]) -> int:
     status = 0
     for lesson in lessons():
-        if source(lesson).is_file() and (not arguments or lesson.stem[:2] in arguments):
+        if not arguments or lesson.stem[:2] in arguments:
             missing, differing = made(lesson)
             for path, notebook in differing.items():
                 path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
