@@ -106,12 +106,15 @@ class TestAll:
             return EyePicker(portraits.photo("Grace Hopper"))
         return request.getfixturevalue(request.param)
 
-    def test_it_leaves_a_still_picture_and_a_text_that_is_the_same_in_every_run(self, widget):
+    def test_it_leaves_a_still_picture_unless_it_is_a_photo_and_a_text_that_is_the_same_in_every_run(self, widget):
         bundle = widget._repr_mimebundle_()
         assert "application/vnd.jupyter.widget-view+json" in bundle
         assert bundle["text/plain"] == repr(widget)
         assert "0x" not in repr(widget)
-        assert min(decoded(base64.b64decode(bundle["image/png"])).shape[:2]) >= 8
+        if isinstance(widget, EyePicker):
+            assert "image/png" not in bundle
+        else:
+            assert min(decoded(base64.b64decode(bundle["image/png"])).shape[:2]) >= 8
         assert widget._ipython_display_ is None  # else ipywidgets 7 would show the view alone
 
     def test_the_first_picture_is_in_the_page_without_asking_unless_it_is_a_photo(self, widget):
@@ -425,6 +428,32 @@ class TestEyes:
         assert picker.eyes == (pytest.approx((80, 50)), pytest.approx((120, 50)))
         ask(picker, "a-2", eyes=[])
         assert picker.eyes is None
+
+    def test_a_photo_is_chosen_on_the_page_and_its_face_found(self, photo):
+        picker = EyePicker()
+        sent = listen(picker)
+        assert (picker.photo, picker.eyes, picker.start["most"]) == (None, None, 60_000_000)
+        for k, at in enumerate((0, 1 << 18)):
+            piece = {"key": "k", "at": at, "size": len(photo)}
+            ask(picker, f"a-{k}", [photo[at : at + (1 << 18)] if k == 0 else photo[at:]], piece=piece)
+        assert picker.photo.shape == portraits.photo("Grace Hopper").shape
+        assert photos.align(picker.photo, eyes=picker.eyes).equal(photos.align(portraits.photo("Grace Hopper")))
+        assert "A face was found" in sent[-1][0]["line"]
+        assert not sent[-1][1], "the photo went back to the page"
+
+    def test_where_no_face_is_found_the_eyes_are_clicked_and_what_is_no_photo_changes_nothing(self, photo):
+        picker, upside_down = EyePicker(), io.BytesIO()
+        Image.open(io.BytesIO(photo)).rotate(180).save(upside_down, "png")
+        sent = listen(picker)
+        picker.upload(upside_down.getvalue())
+        picker.tell()
+        assert (picker.eyes, sent[-1][0]["picking"], set(sent[-1][1])) == (None, True, {"photo"})
+        before = picker.photo
+        ask(picker, "a-1", [b"Dear reader"], piece={"key": "k", "at": 0, "size": 11})
+        assert sent[-1][0]["kind"] == "failed"
+        assert picker.photo is before
+        ask(picker, "a-2", eyes=[[0.6, 0.6], [0.4, 0.6]])
+        assert picker.eyes[0] == pytest.approx((0.4 * before.shape[1], 0.6 * before.shape[0]))
 
     def test_what_cannot_be_eyes_is_said(self):
         picker = EyePicker(np.zeros((100, 200, 3), np.uint8))

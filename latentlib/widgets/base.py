@@ -40,7 +40,7 @@ class CourseWidget(anywidget.AnyWidget):
 
     take(values, buffers): do what the page asks; what it raises becomes a sentence on the page
     present() -> (content for the page, pictures by name): "line" and "kind" ("failed", "busy") are the line below
-    still() -> PNG bytes, the picture that stays in a saved notebook
+    still() -> PNG bytes, the picture that stays in a saved notebook; empty: none
     Raises ValueError when the first pictures do not fit into one message.
     """
 
@@ -104,7 +104,7 @@ class CourseWidget(anywidget.AnyWidget):
         if len(png) > LARGE:
             png = with_palette(Image.open(io.BytesIO(png)))
         data = {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
-        return data | {"image/png": base64.b64encode(png).decode("ascii")}
+        return data | ({"image/png": base64.b64encode(png).decode("ascii")} if png else {})
 
 
 def sentence(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Click the two eyes in a photo, for ``photos.align(photo, eyes=picker.eyes)``, where no face was found."""
+"""Choose a photo, and click the two eyes where no face is found, for ``photos.align(picker.photo, picker.eyes)``."""
 
 from __future__ import annotations
 
@@ -7,49 +7,75 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from latentlib import photos
-from latentlib.plots.images import png_of, text_font
 from latentlib.widgets.base import CourseWidget, page
 
+MOST_BYTES = 60 * 10**6  # of a photo that the page cannot make smaller
 SHOWN = 800  # pixels: the longer side of the photo in the browser
 Eyes = tuple[tuple[float, float], tuple[float, float]]
 
 
 class EyePicker(CourseWidget):
-    """A photo in which one clicks the two eyes: with the mouse, a finger, or arrow keys and Enter.
+    """A photo of one's own. Where no face is found one clicks the two eyes, with the mouse, a finger or the keyboard.
 
-    photo: anything that ``photos.read`` accepts; it is never part of what a notebook saves
-    eyes: ((x, y), (x, y)) in pixels of the upright photo, the one further left first; None until both are set
+    photo: anything that ``photos.read`` accepts, to click its eyes; None: it is chosen on the page. Then (h, w, 3)
+        uint8, upright, or None until it is there. It is never part of what a notebook saves
+    eyes: what ``photos.align`` takes: a face's six landmarks (6, 2), or the two places that were clicked, in pixels of
+        the photo, the one further left first; None until they are known
     """
 
     _esm = page("eyes", "eye_picker")
 
-    def __init__(self, photo: Any):
-        self.photo = photos.read(photo)  # (h, w, 3) uint8, upright
-        self.eyes: Eyes | None = None
-        self._shown = jpeg_of(self.photo)
-        super().__init__()
+    def __init__(self, photo: Any = None):
+        self.photo: np.ndarray | None = None if photo is None else photos.read(photo)
+        self.eyes: np.ndarray | Eyes | None = None
+        self.line, self._picking, self._arriving = "", photo is not None, ("", bytearray())
+        super().__init__(most=0 if self._picking else MOST_BYTES)
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
-        self.eyes = None
-        self.eyes = checked_eyes(self.photo, values["eyes"]) if values["eyes"] else None
+        if "piece" in values:
+            self._piece(**values["piece"], content=buffers[0])
+        elif "eyes" in values:
+            self.line, self.eyes = "", None
+            if values["eyes"]:
+                self.eyes, self.line = checked_eyes(self.photo, values["eyes"]), "Both eyes are set."
+
+    def _piece(self, key: str, at: int, size: int, content: Any) -> None:
+        if at == 0:
+            self._arriving = (key, bytearray())
+        if self._arriving[0] == key:  # else another photo was chosen meanwhile
+            self._arriving[1].extend(content)
+            if len(self._arriving[1]) >= min(size, MOST_BYTES):
+                whole, self._arriving = bytes(self._arriving[1]), ("", bytearray())
+                self.upload(whole)
+
+    def upload(self, content: bytes) -> None:
+        """Take the bytes of a photo's file; raises ``photos.PhotoError``, and keeps what it had, when it is none."""
+        photo = photos.read(content)
+        try:
+            face, note = photos.find_landmarks(photo)
+            eyes, line = face.points, f"A face was found in your photo; go on with the next cell. {note}".strip()
+        except photos.NoFaceError:
+            eyes, line = (
+                None,
+                "No face was found in this photo. Click the two eyes in it above, or choose another photo.",
+            )
+        self.photo, self.eyes, self.line, self._picking = photo, eyes, line, eyes is None
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        return {"line": "Both eyes are set." if self.eyes else ""}, {"photo": self._shown}
+        shown = {"photo": jpeg_of(self.photo)} if self._picking else {}
+        return {"line": self.line, "picking": self._picking}, shown
 
     def private(self, pictures: dict[str, bytes]) -> dict[str, bytes]:
         return {}
 
     def still(self) -> bytes:
-        sheet = Image.new("RGB", (480, 120), "#eeeeee")
-        text = "Here you click the two eyes in your photo.\nThe notebook does not keep it."
-        ImageDraw.Draw(sheet).text((240, 60), text, "black", text_font(16), "mm", align="center")
-        return png_of(sheet)
+        return b""  # the notebook does not keep the photo
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
-        return "A photo in which to click the two eyes"
+        return "A photo to choose, or to click its two eyes; the notebook does not keep it"
 
 
 def jpeg_of(photo: np.ndarray) -> bytes:

@@ -1,4 +1,53 @@
-// A photo with a crosshair that the mouse, a finger or the arrow keys move; two marks are the two eyes.
+// A photo on its way to the kernel; and one with a crosshair that the mouse, a finger or the arrow keys move: two marks
+// are the two eyes.
+
+const PIECE = 1 << 18; // bytes of a photo in one message
+const MOST_SIDE = 2048; // pixels: larger photos are made smaller here
+
+function uploader(ask, say, most) { // upload(file, more): more goes along with each piece
+  return async function upload(file, more = {}) {
+    if (!file) return; // the dialog was left
+    say("Reading the photo …", "busy", true);
+    let whole;
+    try {
+      whole = await (await shrunk(file)).arrayBuffer();
+    } catch {
+      say("This file could not be read. It may have changed, or lie in a cloud: save it on this device, then choose it "
+        + "again.", "failed");
+      return;
+    }
+    if (whole.byteLength > most) {
+      say(`This file has ${Math.round(whole.byteLength / 1e6)} MB, more than ${most / 1e6}: choose a smaller one.`, "failed");
+      return;
+    }
+    const key = `${Date.now()}-${Math.random()}`;
+    for (let at = 0; at < Math.max(1, whole.byteLength); at += PIECE) {
+      say("Sending the photo to the kernel …", "busy", at + PIECE < whole.byteLength);
+      const piece = { key, at, size: whole.byteLength, ...more };
+      if (!await ask({ piece }, { kind: "", buffers: [whole.slice(at, at + PIECE)] })) return; // nobody is there, as was said
+    }
+  };
+}
+
+async function shrunk(file) { // as the browser shows it, or as it is when the browser cannot: EXIF, colours, transparency
+  let image;
+  try {
+    image = await createImageBitmap(file);
+  } catch {
+    return file;
+  }
+  const scale = Math.min(1, MOST_SIDE / Math.max(image.width, image.height));
+  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, width, height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(image, 0, 0, width, height);
+  image.close();
+  const made = await new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.92); });
+  return made ?? file;
+}
 
 const ASKS = ["Click the middle of one eye.", "Now the middle of the other eye.", ""];
 

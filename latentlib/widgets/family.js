@@ -1,7 +1,5 @@
 // The browser's half of FamilyView: choices, sliders, pictures, siblings to breed on with, uploads, card and film.
 
-const PIECE = 1 << 18; // bytes of a photo in one message
-const MOST_SIDE = 2048; // pixels: larger photos are made smaller here
 const SKETCH_AFTER = 250; // milliseconds of rest after which siblings are drawn again
 
 function render({ model, el }) {
@@ -19,7 +17,7 @@ function render({ model, el }) {
     files[place] = element("input", null, { type: "file", accept: "image/*", className: "latentlib-hidden", disabled: true });
     element("label", figure, { className: "latentlib-button" }, files[place], "Use a photo …");
     files[place].setAttribute("aria-label", `Photo of the ${place} parent`);
-    files[place].addEventListener("change", () => { upload(place, files[place].files[0]); files[place].value = ""; });
+    files[place].addEventListener("change", () => { upload(files[place].files[0], { side: place }); files[place].value = ""; });
   }
   const said = element("div", couple.children[1], { className: "latentlib-said" });
 
@@ -68,7 +66,8 @@ function render({ model, el }) {
   agreed.addEventListener("change", showAgreed);
   showAgreed();
   const { ask, say, stop } = connect(model, root, show);
-  const act = (values, buffers = []) => ask(values, { kind: "", buffers });
+  const act = (values) => ask(values, { kind: "" });
+  const upload = uploader(ask, say, most);
 
   const clicking = element("div", root);
   const picker = pickEyes(clicking, (eyes) => act({ eyes }));
@@ -124,50 +123,6 @@ function render({ model, el }) {
     }
     clearTimeout(sketching);
     if (stale && !waiting) sketching = setTimeout(() => act({ siblings: true }), SKETCH_AFTER);
-  }
-
-  // --- uploads: EXIF, colour profiles and transparency are the browser's business
-  async function upload(side, file) {
-    if (!file) return; // the dialog was left
-    say("Reading the photo …", "busy", true);
-    let whole;
-    try {
-      whole = await (await shrunk(file)).arrayBuffer();
-    } catch {
-      say("This file could not be read. It may have changed, or lie in a cloud: save it on this device, then choose it "
-        + "again.", "failed");
-      return;
-    }
-    if (whole.byteLength > most) {
-      say(`This file has ${Math.round(whole.byteLength / 1e6)} MB, more than ${most / 1e6}: choose a smaller one.`, "failed");
-      return;
-    }
-    const key = `${Date.now()}-${Math.random()}`;
-    for (let at = 0; at < Math.max(1, whole.byteLength); at += PIECE) {
-      say("Sending the photo to the kernel …", "busy", at + PIECE < whole.byteLength);
-      const piece = { key, side, at, size: whole.byteLength };
-      if (!await act({ piece }, [whole.slice(at, at + PIECE)])) return; // nobody is there, which has been said
-    }
-  }
-
-  async function shrunk(file) { // as the browser shows it, or as it is when the browser cannot
-    let image;
-    try {
-      image = await createImageBitmap(file);
-    } catch {
-      return file;
-    }
-    const scale = Math.min(1, MOST_SIDE / Math.max(image.width, image.height));
-    const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * scale)));
-    const canvas = Object.assign(document.createElement("canvas"), { width, height });
-    const pen = canvas.getContext("2d");
-    pen.fillStyle = "#fff";
-    pen.fillRect(0, 0, width, height);
-    pen.imageSmoothingQuality = "high";
-    pen.drawImage(image, 0, 0, width, height);
-    image.close();
-    const made = await new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.92); });
-    return made ?? file;
   }
 
   return () => { stop(); clearTimeout(sketching); URL.revokeObjectURL(url); };

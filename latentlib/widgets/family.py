@@ -24,7 +24,7 @@ from latentlib.gan import blending, tuning
 from latentlib.plots.images import png_of, to_uint8
 from latentlib.widgets.base import CourseWidget, encoded, page, sentence
 from latentlib.widgets.card import family_card, family_sheet, film
-from latentlib.widgets.eye_picker import checked_eyes, jpeg_of
+from latentlib.widgets.eye_picker import MOST_BYTES, checked_eyes, jpeg_of
 from latentlib.widgets.tuning_jobs import Couple, TuningJobs
 
 SIDES = ("first", "second")
@@ -33,7 +33,6 @@ SIBLINGS = 12  # on the slider
 FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
 ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
-MOST_BYTES = 60 * 10**6  # of a photo that the page cannot make smaller
 CONSENT = (
     "My own photos: I agree that they go to the kernel that runs this notebook, on Colab or Binder their server, and "
     "nowhere else. I use only photos of people who said yes."
