@@ -5,6 +5,7 @@ The aim: one second for 40 megapixels with transparency.
 
 from __future__ import annotations
 
+import functools
 import io
 
 import numpy as np
@@ -34,13 +35,11 @@ def plainly(content: bytes) -> np.ndarray:
     return np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB"))
 
 
-def run(sizes: dict[str, float] | None = None, rounds: int = 3) -> list[Row]:
-    """Seconds for each kind of file; sizes: its megapixels."""
+def run(rounds: int = 3) -> list[Row]:
+    """Seconds for each kind of file."""
     rows = []
-    for kind, megapixels in (sizes or {"JPEG": 48, "PNG": 40}).items():
-        content = large_photo(kind, megapixels)
-        ours, theirs = turn_by_turn(
-            rounds, lambda content=content: photos.read(content), lambda content=content: plainly(content)
-        )
+    for kind, megapixels in {"JPEG": 48, "PNG": 40}.items():
+        read, plain = (functools.partial(way, large_photo(kind, megapixels)) for way in (photos.read, plainly))
+        ours, theirs = turn_by_turn(rounds, read, plain)
         rows.append(Row(f"read a {megapixels:g}-megapixel {kind}: s (peer: PIL)", ours, theirs))
     return rows

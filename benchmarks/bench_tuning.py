@@ -41,22 +41,22 @@ def by_adam(generator, codes: Tensor, images: Tensor, discriminator, steps: int 
     return tuned.requires_grad_(False)
 
 
-def run(rounds: int = 3, steps: int | None = None) -> list[Row]:
-    """Seconds from the photos to the child, and what came out; steps: of every search and tuning, for a quick look."""
+def run(rounds: int = 3) -> list[Row]:
+    """Seconds from the photos to the child, and what came out."""
     device = pick_device()
     names = ("faces-64", "faces-64-encoder", "faces-64-discriminator")
     generator, encoder, discriminator = (weights.load(name, device) for name in names)
     photos = portraits.load(device=device).images
-    few, came = {} if steps is None else {"steps": steps}, {}
+    came = {}
 
     def ours() -> None:
-        codes = tuning.pivots(generator, photos, encoder, progress=False, **few).codes
-        tuned = tuning.tune(generator, codes, photos, discriminator=discriminator, progress=False, **few).generator
+        codes = tuning.pivots(generator, photos, encoder, progress=False).codes
+        tuned = tuning.tune(generator, codes, photos, discriminator=discriminator, progress=False).generator
         came["ours"] = tuned.draw(torch.cat([codes, codes.mean(0, keepdim=True)]))
 
     def before() -> None:
-        codes = tuning.pivots(generator, photos, encoder, progress=False, **{"steps": 80} | few).codes
-        tuned = by_adam(generator, codes, photos, discriminator, **few)
+        codes = tuning.pivots(generator, photos, encoder, progress=False, steps=80).codes
+        tuned = by_adam(generator, codes, photos, discriminator)
         came["before"] = tuned.draw(torch.cat([codes, codes.mean(0, keepdim=True)]))
 
     rows = [Row("two photos to a tuned child: s (peer: as in 0.2)", *turn_by_turn(rounds, ours, before))]
