@@ -16,9 +16,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
-    """Bright squares at random places on a dark ground: (n, 1, 12, 12)."""
+    """Bright squares at random places on a dark ground: (n, 1, 16, 16)."""
     generator = torch.Generator().manual_seed(seed)
-    images = torch.zeros(n, 1, 12, 12)
+    images = torch.zeros(n, 1, 16, 16)
     for image, (y, x) in zip(images, torch.randint(0, 8, (n, 2), generator=generator).tolist(), strict=True):
         image[:, y : y + 4, x : x + 4] = 1
     return images
@@ -27,8 +27,8 @@ def pictures(n: int = 96, seed: int = 0) -> torch.Tensor:
 def model(kind=Autoencoder):
     torch.manual_seed(0)
     if kind is ConvAutoencoder:
-        return ConvAutoencoder(4, channels=1, size=12, width=4)
-    return kind(6, shape=(1, 12, 12), hidden=(64,))
+        return ConvAutoencoder(4, channels=1, size=16, width=4)
+    return kind(6, shape=(1, 16, 16), hidden=(64,))
 
 
 def test_it_learns_and_tells_the_loss_of_each_epoch():
@@ -60,7 +60,7 @@ def test_a_classifier_learns_other_targets_with_its_own_loss():
     images = pictures(200)
     labels = (images[:, 0, :, :6].sum((1, 2)) > 8).long()  # is the square on the left?
     torch.manual_seed(0)
-    classifier = nn.Sequential(nn.Flatten(), nn.Linear(144, 32), nn.ReLU(), nn.Linear(32, 2))
+    classifier = nn.Sequential(nn.Flatten(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, 2))
     fit(classifier, images[40:], labels[40:], loss=F.cross_entropy, epochs=15, batch_size=32)
     assert (classifier(images[:40]).argmax(1) == labels[:40]).float().mean() > 0.9
 

@@ -25,8 +25,7 @@ MODELS = [
     (lambda: Autoencoder(3), (1, 28, 28)),
     (lambda: Autoencoder(3, shape=(3, 8, 8), hidden=()), (3, 8, 8)),
     (lambda: ConvAutoencoder(3), (3, 64, 64)),
-    (lambda: ConvAutoencoder(3, channels=1, size=28), (1, 28, 28)),
-    (lambda: ConvAutoencoder(3, channels=1, size=6), (1, 6, 6)),
+    (lambda: ConvAutoencoder(3, channels=1, size=8), (1, 8, 8)),
     (lambda: VAE(3), (1, 28, 28)),
     (lambda: VAE(3, shape=(3, 32, 32), conv=True), (3, 32, 32)),
 ]
@@ -61,12 +60,6 @@ def test_pictures_become_codes_become_pictures(make, shape):
             model.decode(wrong)
     with torch.autocast("cpu", torch.bfloat16):
         assert model.decode(codes).dtype == torch.float32
-
-
-@pytest.mark.parametrize("size", [27, 4])
-def test_sizes_that_cannot_be_halved_are_refused(size):
-    with pytest.raises(ValueError, match=f"got {size}"):
-        ConvAutoencoder(3, size=size)
 
 
 def test_the_vae_gives_logits_means_and_variances_and_draws_from_the_cloud_it_names():

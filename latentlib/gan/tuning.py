@@ -127,7 +127,7 @@ def draw_blocks(synthesis: nn.Module, codes: Tensor, resolutions: list[int], x=N
     for r in resolutions:
         block = getattr(synthesis, f"b{r}")
         first = max(0, 2 * int(math.log2(r)) - 5)  # of the layers whose w the block reads
-        x, rgb = block(x, rgb, codes[:, first : first + block.num_conv + 1], [None] * block.num_conv)
+        x, rgb = block(x, rgb, codes[:, first : first + block.num_conv + 1], None)
     return x, rgb
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from latentlib.models.stylegan2 import SLOPE, Convolution, DiscriminatorBlock, checked_channels
+from latentlib.models.autoencoder import check_images
+from latentlib.models.stylegan2 import SLOPE, Convolution, DiscriminatorBlock, arguments, checked_channels
 
 # What is read off the features of each size: channels kept (0: all of them), and numbers made of them.
 LEVELS = {4: (0, 192), 8: (16, 128), 16: (8, 96)}
@@ -44,7 +45,7 @@ class Encoder(nn.Module):
     ):
         super().__init__()
         channels = checked_channels(resolution, channels)
-        self.settings = {"resolution": resolution, "num_ws": num_ws, "w_dim": w_dim, "channels": channels}
+        self.settings = arguments(locals())
         self.resolution, self.num_ws, self.w_dim = resolution, num_ws, w_dim
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
@@ -69,12 +70,7 @@ class Encoder(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(n, 3, resolution, resolution) in [-1, 1] -> w_plus (n, num_ws, w_dim)."""
-        expected = (3, self.resolution, self.resolution)
-        if images.ndim != 4 or images.shape[1:] != expected:
-            raise ValueError(
-                f"images must be (n, {', '.join(map(str, expected))}) in [-1, 1], got {tuple(images.shape)}"
-                + ("; add a batch axis with images[None]" if images.ndim == 3 else "")
-            )
+        check_images(images, (3, self.resolution, self.resolution))
         x = getattr(self, f"b{self.resolution}").fromrgb(images.contiguous(memory_format=torch.channels_last))
         features = {}
         for r in self.resolutions:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latentlib.models.autoencoder import check_images
+
 
 class Identity(nn.Module):
     """Pictures -> codes in which two photos of one person are, on average, closer than photos of two people."""
@@ -28,13 +30,7 @@ class Identity(nn.Module):
         window: tuple[int, int, int, int] = (10, 58, 8, 56),  # top, bottom, left, right of what is looked at
     ):
         super().__init__()
-        self.settings = {
-            "size": size,
-            "cell": cell,
-            "stride": stride,
-            "directions": directions,
-            "window": list(window),
-        }
+        self.settings = {"size": size, "cell": cell, "stride": stride, "directions": directions, "window": window}
         self.cell, self.stride, self.directions, self.window = cell, stride, directions, tuple(window)
         rows, columns = ((end - start - cell) // stride + 1 for start, end in (self.window[:2], self.window[2:]))
         self.features = directions * rows * columns
@@ -49,11 +45,7 @@ class Identity(nn.Module):
         """
         from torchvision.transforms.functional import gaussian_blur  # only here: loading it takes a second
 
-        if images.dim() != 4 or images.shape[1:] != (3, 64, 64):
-            raise ValueError(
-                f"images must be (n, 3, 64, 64) in [0, 1], aligned by photos.align; got {tuple(images.shape)}"
-                + ("; add a batch axis with images[None]" if images.dim() == 3 else "")
-            )
+        check_images(images, (3, 64, 64))
         weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
         grey = gaussian_blur((images * weights).sum(1, keepdim=True), [7, 7], [1.0, 1.0])  # (n, 1, 64, 64)
         wide = F.pad(grey, (1, 1, 1, 1), mode="replicate")

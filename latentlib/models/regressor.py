@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import nn
 
-from latentlib.models.autoencoder import check_images, down
+from latentlib.models.autoencoder import check_images, conv_encoder
 
 
 class Regressor(nn.Module):
@@ -28,12 +26,7 @@ class Regressor(nn.Module):
     ):
         super().__init__()
         self.names, self.latent_dim, self.shape = tuple(names), latent_dim, (channels, size, size)
-        widths = [width * 2**level for level in range(int(math.log2(size)) - 2)]
-        self.encoder = nn.Sequential(
-            *(layer for pair in pairwise([channels, *widths]) for layer in down(*pair)),  # halves at each level
-            nn.Flatten(),
-            nn.Linear(widths[-1] * 16, latent_dim),
-        )
+        self.encoder = conv_encoder(latent_dim, channels, size, width)
         self.head = nn.Sequential(
             nn.GELU(),
             nn.Linear(latent_dim, 128),

@@ -33,10 +33,8 @@ class ResidualBlock(nn.Module):
 
 
 class Bounded(nn.Module):
-    """Keeps the numbers of a code within ±3, softly."""
-
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        return 3 * torch.tanh(codes / 3)
+        return 3 * torch.tanh(codes / 3)  # within ±3, softly
 
 
 class TinyAutoencoder(nn.Module):
@@ -44,24 +42,10 @@ class TinyAutoencoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.encoder = nn.Sequential(
-            conv(3),
-            ResidualBlock(),
-            *halve(),
-            *halve(),
-            *halve(pool=True),
-            conv(WIDTH, LATENT_CHANNELS),
-        )
-        self.decoder = nn.Sequential(
-            Bounded(),
-            conv(LATENT_CHANNELS),
-            nn.ReLU(),
-            *double(pool=True),
-            *double(),
-            *double(),
-            ResidualBlock(),
-            conv(WIDTH, 3),
-        )
+        down = [*halve(), *halve(), *halve(pool=True)]
+        up = [*double(pool=True), *double(), *double()]
+        self.encoder = nn.Sequential(conv(3), ResidualBlock(), *down, conv(WIDTH, LATENT_CHANNELS))
+        self.decoder = nn.Sequential(Bounded(), conv(LATENT_CHANNELS), nn.ReLU(), *up, ResidualBlock(), conv(WIDTH, 3))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) in [0, 1] -> (n, 32, h / 8, w / 8)"""

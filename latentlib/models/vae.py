@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from latentlib.models.autoencoder import Autoencoder, ConvAutoencoder, check_codes, check_images
+from latentlib.models.autoencoder import Autoencoder, Coder, ConvAutoencoder, check_images
 
 
-class VAE(nn.Module):
+class VAE(Coder):
     """An autoencoder whose encoder gives a mean and a variance for each number of the code.
 
     It is built around one of the plain autoencoders: the encoder has twice as many outputs, the decoder is the same.
@@ -28,10 +27,9 @@ class VAE(nn.Module):
         conv: bool = False,  # True: the layers of ConvAutoencoder, for larger pictures
         width: int = 16,  # channels after the first level of conv
     ):
-        super().__init__()
-        self.latent_dim, self.shape = latent_dim, tuple(shape)
+        super().__init__(latent_dim, shape)
 
-        def plain(size: int) -> Autoencoder | ConvAutoencoder:
+        def plain(size: int) -> Coder:
             if conv:
                 return ConvAutoencoder(size, channels=self.shape[0], size=self.shape[1], width=width)
             return Autoencoder(size, self.shape, hidden)
@@ -50,10 +48,6 @@ class VAE(nn.Module):
     def sample(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         """One code from each cloud, by the reparameterisation trick: so gradients reach mean and variance."""
         return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        check_codes(codes, self.latent_dim)
-        return torch.sigmoid(self.decoder(codes).float())  # (n, latent_dim) -> (n, c, h, w)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         mean, log_variance = self.distribution(images)
