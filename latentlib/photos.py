@@ -6,6 +6,7 @@ file or array ── read ──> pixels ── find_faces ──> six points a 
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +34,7 @@ NEAR = 0.5  # guesses whose middles are nearer than this many sides of their box
 DETECTOR_SIDE = 128  # pixels of what the detector sees
 LARGE_ENOUGH = 0.36  # a face that fills less of the detector's picture is looked at again from near
 
-# FFHQ's framing, for this detector's points (training/faces/measure_landmarks.py measures what they rest on): its eyes
+# FFHQ's framing, for this detector's points, as measured on photos of LFW: its eyes
 # lie 5 to 6 % further apart and a little lower than those of OpenCV's cascades, with which the generator began.
 EYE_RULER = 3.78  # sides of the square for the distance of the eyes (FFHQ with other landmarks: 4)
 MOUTH_RULER = 0.9 * EYE_RULER  # and for the distance from the eyes to the mouth
@@ -42,6 +43,14 @@ EYES_TO_MOUTH = 1.1  # in distances of the eyes, the median of LFW: for faces of
 # Where the eyes of a face that looks into the camera come to stand, as fractions of the aligned picture's side.
 EYES = tuple((0.5 + half / EYE_RULER, 0.5 - LOWER * EYES_TO_MOUTH / EYE_RULER) for half in (-0.5, 0.5))  # x, y
 TURNED = 0.45  # a nose further to a side than this, in distances of the eyes: a profile
+
+
+TOO_LARGE = "This {} has more than {}; make the photo smaller and try again."
+NO_PICTURE = "This file is no picture that can be read here; choose a JPEG or PNG photo."
+FROM_A_PHONE = (
+    "This is a HEIC photo or an AVIF picture, which only some programs can read; share it as JPEG "
+    "(on an iPhone: Settings, Camera, Formats, Most Compatible), or choose a screenshot of it."
+)
 
 
 class PhotoError(ValueError):
@@ -89,40 +98,24 @@ def read(source) -> np.ndarray:
     except PhotoError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PhotoError(_too_large("picture", MOST_PIXELS, "million pixels")) from error
+        raise PhotoError(TOO_LARGE.format("picture", f"{MOST_PIXELS // 10**6} million pixels")) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(_unknown(bytes(source[:64]))) from error
+        phones = bytes(source[4:8]) == b"ftyp" and re.search(b"hei|hev|mif|msf|avif|avis", source[8:40])
+        raise PhotoError(FROM_A_PHONE if phones else NO_PICTURE) from error
     except Exception as error:  # a damaged file can raise anything
         what = str(error) or type(error).__name__
         raise PhotoError(f"This picture is damaged ({what}); choose another file.") from error
 
 
-def _too_large(what: str, most: int, unit: str) -> str:
-    return f"This {what} has more than {most // 10**6} {unit}; make the photo smaller and try again."
-
-
-def _unknown(start: bytes) -> str:
-    """The sentence for a file that Pillow does not know; it names what phones make."""
-    brands = start[8 : start[3]] if start[4:8] == b"ftyp" else b""
-    if b"avif" in brands or b"avis" in brands:
-        return "This is an AVIF picture, which cannot be read here; save it as JPEG, or choose a screenshot of it."
-    if any(brand in brands for brand in (b"hei", b"hev", b"mif", b"msf")):
-        return (
-            "This is a HEIC photo, which only some programs can read; share it as JPEG "
-            "(on an iPhone: Settings, Camera, Formats, Most Compatible), or choose a screenshot of it."
-        )
-    return "This file is no picture that can be read here; choose a JPEG or PNG photo."
-
-
 def _decoded(content: bytes) -> Image.Image:
     """Made smaller first, so that whatever follows costs little; then upright, 8 bits, RGB on white, sRGB."""
     if len(content) > MOST_BYTES:
-        raise PhotoError(_too_large("file", MOST_BYTES, "MB"))
+        raise PhotoError(TOO_LARGE.format("file", f"{MOST_BYTES // 10**6} MB"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:
-        raise PhotoError(_too_large("picture", MOST_PIXELS, "million pixels"))
+        raise PhotoError(TOO_LARGE.format("picture", f"{MOST_PIXELS // 10**6} million pixels"))
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with its own small copy
         raise PhotoError("This is a moving picture, or several in one file; choose a still photo.")
     if min(image.size) < 2:
@@ -173,18 +166,12 @@ def _bytes_of(pixels: np.ndarray) -> np.ndarray:
         pixels = pixels[:, :, 0]
     if pixels.shape[2:] not in ((), (2,), (3,), (4,)) or pixels.ndim < 2 or min(pixels.shape[:2]) < 2:
         raise PhotoError(f"A photo must be (height, width, 1 to 4 channels), got {pixels.shape}.")
-    if pixels.dtype == np.uint16:
-        return (pixels.astype(np.float32) / 257).round().astype(np.uint8)
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * 255
-    low, high = np.nanmin(pixels), np.nanmax(pixels)
-    if np.issubdtype(pixels.dtype, np.integer):
-        if low < 0 or high > 255:
-            raise PhotoError(f"Whole numbers must be from 0 to 255, got {low} to {high}.")
-        return np.ascontiguousarray(pixels, np.uint8)
-    if high > 2 or low < -1:  # what a network draws may leave [0, 1] a little
-        raise PhotoError(f"Floats must be from 0 to 1, got {low:g} to {high:g}; divide them by 255.")
-    return (np.nan_to_num(pixels.astype(np.float32)).clip(0, 1) * 255).round().astype(np.uint8)
+    floats = np.issubdtype(pixels.dtype, np.floating)
+    most = 1 if floats or pixels.dtype == bool else 65_535 if pixels.dtype == np.uint16 else 255
+    low, high, beyond = np.nanmin(pixels), np.nanmax(pixels), int(floats)  # what a network draws may leave [0, 1]
+    if low < -beyond or high > most + beyond:
+        raise PhotoError(f"Pixels of {pixels.dtype} must be from 0 to {most}, got {low:g} to {high:g}.")
+    return (np.nan_to_num(pixels.astype(np.float32)) * (255 / most)).clip(0, 255).round().astype(np.uint8)
 
 
 # ------------------------------------------------------------------------------------------------- finding landmarks

@@ -77,6 +77,7 @@ def load(
         network, state = TinyAutoencoder(), _read_taef2()
     elif name in SHIPPED:
         state, settings = read_weights(name, folder)
+        settings["network"].pop("num_fp16_res", None)  # a setting of files written before 0.3
         module, _, kind = SHIPPED[name].partition(".")
         network = getattr(importlib.import_module(f"latentlib.models.{module}"), kind)(**settings["network"])
     else:

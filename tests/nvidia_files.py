@@ -66,7 +66,7 @@ def settings_of(module: nn.Module) -> dict:
             dims = {"z_dim": module.z_dim, "c_dim": 0, "w_dim": module.w_dim, "num_ws": 8}
             return dims | {"num_layers": module.num_layers, "w_avg_beta": 0.995}
         case stylegan2.SynthesisBlock():
-            own = {"num_conv": module.num_conv, "num_torgb": 1, "use_fp16": module.use_fp16, "is_last": False}
+            own = {"num_conv": module.num_conv, "num_torgb": 1, "use_fp16": True, "is_last": False}
             return common | own | {"architecture": "skip", "fused_modconv_default": "inference_only"}
         case stylegan2.Synthesis():
             return {
@@ -81,7 +81,7 @@ def settings_of(module: nn.Module) -> dict:
         case stylegan2.DiscriminatorBlock():
             return common | {
                 "architecture": "resnet",
-                "use_fp16": module.use_fp16,
+                "use_fp16": True,
                 "first_layer_idx": 4,
                 "num_layers": 3,
             }

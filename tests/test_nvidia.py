@@ -23,7 +23,7 @@ from nvidia_files import Call, file_of, persistent, pickled, storage_bytes, stor
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 ROOT = Path(__file__).resolve().parents[1]
 CHANNELS = {4: 8, 8: 6, 16: 4}
-OURS = {"resample": "fir", "conv_clamp": 256.0, "num_fp16_res": 1}
+OURS = {"resample": "fir", "conv_clamp": 256.0}
 
 
 def small(**others):
@@ -75,7 +75,7 @@ def test_weights_with_channels_last_in_memory_come_back(load):
     [
         {"lr_multiplier": 0.1},
         {"activation": "relu"},
-        {"conv_clamp": None, "num_fp16_res": 0},
+        {"conv_clamp": None},
         {"conv_clamp": 2.0},
     ],
 )
@@ -172,7 +172,6 @@ def changed(path: str, network: str = "G_ema", **settings) -> bytes:
         ("synthesis.b8.conv0", "G_ema", {"up": 1}),
         ("synthesis.b8.conv0", "G_ema", {"conv_clamp": None}),
         ("synthesis.b8.conv0", "G_ema", {"use_noise": False}),
-        ("synthesis.b4", "G_ema", {"use_fp16": True}),
         ("synthesis.b16", "G_ema", {"architecture": "orig"}),
         ("synthesis.b16.torgb", "G_ema", {"conv_clamp": 1}),
         ("synthesis.b16.torgb", "G_ema", {"a_new_setting": 1}),

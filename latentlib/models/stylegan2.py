@@ -135,9 +135,6 @@ def modulated_convolution(
     one shared convolution serves the whole batch: the same function as a grouped convolution, far faster on a CPU.
     """
     style = style.float()
-    if demodulate and x.dtype == torch.float16:  # 16-bit numbers end at 65,504; demodulation takes these factors out
-        weight = weight / (weight.abs().amax(dim=(1, 2, 3), keepdim=True) * math.sqrt(weight[0].numel()))
-        style = style / style.abs().amax(dim=1, keepdim=True)
     x = x * style[:, :, None, None].to(x.dtype)
     if up == 2 and up_filter is not None:  # side r -> 2r + 1 -> 2r
         x = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)
@@ -211,14 +208,13 @@ class SynthesisBlock(Resampling):
         channels_out: int,
         w_dim: int,
         resolution: int,
-        use_fp16: bool,  # 16-bit numbers on an NVIDIA GPU?
         resample: str,
         activation: str,
         conv_clamp: float | None,
     ):
         super().__init__(resample)
         settings = (resample, activation, conv_clamp)
-        self.first, self.use_fp16 = channels_in == 0, use_fp16
+        self.first = channels_in == 0
         self.num_conv = 1 if self.first else 2
         if self.first:
             self.const = nn.Parameter(torch.randn(channels_out, resolution, resolution))
@@ -230,8 +226,7 @@ class SynthesisBlock(Resampling):
     def forward(self, x, rgb, ws, noise):  # ws: (n, num_conv + 1, w_dim)
         if self.first:
             x = self.const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = in_16_bit(self.use_fp16, x)
-        if not self.first:
+        else:
             x = self.conv0(x, ws[:, 0], noise)
         x = self.conv1(x, ws[:, -2], noise)
         part = self.torgb(x, ws[:, -1])
@@ -241,13 +236,12 @@ class SynthesisBlock(Resampling):
 class Synthesis(nn.Module):
     """w, one for each layer, -> picture. A block's torgb shares its w with the next block's first convolution."""
 
-    def __init__(self, w_dim: int, channels: dict[int, int], num_fp16_res: int, *settings):
+    def __init__(self, w_dim: int, channels: dict[int, int], *settings):
         super().__init__()
         self.resolutions, self.resolution, self.w_dim = list(channels), max(channels), w_dim  # 4, 8, … resolution
         before = 0
         for r, count in channels.items():
-            use_fp16 = is_among_finest(r, self.resolution, num_fp16_res)
-            setattr(self, f"b{r}", SynthesisBlock(before, count, w_dim, r, use_fp16, *settings))
+            setattr(self, f"b{r}", SynthesisBlock(before, count, w_dim, r, *settings))
             before = count
         self.num_layers = 2 * len(channels) - 1  # convolutions, each with noise
         self.num_ws = self.num_layers + 1
@@ -292,14 +286,13 @@ class Generator(nn.Module):
         activation: str = "lrelu",  # of all layers: "lrelu", "relu" or "linear"
         lr_multiplier: float = 0.01,  # of the mapping's layers
         conv_clamp: float | None = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
-        num_fp16_res: int = 0,  # so many of the finest resolutions in 16-bit numbers on an NVIDIA GPU
     ):
         super().__init__()
         channels = checked_channels(resolution, channels)
         self.settings = arguments(locals())
         self.resolution, self.z_dim, self.w_dim = resolution, z_dim, w_dim
         self.mapping = Mapping(z_dim, w_dim, mapping_layers, activation, lr_multiplier)
-        self.synthesis = Synthesis(w_dim, channels, num_fp16_res, resample, activation, conv_clamp)
+        self.synthesis = Synthesis(w_dim, channels, resample, activation, conv_clamp)
         self.num_ws = self.synthesis.num_ws
 
     @property
@@ -375,7 +368,6 @@ class DiscriminatorBlock(Resampling):
         channels_in: int,
         channels_out: int,
         reads_rgb: bool = False,
-        use_fp16: bool = False,  # 16-bit numbers on an NVIDIA GPU?
         resample: str = "bilinear",
         activation: str = "lrelu",
         conv_clamp: float | None = None,
@@ -388,10 +380,8 @@ class DiscriminatorBlock(Resampling):
         self.conv0 = Convolution(channels_in, channels_in, 3, activation, **both)
         self.conv1 = Convolution(channels_in, channels_out, 3, activation, down=2, gain=half, **both)
         self.skip = Convolution(channels_in, channels_out, 1, "linear", down=2, gain=half, **both)
-        self.use_fp16 = use_fp16
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = in_16_bit(self.use_fp16, x)
         return self.skip(x) + self.conv1(self.conv0(x))
 
 
@@ -427,7 +417,7 @@ class Epilogue(nn.Module):
     def forward(self, x: torch.Tensor, group_size: int | None = 0, kinds: int = 1) -> torch.Tensor:
         """group_size, kinds: as in ``minibatch_deviation``; 0: the group size that it was made with."""
         x = minibatch_deviation(x, self.group_size if group_size == 0 else group_size, kinds)
-        x = self.conv(in_16_bit(False, x))
+        x = self.conv(x)
         return self.out(self.fc(x.flatten(1))).float()[:, 0]
 
 
@@ -442,24 +432,20 @@ class Discriminator(nn.Module):
         activation: str = "lrelu",  # of all layers: "lrelu", "relu" or "linear"
         group_size: int | None = 4,  # most pictures that are compared with each other; None: the whole batch
         conv_clamp: float | None = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
-        num_fp16_res: int = 0,  # so many of the finest resolutions in 16-bit numbers on an NVIDIA GPU
     ):
         super().__init__()
         channels = checked_channels(resolution, channels)
         self.settings = arguments(locals())
         self.resolution, self.resolutions = resolution, list(channels)[:0:-1]  # resolution, … 8
         for r in self.resolutions:
-            use_fp16 = is_among_finest(r, resolution, num_fp16_res)
-            block = DiscriminatorBlock(
-                channels[r], channels[r // 2], r == resolution, use_fp16, resample, activation, conv_clamp
-            )
+            colours = r == resolution
+            block = DiscriminatorBlock(channels[r], channels[r // 2], colours, resample, activation, conv_clamp)
             setattr(self, f"b{r}", block)
         self.b4 = Epilogue(channels[4], group_size, activation, conv_clamp, resample)
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
         """What each block sees, from fine to coarse: (n, channels, r, r) for r = resolution / 2, … 4."""
-        finest = getattr(self, f"b{self.resolution}")
-        x = finest.fromrgb(in_16_bit(finest.use_fp16, image.contiguous(memory_format=torch.channels_last)))
+        x = getattr(self, f"b{self.resolution}").fromrgb(image.contiguous(memory_format=torch.channels_last))
         found = []
         for r in self.resolutions:
             x = getattr(self, f"b{r}")(x)
@@ -477,21 +463,6 @@ class Discriminator(nn.Module):
 def arguments(names: dict) -> dict:
     """Of a constructor's ``locals()`` those that it was given: what is saved beside the weights, to build it again."""
     return {name: value for name, value in names.items() if name not in ("self", "__class__")}
-
-
-def is_among_finest(r: int, resolution: int, count: int) -> bool:
-    """Is r among that many of the finest resolutions? 4 never is."""
-    return r > 4 and r * 2**count > resolution
-
-
-def in_16_bit(wanted: bool, x: torch.Tensor) -> torch.Tensor:
-    """16-bit numbers where wanted, on an NVIDIA GPU, and only without gradients.
-
-    A search by L-BFGS reads the curvature off differences of gradients, which 16 bits would round away.
-    """
-    if wanted and x.is_cuda and not torch.is_grad_enabled():
-        return x.half()
-    return x.float() if x.dtype == torch.float16 else x
 
 
 def checked_channels(resolution: int, channels: dict[int, int] | None) -> dict[int, int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-SETTINGS = {"clamp": "conv_clamp", "half_resolutions": "num_fp16_res"}
+SETTINGS = {"clamp": "conv_clamp"}
 
 
 def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -41,7 +41,8 @@ def converted(thing):
         return thing
     if thing and all(isinstance(value, Tensor) for value in thing.values()):
         return renamed(thing) if all(isinstance(key, str) for key in thing) else thing
-    new = {SETTINGS.get(key, key) if "channels" in thing else key: converted(value) for key, value in thing.items()}
+    kept = {key: value for key, value in thing.items() if key != "half_resolutions"}
+    new = {SETTINGS.get(key, key) if "channels" in thing else key: converted(value) for key, value in kept.items()}
     return {**new, "resample": "fir"} if "channels" in thing and "clamp" in thing else new
 
 
