@@ -326,11 +326,11 @@ class TestFamily:
 
     def test_an_upload_that_was_left_is_let_go(self, view, monkeypatch):
         ask(view, "a-1", [b"half"], piece={"key": "k", "side": "first", "at": 0, "size": 8})
-        assert view._arriving[1] == b"half"
+        assert view._arriving.held == b"half"
         later = time.monotonic() + 1000
-        monkeypatch.setattr("latentlib.widgets.family.time.monotonic", lambda: later)
+        monkeypatch.setattr("latentlib.widgets.eye_picker.time.monotonic", lambda: later)
         ask(view, "a-2", share=0.2)
-        assert not view._arriving[1]
+        assert not view._arriving.held
 
     def test_closing_lets_the_threads_go(self, generator, people, photo):
         before = threading.active_count()

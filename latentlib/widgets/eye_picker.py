@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,33 @@ from latentlib import photos
 from latentlib.widgets.base import CourseWidget, page
 
 MOST_BYTES = 60 * 10**6  # of a photo that the page cannot make smaller
+ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 SHOWN = 800  # pixels: the longer side of the photo in the browser
 Eyes = tuple[tuple[float, float], tuple[float, float]]
+
+
+class Arrival:
+    """A photo's file on its way from the page, in pieces."""
+
+    def __init__(self):
+        self.key, self.held, self.touched = "", bytearray(), 0.0
+
+    def forget_abandoned(self) -> None:  # a page that was closed in the middle leaves no photo here
+        if time.monotonic() > self.touched + ABANDONED:
+            self.key, self.held = "", bytearray()
+
+    def add(self, content: Any, key: str, at: int, size: int, **_: Any) -> bytes | None:
+        """The whole file, when this was its last piece."""
+        if at == 0:
+            self.key, self.held = key, bytearray()
+        if key != self.key:  # another photo was chosen meanwhile
+            return None
+        self.held.extend(content)
+        self.touched, whole = time.monotonic(), bytes(self.held)
+        if len(whole) < min(size, MOST_BYTES):
+            return None
+        self.key, self.held = "", bytearray()
+        return whole
 
 
 class EyePicker(CourseWidget):
@@ -31,25 +57,19 @@ class EyePicker(CourseWidget):
     def __init__(self, photo: Any = None):
         self.photo: np.ndarray | None = None if photo is None else photos.read(photo)
         self.eyes: np.ndarray | Eyes | None = None
-        self.line, self._picking, self._arriving = "", photo is not None, ("", bytearray())
+        self.line, self._picking, self._arriving = "", photo is not None, Arrival()
         super().__init__(most=0 if self._picking else MOST_BYTES)
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
+        self._arriving.forget_abandoned()
         if "piece" in values:
-            self._piece(**values["piece"], content=buffers[0])
+            whole = self._arriving.add(buffers[0], **values["piece"])
+            if whole is not None:
+                self.upload(whole)
         elif "eyes" in values:
             self.line, self.eyes = "", None
             if values["eyes"]:
                 self.eyes, self.line = checked_eyes(self.photo, values["eyes"]), "Both eyes are set."
-
-    def _piece(self, key: str, at: int, size: int, content: Any) -> None:
-        if at == 0:
-            self._arriving = (key, bytearray())
-        if self._arriving[0] == key:  # else another photo was chosen meanwhile
-            self._arriving[1].extend(content)
-            if len(self._arriving[1]) >= min(size, MOST_BYTES):
-                whole, self._arriving = bytes(self._arriving[1]), ("", bytearray())
-                self.upload(whole)
 
     def upload(self, content: bytes) -> None:
         """Take the bytes of a photo's file; raises ``photos.PhotoError``, and keeps what it had, when it is none."""
@@ -58,10 +78,8 @@ class EyePicker(CourseWidget):
             face, note = photos.find_landmarks(photo)
             eyes, line = face.points, f"A face was found in your photo; go on with the next cell. {note}".strip()
         except photos.NoFaceError:
-            eyes, line = (
-                None,
-                "No face was found in this photo. Click the two eyes in it above, or choose another photo.",
-            )
+            eyes = None
+            line = "No face was found in this photo. Click the two eyes in it above, or choose another photo."
         self.photo, self.eyes, self.line, self._picking = photo, eyes, line, eyes is None
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:

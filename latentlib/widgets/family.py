@@ -24,7 +24,7 @@ from latentlib.gan import blending, tuning
 from latentlib.plots.images import png_of, to_uint8
 from latentlib.widgets.base import CourseWidget, encoded, page, sentence
 from latentlib.widgets.card import family_card, family_sheet, film
-from latentlib.widgets.eye_picker import MOST_BYTES, checked_eyes, jpeg_of
+from latentlib.widgets.eye_picker import MOST_BYTES, Arrival, checked_eyes, jpeg_of
 from latentlib.widgets.tuning_jobs import Couple, TuningJobs
 
 SIDES = ("first", "second")
@@ -32,7 +32,6 @@ ROW = 6  # siblings shown at once
 SIBLINGS = 12  # on the slider
 FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
-ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 CONSENT = (
     "My own photos: I agree that they go to the kernel that runs this notebook, on Colab or Binder their server, and "
     "nowhere else. I use only photos of people who said yes."
@@ -90,7 +89,7 @@ class FamilyView(CourseWidget):
         self._seeds = range(1, ROW + 1)  # of the siblings shown
         self._stale = True  # must the siblings be drawn again?
         self._of: dict[str, Any] = {}  # what each parent's picture was drawn of
-        self._arriving, self._touched = ("", bytearray()), 0.0  # a photo's key and its pieces, and when one came
+        self._arriving = Arrival()
         self._photo: tuple[str, np.ndarray] | None = None  # in which the eyes are to be clicked
         self._worker, self._working = ThreadPoolExecutor(1), None
         self._redraw()  # errors of the first drawing are raised, later ones are said
@@ -182,8 +181,7 @@ class FamilyView(CourseWidget):
     # --- what the page asks
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
-        if time.monotonic() > self._touched + ABANDONED:  # a page that was closed in the middle leaves no photo here
-            self._arriving = ("", bytearray())
+        self._arriving.forget_abandoned()
         moves = {name: values.pop(name) for name in list(values) if name in self.controls}
         if moves:
             self._change(moves)
@@ -196,7 +194,9 @@ class FamilyView(CourseWidget):
                 self._seeds = range(1 + self._seeds[-1] % SIBLINGS, 1 + self._seeds[-1] % SIBLINGS + ROW)
                 self._draw_siblings()
             elif action == "piece":
-                self._piece(**value, content=buffers[0])
+                whole = self._arriving.add(buffers[0], **value)
+                if whole is not None:
+                    self.upload(value["side"], whole)
             elif action == "eyes" and value and self._photo is not None:
                 side, photo = self._photo
                 eyes = checked_eyes(photo, value)
@@ -253,18 +253,6 @@ class FamilyView(CourseWidget):
         self.tell()
 
     # --- photos
-
-    def _piece(self, key: str, side: str, at: int, size: int, content: Any) -> None:
-        if at == 0:
-            self._arriving = (key, bytearray())
-        if self._arriving[0] != key:
-            return  # another photo was chosen meanwhile
-        self._arriving[1].extend(content)
-        self._touched = time.monotonic()
-        if len(self._arriving[1]) >= min(size, MOST_BYTES):
-            whole = bytes(self._arriving[1])
-            self._arriving = ("", bytearray())
-            self.upload(side, whole)
 
     def upload(self, side: str, content: bytes) -> None:
         """Take the bytes of a photo's file as the "first" or "second" parent: returns at once, wait() waits.
