@@ -106,7 +106,7 @@ def test_every_function_with_a_device_takes_auto():
 
     best = device.pick_device()
     pieces = furniture.load(2, size=8, device="auto")
-    found = [*pieces, *furniture.triples(2, device="auto"), *glyphs.load(3, device="auto")]
+    found = [*pieces, *glyphs.load(3, device="auto")]
     found += [digits.load("bundled", "auto").test_images, portraits.load(16, "auto").images]
     assert {part.device.type for part in found} == {best.type}
     device.synchronize("auto")

@@ -577,7 +577,11 @@ def digit_networks(asked: Asked) -> tuple[dict, str]:
 def furniture_networks(asked: Asked) -> tuple[dict, str]:
     """Errors, triples (two chairs of different colour and a table: are the chairs nearer?), and what a probe reads."""
     count = asked.few(4000, 200)
-    triples = [furniture.render(factors, 32) for factors in furniture.triples(count, seed=100)]
+    chairs, tables = (furniture.sample_factors(count, 300 + kind, kind) for kind in (0, 1))
+    others = furniture.sample_factors(16 * count, 302, 0).unflatten(0, (-1, 16))
+    apart = (others[..., -3:] - chairs[:, None, -3:]).norm(dim=2) > 0.4  # in colour
+    alikes = others[torch.arange(count), apart.int().argmax(1)]
+    triples = [furniture.render(factors, 32) for factors in (chairs, alikes, tables)]
     images, factors = furniture.load(count, seed=101, size=32)
     sizes = (64, 32, 16, 8, 4, 2)
     spaces = {"pixels": None} | {f"autoencoder, {n} numbers": asked.load(f"furniture-{n}") for n in sizes}

@@ -83,19 +83,6 @@ def sample_factors(n: int, seed: int = 0, kind: int | None = None, device: torch
     return factors.to(pick_device(device))
 
 
-def triples(n: int, seed: int = 0, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
-    """Factors of n times two chairs of different colour and a table, each (n, 12); everything else is random.
-
-    The colours of the two chairs are at least 0.4 apart (distance of red, green, blue).
-    """
-    device = pick_device(device)
-    anchors, tables = (sample_factors(n, 3 * seed + kind, kind, device) for kind in (0, 1))
-    choice = sample_factors(16 * n, 3 * seed + 2, 0, device).reshape(n, 16, len(FACTORS))
-    apart = (choice[:, :, column("red") :] - anchors[:, None, column("red") :]).norm(dim=2)
-    first = torch.where(apart > 0.4, 1, 0).argmax(1)  # one of sixteen is as good as certain to be far enough
-    return anchors, choice[torch.arange(n, device=device), first], tables
-
-
 def load(n: int, seed: int = 0, size: int = 64, kind: int | None = None, device="cpu") -> Furniture:
     """n random pieces of furniture: the arguments are those of `sample_factors` and `render`."""
     factors = sample_factors(n, seed, kind, device)
@@ -194,24 +181,21 @@ def nearest(pictures: Tensor, reference: Furniture, read: Callable[[Tensor], Ten
     pictures: (n, 3, 64, 64) in [0, 1]; reference: furniture of size 32 among which the search begins
     read: pictures -> a guess at their factors (n, 12)
 
-    Gauss-Newton from four places (the nearest chair, armchair and table of the reference, and the guess), of which the
-    best counts. The distance is the root of the squared differences of all pixels of the pictures at 32 × 32.
+    Gauss-Newton from four places (the guess, and the three nearest pieces of the reference), of which the best counts.
+    The distance is the root of the squared differences of all pixels of the pictures at 32 × 32.
     """
     if pictures.dim() != 4 or pictures.shape[1:] != (3, 64, 64):
         raise ValueError(f"pictures must be (n, 3, 64, 64), got {tuple(pictures.shape)}")
-    small, kind, arms = avg_pool2d(pictures, 2), column("kind"), column("arms")
+    small, whole = avg_pool2d(pictures, 2), [column("kind"), column("arms")]
     guess = read(pictures).clone()
-    guess[:, [kind, arms]] = guess[:, [kind, arms]].clamp(0, 1).round()
-    starts = [guess.clamp(*_limits(guess))]
-    for wanted in ((0, 0), (0, 1), (1, 0)):
-        same = (reference.factors[:, kind] == wanted[0]) & (reference.factors[:, arms] == wanted[1])
-        if same.any():
-            starts.append(reference.factors[same][space.neighbours(reference.images[same], small)[1][:, 0]])
-    targets, factors = small.flatten(1).repeat(len(starts), 1), torch.cat(starts)  # all are searched side by side
+    guess[:, whole] = guess[:, whole].clamp(0, 1).round()
+    near = reference.factors[space.neighbours(reference.images, small, 3)[1].T]  # (3, n, 12)
+    factors = torch.cat([guess.clamp(*_limits(guess)), near.flatten(0, 1)])  # all are searched side by side
+    targets = small.flatten(1).repeat(4, 1)
     for i in range(ROUNDS):
         factors, distance = _improved(targets, factors, nudge=0.2 * 0.75**i)
-    distance, best = distance.unflatten(0, (len(starts), -1)).min(0)
-    return factors.unflatten(0, (len(starts), -1))[best, torch.arange(len(best), device=best.device)], distance
+    distance, best = distance.unflatten(0, (4, -1)).min(0)
+    return factors.unflatten(0, (4, -1))[best, torch.arange(len(best), device=best.device)], distance
 
 
 def _limits(factors: Tensor) -> tuple[Tensor, Tensor]:
