@@ -28,21 +28,13 @@ THINGS = {
     "pca": "orange",
     "autoencoder": "blue",
     "vae": "green",
-    "your run": "sky",
     "pixels": "vermillion",
     "cross-fade": "vermillion",
     "latent path": "blue",
-    "latent space": "blue",
     "classifier": "purple",
-    "training": "blue",
-    "validation": "vermillion",
-    "test": "vermillion",
     "chair": "blue",
     "table": "vermillion",
     "t-sne": "green",
-    "umap": "purple",
-    "hinton": "black",
-    "chance": "black",
 }
 STYLE = Path(__file__).with_name("latentlib.mplstyle")
 
