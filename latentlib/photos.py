@@ -42,7 +42,6 @@ LOWER = 0.06  # the square's middle is this much of the way from the eyes to the
 EYES_TO_MOUTH = 1.1  # in distances of the eyes, the median of LFW: for faces of which only the eyes are known
 # Where the eyes of a face that looks into the camera come to stand, as fractions of the aligned picture's side.
 EYES = tuple((0.5 + half / EYE_RULER, 0.5 - LOWER * EYES_TO_MOUTH / EYE_RULER) for half in (-0.5, 0.5))  # x, y
-TURNED = 0.45  # a nose further to a side than this, in distances of the eyes: a profile
 
 
 TOO_LARGE = "This {} has more than {}; make the photo smaller and try again."
@@ -296,14 +295,6 @@ def window_of(points: np.ndarray) -> Window:
     across = eyes - 1j * down
     side = max(EYE_RULER * abs(eyes), MOUTH_RULER * abs(down))
     return Window(middle + LOWER * down, across / abs(across) * side)
-
-
-def turned_away(points: np.ndarray) -> bool:
-    """Whether a face with these six landmarks is seen from the side, so that little of it can be compared."""
-    left, right, nose = points[:3]
-    eyes = right - left
-    aside = (nose - (left + right) / 2) @ eyes / (eyes @ eyes)
-    return bool(abs(aside) > TURNED)
 
 
 def cut(photo: np.ndarray, window: Window, size: int) -> np.ndarray:

@@ -95,3 +95,9 @@ def test_lfw_when_it_has_been_aligned():
     assert 0.03 < len(held.people.unique()) / 5749 < 0.07
     mean = train.images[:2000].float().mean(dim=(0, 1))  # of many: a face with dark eyes above brighter cheeks
     assert max(mean[30, 24], mean[30, 40]) < min(mean[37, 24], mean[37, 40]) - 10
+
+
+def test_a_profile_is_told_by_its_nose():
+    frontal = np.array([[-10, 0], [10, 0], [0, 12], [0, 22], [-18, 4], [18, 4]], float)
+    assert not lfw.turned_away(frontal)
+    assert lfw.turned_away(frontal + np.array([[0, 0], [0, 0], [10, 0], [0, 0], [0, 0], [0, 0]]))

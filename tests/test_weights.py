@@ -16,9 +16,10 @@ from safetensors.torch import save_file
 
 from latentlib import nvidia, weights
 from latentlib.models.stylegan2 import Discriminator, Generator
-from latentlib.weights import DownloadError, WeightsError, read_weights, save_weights
+from latentlib.weights import DownloadError, WeightsError, read_weights
 from nvidia_files import file_of
 from training.faces import convert_names
+from training.saving import save_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 CHANNELS = {4: 8, 8: 4}

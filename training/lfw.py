@@ -19,6 +19,7 @@ CACHE_NAME = "lfw-aligned-64-v2.npz"
 PHOTOS = 13_233  # in a whole copy
 ALWAYS_TRAINED = 50  # a person with more photos than this stays in training
 HELD_OUT_EVERY = 20  # of the others, one person in this many is never seen in training
+TURNED = 0.45  # a nose further to a side than this, in distances of the eyes: a profile
 NEAR_MEDIAN = 22  # pixels: LFW's photos are roughly aligned, so an eye further off is a mistake or another person's
 KINDS = ("used", "no face", "another place", "profile", "damaged")  # what became of a photo; only those used are loaded
 
@@ -112,6 +113,13 @@ def _align(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
     return points, photos.cut(photo, photos.window_of(points), 64).transpose(2, 0, 1)
 
 
+def turned_away(points: np.ndarray) -> bool:
+    """Whether a face with these six landmarks is seen from the side: its nose is far from between its eyes."""
+    left, right, nose = points[:3]
+    eyes = right - left
+    return bool(abs((nose - (left + right) / 2) @ eyes) > TURNED * (eyes @ eyes))
+
+
 @lru_cache(maxsize=1)
 def _aligned(home: Path) -> dict[str, np.ndarray]:
     """Every photo aligned, and which are to be left out, and why; kept in the cache when the copy is whole."""
@@ -130,7 +138,7 @@ def _aligned(home: Path) -> dict[str, np.ndarray]:
             kinds[index] = KINDS.index("no face" if image is None else "damaged")
         elif np.abs(points[:2] - median).max() >= NEAR_MEDIAN:
             kinds[index] = KINDS.index("another place")
-        elif photos.turned_away(points):
+        elif turned_away(points):
             kinds[index] = KINDS.index("profile")
     print(f"{len(paths)} photos of {len(names)} people; {(kinds > 0).mean():.1%} are left out")
     aligned = {"images": images, "people": people.astype(np.int64), "kinds": kinds}

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from latentlib.device import autocast
 from latentlib.fit import full_precision
 from latentlib.gan.tuning import orthogonal
-from latentlib.weights import save_weights
 from training import runs
+from training.saving import save_weights
 
 ADAM_RATE = 0.002
 

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from latentlib.models.landmarks import BlazeFace
-from latentlib.weights import WEIGHTS, save_weights
+from latentlib.weights import WEIGHTS
+from training.saving import save_weights
 
 SHA256 = "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633"
 

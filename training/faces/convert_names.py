@@ -50,7 +50,8 @@ def convert_weights(path: Path, checksums: dict[str, str]) -> None:
     """A weights file; what was stored in float32 stays so. checksums: old -> new, of what it was made from."""
     from safetensors.torch import load_file
 
-    from latentlib.weights import checksum, read_weights, save_weights
+    from latentlib.weights import checksum, read_weights
+    from training.saving import save_weights
 
     before = checksum(path.stem, path.parent)
     whole = {key for key, tensor in load_file(path).items() if tensor.dtype == torch.float32}

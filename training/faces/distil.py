@@ -22,6 +22,7 @@ from latentlib.gan.tuning import draw_blocks
 from latentlib.models import stylegan2
 from training import runs
 from training.runs import Stop
+from training.saving import save_weights
 
 NAME = "stylegan2-64"
 NVIDIA = {"resample": "fir", "conv_clamp": 256.0}  # how the student differs from its teacher
@@ -165,7 +166,7 @@ def export(state: dict, folder: Path) -> None:
     network.load_state_dict(state["student"])
     made = {"recipe": state["recipe"], "images_seen": state["images_seen"], "teacher": state["teacher_checksum"]}
     made["minutes"] = round(state["seconds"] / 60, 1)
-    weights.save_weights(NAME, network, {"network": network.settings, **made}, folder, ("mapping.w_avg",))
+    save_weights(NAME, network, {"network": network.settings, **made}, folder, ("mapping.w_avg",))
 
 
 def main(argv=None) -> None:

@@ -29,13 +29,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from latentlib import photos
 from latentlib.device import autocast, seed_everything
 from latentlib.models.stylegan2 import Generator
-from latentlib.weights import save_weights
 from training import lfw, runs
 from training.faces import train
 from training.faces import trainer as face_trainer
 from training.faces.convert_names import converted, renamed
 from training.faces.networks import TrainedGenerator, augment
 from training.runs import Stop
+from training.saving import save_weights
 
 RECIPE = {
     "seed": 0,

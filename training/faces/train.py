@@ -14,10 +14,11 @@ from pathlib import Path
 import torch
 
 from latentlib.models.stylegan2 import Discriminator, Generator
-from latentlib.weights import read_weights, save_weights
+from latentlib.weights import read_weights
 from training import lfw, runs
 from training.faces.trainer import RECIPE, Trainer
 from training.runs import Stop
+from training.saving import save_weights
 
 
 def sheet(pictures: torch.Tensor, columns: int = 16):

@@ -23,9 +23,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from latentlib import weights
 from latentlib.device import autocast, seed_everything
 from latentlib.models.encoder import Encoder
-from latentlib.weights import checksum, read_weights, save_weights
+from latentlib.weights import checksum, read_weights
 from training import lfw, runs
 from training.runs import Stop
+from training.saving import save_weights
 
 NAME = "faces-64-encoder"
 RECIPE = {

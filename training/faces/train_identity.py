@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 
 from latentlib.models.identity import Identity
-from latentlib.weights import save_weights
 from training import lfw
+from training.saving import save_weights
 
 NAME = "faces-64-identity"
 COMPONENTS = 300  # principal components that the discriminants are made of
