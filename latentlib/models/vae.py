@@ -5,7 +5,7 @@ Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -66,20 +66,18 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
 def negative_elbo(
     output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],  # what forward gives: logits, mean, log_variance
     images: torch.Tensor,  # (n, c, h, w) in [0, 1]
-    kl: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = kl_divergence,  # or one of your own
 ) -> torch.Tensor:
     """The loss of a VAE in nats a picture: minus the evidence lower bound, so less is better.
 
     Usable as ``fit(vae, images, loss=negative_elbo)``. It is the sum of ``elbo_parts``.
     """
-    missed, divergence = elbo_parts(output, images, kl)
+    missed, divergence = elbo_parts(output, images)
     return missed + divergence
 
 
 def elbo_parts(
     output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     images: torch.Tensor,
-    kl: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = kl_divergence,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Two scalars in nats, each the mean over the pictures: what the decoder misses, and what the code may cost.
 
@@ -88,4 +86,4 @@ def elbo_parts(
     """
     logits, mean, log_variance = output
     missed = F.binary_cross_entropy_with_logits(logits, images, reduction="sum") / len(images)
-    return missed, kl(mean, log_variance)
+    return missed, kl_divergence(mean, log_variance)
