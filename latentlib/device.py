@@ -37,11 +37,6 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     return device
 
 
-def _device(device: torch.device | str) -> torch.device:
-    """A device that some other part has chosen already, and so without the questions of pick_device; or "auto"."""
-    return pick_device() if device == "auto" else torch.device(device)
-
-
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices), so that a run can be repeated on the same machine."""
     random.seed(seed)
@@ -56,7 +51,7 @@ def autocast(device: torch.device | str, enabled: bool = True) -> contextlib.Abs
     bfloat16 instructions (without them it takes twice as long as float32). Apple's MPS and older hardware stay in
     float32: so does Colab's T4, of capability 7.5, on which PyTorch only emulates bfloat16.
     """
-    device = _device(device)
+    device = torch.device(device)
     fast = (device.type == "cuda" and _gpu_has_bfloat16(device)) or (device.type == "cpu" and _cpu_has_bfloat16())
     if not (enabled and fast):
         return contextlib.nullcontext()
@@ -75,7 +70,7 @@ def _cpu_has_bfloat16() -> bool:
 
 def synchronize(device: torch.device | str) -> None:
     """Wait until the device has finished what it was given; a GPU works on after Python has gone on."""
-    device = _device(device)
+    device = torch.device(device)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -101,7 +96,7 @@ def thread_map(device: torch.device | str, rows: int) -> Iterator[tuple[Callable
     each other more than they work, so each takes rows of its own, ``tensor.chunk(parts)``. A GPU takes all as one part.
     """
     threads = torch.get_num_threads()
-    parts = min(threads, rows) if _device(device).type == "cpu" else 1
+    parts = min(threads, rows) if torch.device(device).type == "cpu" else 1
     if parts <= 1:
         yield map, 1
         return
@@ -114,7 +109,7 @@ def thread_map(device: torch.device | str, rows: int) -> Iterator[tuple[Callable
 
 def describe(device: torch.device | str) -> str:
     """One line about the machine: Python, PyTorch, and the device with its name."""
-    device = _device(device)
+    device = torch.device(device)
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:

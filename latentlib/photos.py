@@ -34,15 +34,14 @@ NEAR = 0.5  # guesses whose middles are nearer than this many sides of their box
 DETECTOR_SIDE = 128  # pixels of what the detector sees
 LARGE_ENOUGH = 0.36  # a face that fills less of the detector's picture is looked at again from near
 
-# FFHQ's framing, for this detector's points, as measured on photos of LFW: its eyes
-# lie 5 to 6 % further apart and a little lower than those of OpenCV's cascades, with which the generator began.
+# FFHQ's framing, for this detector's points: on photos of LFW its eyes lie 5 to 6 % further apart and a little lower
+# than those of OpenCV's cascades, with which the generator began.
 EYE_RULER = 3.78  # sides of the square for the distance of the eyes (FFHQ with other landmarks: 4)
 MOUTH_RULER = 0.9 * EYE_RULER  # and for the distance from the eyes to the mouth
 LOWER = 0.06  # the square's middle is this much of the way from the eyes to the mouth (FFHQ: 0.1)
 EYES_TO_MOUTH = 1.1  # in distances of the eyes, the median of LFW: for faces of which only the eyes are known
 # Where the eyes of a face that looks into the camera come to stand, as fractions of the aligned picture's side.
 EYES = tuple((0.5 + half / EYE_RULER, 0.5 - LOWER * EYES_TO_MOUTH / EYE_RULER) for half in (-0.5, 0.5))  # x, y
-
 
 TOO_LARGE = "This {} has more than {}; make the photo smaller and try again."
 NO_PICTURE = "This file is no picture that can be read here; choose a JPEG or PNG photo."

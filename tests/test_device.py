@@ -109,8 +109,6 @@ def test_every_function_with_a_device_takes_auto():
     found = [*pieces, *glyphs.load(3, device="auto")]
     found += [digits.load("bundled", "auto").test_images, portraits.load(16, "auto").images]
     assert {part.device.type for part in found} == {best.type}
-    device.synchronize("auto")
-    assert best.type in device.describe("auto")
 
 
 def test_each_thread_takes_a_share_of_the_rows(three_threads):
