@@ -11,6 +11,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
+
 from latentlib import plots
 from latentlib.exercises.guesses import COLUMNS
 
@@ -37,7 +39,11 @@ def draw(answers: dict[str, list[dict[str, str]]]):
     for ax, (question, rows) in zip(axes[:, 0], sorted(answers.items()), strict=True):
         given = {name: [row[name] for row in rows if row[name]] for name in ("before", "after", "measured")}
         try:
-            given, bins = {name: [float(text) for text in texts] for name, texts in given.items()}, 20
+            given = {name: [float(text) for text in texts] for name, texts in given.items()}
+            numbers = [number for values in given.values() for number in values]
+            wide = 0 < 30 * min(numbers) < max(numbers)  # guesses of counts lie factors apart
+            bins = (np.geomspace if wide else np.linspace)(min(numbers), max(numbers) * 1.01 + 1e-9, 21)
+            ax.set_xscale("log" if wide else "linear")
         except ValueError:  # the answers are choices
             choices = sorted(set().union(*given.values()))
             given = {name: [choices.index(text) for text in texts] for name, texts in given.items()}
@@ -47,6 +53,7 @@ def draw(answers: dict[str, list[dict[str, str]]]):
         for measured in given["measured"][:1]:
             ax.axvline(measured, color="black", linestyle="--", label="measured")
         ax.set(title=question, ylabel="learners")
+        ax.yaxis.get_major_locator().set_params(integer=True)
         ax.legend()
     return fig
 
