@@ -225,7 +225,6 @@ class FamilyView(CourseWidget):
 
     def still(self) -> bytes:
         """Parents, child and siblings as they are shown; people of the course where a photo was uploaded."""
-
         with self.lock:
             names = [self.controls[side] for side in SIDES]
             if any(self.people[name].own for name in names):
@@ -259,8 +258,6 @@ class FamilyView(CourseWidget):
 
         What goes wrong is said below the pictures, which then stay as they are.
         """
-        if side not in SIDES:
-            raise ValueError(f'side must be "first" or "second", got {side!r}')
         self._start(lambda: self._look(side, content), "Looking for the face …")
 
     def wait(self) -> None:
