@@ -25,11 +25,10 @@ BUDGETS = {  # folder and kind: lines
 }
 # Over their budgets today: they may shrink, and not grow.
 ALLOWED = {
-    ("latentlib", PROGRAM): 7680,
-    ("tools", PROGRAM): 2220,
-    ("tests", PROGRAM): 7200,
+    ("latentlib", PROGRAM): 6830,
+    ("tools", PROGRAM): 2180,
+    ("tests", PROGRAM): 7100,
     ("benchmarks", PROGRAM): 900,
-    ("training", PROGRAM): 3160,
 }
 APART = ("tests/answers",)
 SLACK = 1.1
