@@ -133,7 +133,6 @@ def test_the_family_stays_on_its_device(networks):
     generator = networks[0]
     a, b = torch.zeros(2, generator.num_ws, 8, device=OTHER)
     assert blending.blend(a, b, share=0.3, crossover=2).device == OTHER
-    assert blending.blend(a, b, share=0.3, sibling=2).device == OTHER
 
 
 def test_small_decompositions_are_solved_in_float64_on_the_cpu(pretending, monkeypatch):
