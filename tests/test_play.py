@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from latentlib import photos
-from latentlib.datasets import portraits
+from latentlib.datasets import furniture, portraits
 from latentlib.gan import inversion
 from tools import chromium, play
 
@@ -46,6 +46,18 @@ def test_what_is_exported_draws_the_same_twice():
     assert shapes == {"mapping": (1, 256), "faces": (1, 3, 64, 64), "encode": (1, 2), "decode": (1, 1, 28, 28)}
     generator = parts["faces"][0].network
     assert torch.equal(outputs["faces"], generator.draw(parts["faces"][1])), "is there noise in it?"
+
+
+def test_a_flow_and_a_decoder_give_furniture():
+    parts = play.furniture_from_noise(steps=2)
+    outputs = {name: network(example) for name, (network, example) in parts.items()}
+    assert {name: tuple(output.shape) for name, output in outputs.items()} == {
+        "flow": (1, 32),
+        "furniture": (1, 3, 64, 64),
+    }
+    drawer, code = parts["furniture"]
+    piece = furniture.render(furniture.sample_factors(play.PIECES)[:1])
+    assert (drawer(code) - piece).square().mean() < 0.002 < (drawer(-code) - piece).square().mean(), "codes are scaled"
 
 
 def test_the_step_of_the_search_has_the_gradient_that_torch_computes():
@@ -167,6 +179,13 @@ def test_a_face_changes_and_the_networks_agree_with_torch(page):
     changes(page, face, lambda: page.click("#dice"))
     changes(page, "#decoded", press(page, "#sheet", "Shift+ArrowRight", 2))
     changes(page, "#decoded", press(page, "#pad", "Space"))  # ink by keyboard
+    chair = keep(page, "#piece")
+    changes(page, "#piece", press(page, "#step", "ArrowLeft", 10))  # back towards the noise
+    changes(page, "#piece", press(page, "#step", "End"))
+    shows(page, "#piece", chair)
+    changes(page, "#piece", press(page, "#kind", "End"))
+    assert "after 20 steps, asked for a table" in page.get_attribute("#piece", "aria-label")
+    changes(page, "#piece", lambda: page.click("#other-noise"))
 
 
 def test_a_family_by_keyboard_and_its_card(page):
@@ -184,7 +203,10 @@ def test_a_family_by_keyboard_and_its_card(page):
     page.click("#save")
     with page.expect_download() as kept:
         page.click("#card")
-    assert Image.open(kept.value.path()).size == (720, 620)
+    card = Image.open(kept.value.path())
+    card.verify()  # the checksums of all its parts
+    assert card.size == (720, 620)
+    assert "digitalsourcetype/trainedAlgorithmicMedia" in Image.open(kept.value.path()).info["xmp"].decode()
 
 
 def test_a_photo_of_one_s_own_is_found_and_brought_closer(page):

@@ -27,11 +27,13 @@ from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from latentlib import space, weights
-from latentlib.datasets import digits, portraits
+from latentlib.datasets import digits, furniture, portraits
 from latentlib.gan import blending, inversion, tuning
+from latentlib.models import flow
 from latentlib.models.landmarks import SIDE
 from latentlib.plots import LABEL_COLOURS, to_png
 from latentlib.settings import offline
+from latentlib.widgets.card import XMP
 from tools.course import ROOT, once
 
 SOURCE = ROOT / "site" / "play"
@@ -41,6 +43,7 @@ LEFT_OUT = 77  # the exit status that test runners take for "skipped"
 DIRECTIONS = 6  # sliders of "Change a face"
 CODES = 20_000  # from which the directions are found
 POINTS = 1500  # digits on the map
+PIECES, FLOW_STEPS = 1600, 1200  # of furniture that the flow learns from, and its steps: as in lesson 09
 P_NORM_WEIGHT = 0.001  # in the page's search; keeps the codes of photos among usual ones
 SCRIPTS = {"main.js": "play.js", "later.js": "later.js", "own.js": "own.js"}  # the last two hold networks, fetched late
 FEW = 64  # a tensor of up to that many numbers stays in single precision: it saves nothing, and may be an epsilon
@@ -57,6 +60,13 @@ class Draw(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return getattr(self.network, self.method)(x)
+
+
+class OneRow(flow.Flow):
+    """The flow with one input: a point, its t and the kind of piece, (n, latent_dim + 2) -> (n, latent_dim)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[:, :-2], x[:, -2:-1], x[:, -1:])
 
 
 class Landmarks(nn.Module):
@@ -100,6 +110,31 @@ def own_photos() -> dict[str, tuple[nn.Module, Tensor]]:
         "encoder": (encoder, photo[None] * 2 - 1),
         "step": search_step(generator, encoder, photo),
     }
+
+
+def furniture_from_noise(steps: int = FLOW_STEPS) -> dict[str, tuple[nn.Module, Tensor]]:
+    """What leads noise to furniture, as ``networks``: a flow that is trained here, in seconds, and the decoder.
+
+    The flow takes a point, its t and the kind in one row, (1, 34); the decoder takes codes of mean 0 and spread 1.
+    """
+    model, factors = plain("furniture-walk"), furniture.sample_factors(PIECES)
+    codes = torch.cat([model.encode(furniture.render(part)) for part in factors.split(100)])
+    unscaled = nn.Linear(model.latent_dim, model.latent_dim)
+    unscaled.weight.data, unscaled.bias.data = codes.std(0).diag(), codes.mean(0)
+    codes = (codes - codes.mean(0)) / codes.std(0)
+    torch.manual_seed(0)
+    network = OneRow()
+    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
+    for step in range(steps):
+        chosen = torch.randint(PIECES, (512,))
+        kind, noise, t = factors[chosen, :1], torch.randn(512, model.latent_dim), torch.rand(512, 1)
+        value = flow.loss(lambda x, t, kind=kind: network(torch.cat([x, t, kind], 1)), noise, codes[chosen], t)
+        optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / steps)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    drawer = nn.Sequential(unscaled, Draw(model, "decode"))
+    return {"flow": (network, torch.cat([noise[:1], t[:1], kind[:1]], 1)), "furniture": (drawer, codes[:1])}
 
 
 def search_step(generator: nn.Module, encoder: nn.Module, photo: Tensor) -> tuple[nn.Module, Tensor]:
@@ -192,6 +227,7 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
             "colours": LABEL_COLOURS,
         },
         "softness": blending.SOFTNESS,
+        "xmp": XMP.decode(),
         "checks": compared(parts) | {"blend": {"input": packed(couple), "output": packed(blends)}},
     }
 
@@ -258,13 +294,13 @@ def build(folder: Path = PAGE) -> Path:
     parts = WORK / "parts"
     shutil.rmtree(parts, ignore_errors=True)
     parts.mkdir()
-    made, own = networks(), own_photos()
+    made, own = networks() | furniture_from_noise(), own_photos()
     codes, copy = portrait_copy(made["faces"][0].network)
     made["portraits"] = Draw(copy, "draw"), codes.mean(0, keepdim=True)
     for name, (network, example) in (made | own).items():
         (parts / f"{name}.onnx").write_bytes(exported(network, example))
     told = numbers(made, codes)
-    later = {name: told["checks"].pop(name) for name in ("portraits", "encode", "decode")}
+    later = {name: told["checks"].pop(name) for name in ("portraits", "encode", "decode", "flow", "furniture")}
     for name, content in (("numbers", told), ("numbers-later", later), ("own", compared(own))):
         (parts / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     runtime = WORK / "node_modules" / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm"

@@ -6,7 +6,10 @@ import faces from "./faces.onnx";
 import numbers from "./numbers.json";
 import { blend } from "./blending.js";
 
-const LATER = { portraits: "later", encode: "later", decode: "later", landmarks: "own", encoder: "own", step: "own" };
+const LATER = {
+  portraits: "later", encode: "later", decode: "later", flow: "later", furniture: "later",
+  landmarks: "own", encoder: "own", step: "own",
+};
 const networks = (globalThis.networks = { // name -> its file, and an input with what torch makes of it
   mapping: { file: mapping, check: numbers.checks.mapping },
   faces: { file: faces, check: numbers.checks.faces },

@@ -1,6 +1,7 @@
 import { ALLOWED, disagreement, fail, start } from "./engine.js";
 import { face } from "./face.js";
 import { map } from "./map.js";
+import { noise } from "./noise.js";
 import { family } from "./family.js";
 import { own } from "./photos.js";
 
@@ -10,6 +11,7 @@ async function play() {
   document.documentElement.dataset.firstPicture = performance.now().toFixed(0);
   await new Promise(requestAnimationFrame); // let it be seen before the rest is loaded
   await map();
+  await noise();
   const people = await family();
   own(people, compare);
   document.getElementById("status").textContent = "Ready.";
