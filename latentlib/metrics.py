@@ -113,7 +113,7 @@ def teach_one_face(discriminator: nn.Module, faces: Tensor) -> Callable[[Tensor]
     from sklearn.linear_model import LogisticRegression
 
     def features(images: Tensor) -> Tensor:
-        return torch.cat([discriminator.features(part * 2 - 1)[-1].float().flatten(1) for part in images.split(16)])
+        return torch.cat([discriminator.features(part * 2 - 1)[-1].float().flatten(1) for part in images.split(4)])
 
     order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(0)).to(faces.device)
     seen = torch.cat([features(faces), features((faces[order] + faces[order.roll(1)]) / 2)])
@@ -170,4 +170,4 @@ def uninformative(table: Evaluation, child: str, against: tuple[str, ...] = ("cr
 
 
 def _embedded(identity: nn.Module, pictures: Tensor) -> Tensor:
-    return torch.cat([identity.embed(part) for part in pictures.split(64)])
+    return torch.cat([identity.embed(part) for part in pictures.split(16)])

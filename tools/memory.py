@@ -25,6 +25,14 @@ def peak(pid: int) -> float:
         return 0.0
 
 
+def own(pid: int) -> float:
+    """What this process alone holds now and would give back (USS), in MB; 0 for one that has ended."""
+    try:
+        return psutil.Process(pid).memory_full_info().uss / 1e6
+    except psutil.Error:
+        return 0.0
+
+
 def peak_of(status: str) -> float:
     """The peak that Linux's /proc/PID/status tells, in MB; program files count PROGRAM_MB at most.
 

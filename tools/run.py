@@ -1,7 +1,7 @@
 """Run the whole course: `python -m tools.run [NOTEBOOK ...] [NAME=VALUE ...]`, or make run PARAMS="fast=true seed=1".
 
-Writes each executed notebook into build; prints seconds, the peak of memory, and how much of it is above `import
-torch`. A notebook that fails names the cell and the error; the others still run; the exit status is then 1.
+Writes each executed notebook into build; prints seconds, the peak of memory, how much of it is above `import
+torch`, and the kernel's own memory (USS). A notebook that fails names the cell and the error; the others still run; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from tools.badges import tagged
 from tools.course import ROOT, lessons
-from tools.memory import ABOVE_IMPORT_MB, import_torch, peak
+from tools.memory import ABOVE_IMPORT_MB, import_torch, own, peak
 
 BUILD = ROOT / "build"
 BUDGET_SECONDS = 60
@@ -32,11 +32,12 @@ QUIET = ["--IPKernelApp.log_level=ERROR"]
 
 @dataclass
 class Result:
-    """One notebook's run. peak is in MB."""
+    """One notebook's run; peak, and the most after a cell that was its own (USS), in MB."""
 
     name: str
     seconds: float = 0.0
     peak: float = 0.0
+    own: float = 0.0
     error: str = ""
 
     @property
@@ -56,7 +57,8 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str = "") -> Re
     bar = tqdm(total=len(notebook.cells), desc=name, unit="cell", leave=False)
 
     def look(cell, cell_index, execute_reply):
-        result.peak = max(result.peak, peak(client.km.provisioner.pid))
+        kernel = client.km.provisioner.pid
+        result.peak, result.own = max(result.peak, peak(kernel)), max(result.own, own(kernel))
         bar.update(cell_index + 1 - bar.n)
         if (reply := execute_reply["content"])["status"] == "error":
             result.error = f"cell {cell_index}: {reply['ename']}: {reply['evalue']}"
@@ -90,7 +92,7 @@ def run(path: Path, parameters: dict[str, str]) -> Result:
 
 
 def row(result: Result) -> str:
-    sizes = f"{result.peak / 1e3:5.2f} GB {result.above / 1e3:10.2f} GB"
+    sizes = f"{result.peak / 1e3:5.2f} GB {result.above / 1e3:10.2f} GB {result.own / 1e3:5.2f} GB"
     return f"{result.name:28} {result.seconds:8.1f} {sizes}   {result.verdict}"
 
 
@@ -100,7 +102,7 @@ def table(results: list[Result]) -> str:
     return "\n".join(
         [
             f"{machine}; import torch: peak {import_torch() / 1e3:.2f} GB",
-            f"{'notebook':28} {'seconds':>8} {'peak':>8} {'above import':>13}",
+            f"{'notebook':28} {'seconds':>8} {'peak':>8} {'above import':>13} {'own':>8}",
             f"{'budget':28} {BUDGET_SECONDS:8d} {'':>8} {ABOVE_IMPORT_MB / 1e3:10.2f} GB",
             *map(row, results),
         ]
