@@ -1,7 +1,8 @@
 """Run the whole course: `python -m tools.run [NOTEBOOK ...] [NAME=VALUE ...]`, or make run PARAMS="fast=true seed=1".
 
-Writes each executed notebook into build; prints seconds, the peak of memory, how much of it is above `import
-torch`, and the kernel's own memory (USS). A notebook that fails names the cell and the error; the others still run; the exit status is then 1.
+Writes each executed notebook into build; prints seconds, the peak of memory, how much of it is above `import torch`,
+and the kernel's own memory (USS). A notebook that fails names the cell and the error; the others still run; the exit
+status is then 1.
 """
 
 from __future__ import annotations
