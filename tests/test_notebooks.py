@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -14,6 +15,7 @@ from tools import solutions as sources
 from tools.course import ROOT, lessons, setting, solutions
 
 ALL = [*lessons(), *solutions()]
+STARTS = (r"from latentlib import ", r"(import|from) .*\btorch\b")
 v4 = nbformat.v4
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 ALT = "A line that rises from left to right"
@@ -28,6 +30,13 @@ def test_a_notebook_breaks_no_rule(path):
 def test_exercises_and_solutions_are_those_of_their_source(path):
     assert sources.made(path) == ([], {})
     assert nbformat.read(path, as_version=4).cells[0].source.startswith(f"# {path.stem[:2]} · ")
+
+
+@pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
+def test_latentlib_decides_on_threads_before_torch_is_loaded(path):
+    lines = [line for cell in nbformat.read(path, as_version=4).cells for line in cell.source.splitlines()]
+    ours, theirs = (next(k for k, line in enumerate(lines) if re.match(start, line)) for start in STARTS)
+    assert ours < theirs
 
 
 def test_the_readme_has_every_notebook_with_the_badges_of_the_slug():
