@@ -99,3 +99,12 @@ def test_frechet_distance_of_known_clouds():
     assert frechet.frechet(points, points + 1) == pytest.approx(4, abs=1e-4)
     twice = float(torch.cov(points.T).trace() + points.mean(0).square().sum())
     assert frechet.frechet(points, points * 2) == pytest.approx(twice, rel=1e-4)
+
+
+def test_sliced_wasserstein_sees_blur_and_not_paleness():
+    images = torch.randint(0, 256, (48, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    images[:, :, 20:40] //= 4
+    blurred = torch.nn.functional.avg_pool2d(images[24:].float(), 3, 1, 1).byte()
+    same, paler = (frechet.sliced_wasserstein(images[:24], other) for other in (images[24:], images[24:] // 2))
+    assert frechet.sliced_wasserstein(images[:24], blurred) > 1.5 * same  # measured: 63 and 33
+    assert paler < 1.1 * same

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 
 ABOVE_IMPORT_MB = 360.0  # a notebook's peak above that of `import torch`, which differs by 0.5 GB from build to build
-PROGRAM_MB = 450.0  # program files count this much at most, see peak_of
 IMPORT = "import os, torch; from tools.memory import peak; print(peak(os.getpid()))"
 
 
@@ -34,15 +33,15 @@ def own(pid: int) -> float:
 
 
 def peak_of(status: str) -> float:
-    """The peak that Linux's /proc/PID/status tells, in MB; program files count PROGRAM_MB at most.
+    """The peak that Linux's /proc/PID/status tells without pages of program files, in MB.
 
-    Linux maps pages of a file beside those that are touched, as many as its page cache happens to hold in one piece: on
-    one machine 410 MB at the end of a notebook, and 500 to 650 just after PyTorch was installed. It drops them when
-    memory is scarce, so they say nothing about what a notebook needs.
+    Linux shares those pages among all processes and drops them when memory is scarce. It maps those beside the ones that
+    are touched as well, as many as its page cache happens to hold in one piece: on one machine 280 MB after
+    `import torch` one day and 600 another, so they say nothing about what a notebook needs.
     """
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     most, files = (int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "RssFile"))
-    return most - max(0.0, files - PROGRAM_MB)
+    return most - files
 
 
 @functools.cache
