@@ -175,12 +175,21 @@ def inverted(generator, photos: Tensor, w_plus: bool, steps: int, rate: float = 
     return {"people": len(target), "steps": steps, "seconds_a_photo": seconds} | spread(found)
 
 
+def untrained(generator, seed: int):
+    """A network of the same shape with random weights."""
+    torch.manual_seed(seed)
+    made = type(generator)(**generator.settings).to(generator.w_avg.device).eval().requires_grad_(False)
+    made.compute_w_avg(2000)
+    return made
+
+
 def faces(asked: Asked) -> tuple[dict, str]:
     """How real, how varied, is it copying, does it find people it has never seen?"""
     generator, made = asked.load("faces-64"), read_weights("faces-64", asked.folder)[1]
     train, held = lfw.load("train").images, lfw.load("held_out")
     shown = asked.few(2000, 40)
     people = held.images[first_photos(held, asked.few(64, 4))]
+    steps = asked.few(500, 5)
     result = {
         "weights": checksum("faces-64", asked.folder),
         "made": {key: made[key] for key in ("images_seen", "hours", "recipe")},
@@ -193,7 +202,9 @@ def faces(asked: Asked) -> tuple[dict, str]:
             "samples": nearest_distance(samples_of(generator, asked.few(500, 40), 1.0, seed=2), train),
             "photos": nearest_distance(held.images[: asked.few(500, 40)], train),
         },
-        "inversion": {name: inverted(generator, people, name == "W+", asked.few(500, 5)) for name in ("W", "W+")},
+        "inversion": {name: inverted(generator, people, name == "W+", steps) for name in ("W", "W+")}
+        | {f"W+, never trained ({k}),": inverted(untrained(generator, k), people[:8], True, steps) for k in (1, 2)}
+        | {f"{name}, the same 8,": inverted(generator, people[:8], name == "W+", steps) for name in ("W", "W+")},
         "left_out": {kind: number for kind, number in lfw.counts().items() if kind != "used"},
     }
     face, near = result["face"], result["nearest"]
