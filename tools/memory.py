@@ -35,7 +35,7 @@ def own(pid: int) -> float:
 def peak_of(status: str) -> float:
     """The peak that Linux's /proc/PID/status tells without pages of program files, in MB.
 
-    Linux shares those pages among all processes and drops them when memory is scarce. It also maps those that lie beside
+    Linux shares those pages among all processes and drops them when memory is scarce. It maps those that lie beside
     the ones that are touched, as many as its page cache happens to hold in one piece: on one machine 280 MB after
     `import torch` one day and 450 another, so they say nothing about what a notebook needs.
     """
