@@ -22,7 +22,7 @@ def check(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The newest versions that the ranges of pyproject.toml allow."""
-    session.install("-e", ".[all,test]")
+    session.install("-e", ".[all,test]", "pip", "setuptools>=77")  # test_wheel builds a wheel
     check(session)
 
 
@@ -36,7 +36,7 @@ def constrained(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """The lowest versions that the ranges allow, on the oldest Python."""
-    session.install("--resolution", "lowest-direct", "-e", ".[all,test]")
+    session.install("--resolution", "lowest-direct", "-e", ".[all,test]", "pip", "setuptools>=77")
     check(session)
 
 
