@@ -109,7 +109,8 @@ def test_another_kernel_in_the_course_s_folder_finds_its_code(python, folder):
 
 def test_papermill_in_another_folder_takes_the_installed_course(tmp_path):
     cells = [nbformat.v4.new_code_cell(CELL), nbformat.v4.new_code_cell("import latentlib; print(latentlib.__file__)")]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": ""}})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(notebook, tmp_path / "in.ipynb")
     variables = {**clean(), "LATENTLIB_REPOSITORY": "file:///nowhere"}
     command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "--language", "python"]
@@ -123,7 +124,8 @@ def test_papermill_is_told_of_a_name_that_no_notebook_has(tmp_path):
     asking = "from latentlib import settings\nfast, *_ = settings.parameters(fast, seed, device, dataset)\nfast"
     given = 'fast, seed, device, dataset = False, 0, "cpu", "bundled"'
     cells = [nbformat.v4.new_code_cell(given, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(asking)]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": ""}})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(notebook, tmp_path / "in.ipynb")
     command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "--language", "python", "-p"]
     done = [subprocess.run([*command, name, "yes"], cwd=tmp_path, capture_output=True) for name in ("fsat", "fast")]
