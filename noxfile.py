@@ -36,7 +36,7 @@ def constrained(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """The lowest versions that the ranges allow, on the oldest Python."""
-    session.install("--resolution", "lowest-direct", "-e", ".[all,test]", "pip", "setuptools>=77")
+    session.install("--resolution", "lowest-direct", "-e", ".[all,test]", "pip>=24", "setuptools>=77")
     check(session)
 
 
