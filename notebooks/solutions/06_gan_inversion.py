@@ -35,8 +35,7 @@ check("06-psnr", psnr)
 def unusual(codes, mean, directions, variances):
     """Root mean square of the standard deviations along each direction: (..., d) -> (...)."""
     along = (codes - mean) @ directions.T  # (..., k)
-    steps = along / variances.sqrt()  # in standard deviations  #: steps = ...
-    return steps.square().mean(dim=-1).sqrt()  #: return ...
+    return (along / variances.sqrt()).square().mean(dim=-1).sqrt()  #: return ...
 
 
 check("06-unusual", unusual)

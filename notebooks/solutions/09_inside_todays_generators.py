@@ -17,8 +17,7 @@ check("09-splice", splice)
 # %% 09-flow
 def flow_loss(network, noise, code, t):
     """Mean squared error of the network's direction at the point a share t of the way to the code."""
-    point = (1 - t) * noise + t * code  # on the line from noise to code  #: point = ...
-    wanted = code - noise  # the line's direction  #: wanted = ...
+    point, wanted = (1 - t) * noise + t * code, code - noise  # on the line, and its direction  #: point, wanted = ..., ...
     return (network(point, t) - wanted).square().mean()
 
 
