@@ -16,7 +16,7 @@ from pathlib import Path
 
 # How long a thread that has nothing to do goes round a loop before it sleeps. GNU's do 300,000 rounds unless told
 # otherwise, Intel's and LLVM's go on for 200 ms. Where two notebooks share two cores, each then waits for threads that
-# only wait, and takes ten times as long as alone. A short spin costs little.
+# only wait, and takes many times as long as alone. A short spin costs little.
 SPIN = {
     "GOMP_SPINCOUNT": "1000",  # GNU: rounds. PyTorch on Linux
     "KMP_BLOCKTIME": "0",  # Intel and LLVM: milliseconds. PyTorch on macOS, Windows and from conda-forge
