@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import TEXT, decoded_sheet, png_of, publish, text_font, to_png, to_uint8, with_palette
+from latentlib.plots.images import TEXT, png_of, publish, text_font, to_png, to_uint8, with_palette
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 if TYPE_CHECKING:
@@ -129,21 +129,15 @@ def scatter_3d(codes: Tensor, labels: Tensor, title: str = "") -> None:
 def _turnable(groups: dict[int, np.ndarray], title: str) -> dict[str, dict]:
     import plotly.graph_objects as go
 
-    def cloud(points: np.ndarray, **how: Any) -> go.Scatter3d:
-        x, y, z = points.T.tolist()
-        return go.Scatter3d(x=x, y=y, z=z, **how)
-
-    clouds = [
-        cloud(group, mode="markers", name=str(k), marker={"size": 3, "color": _shade(k)}) for k, group in groups.items()
-    ]
-    middles = np.array([np.median(group, axis=0) for group in groups.values()]).round(3)
-    names = {"text": [str(k) for k in groups], "textfont": {"size": 18, "color": "black"}, "showlegend": False}
-    clouds.append(cloud(middles, mode="text", **names))  # the names also stand where their points are
-    layout = go.Layout(
-        width=640, height=460, template="none", title=title or None, margin={"l": 0, "r": 0, "t": 40, "b": 10},
-        legend={"itemsizing": "constant"}, scene={"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.1}}},
-    )  # fmt: skip
-    plot = go.Figure(clouds, layout)
+    plot = go.Figure(layout={"width": 640, "height": 460, "template": "none", "title": title or None})
+    plot.update_layout(margin={"l": 0, "r": 0, "t": 40, "b": 10}, legend={"itemsizing": "constant"})
+    plot.update_scenes(camera={"eye": {"x": 1.5, "y": 1.5, "z": 1.1}})
+    for k, group in groups.items():
+        x, y, z = group.T.tolist()
+        plot.add_scatter3d(x=x, y=y, z=z, mode="markers", name=str(k), marker={"size": 3, "color": _shade(k)})
+    x, y, z = np.array([np.median(group, axis=0) for group in groups.values()]).round(3).T.tolist()
+    names = {"text": list(map(str, groups)), "textfont": {"size": 18, "color": "black"}, "showlegend": False}
+    plot.add_scatter3d(x=x, y=y, z=z, mode="text", **names)  # the names also stand where their points are
     if "google.colab" in sys.modules:  # Colab draws no plotly data by itself
         plot.show(renderer="colab", config=PLOTLY)
         return {}
@@ -159,26 +153,23 @@ def space_map(
     decode: (n, 2) -> (n, 1 or 3, h, w); codes: (n, 2); labels: (n,) whole numbers, one colour and name each
     Both show the square around the codes that holds 98 in 100 of them along each axis; x to the right, y upwards.
     """
-    from matplotlib.colors import to_rgb
-
     points, classes = _points(codes, labels, 2)
     low, high = np.quantile(points, (0.01, 0.99), axis=0)
     middle, reach = (low + high) / 2, max((high - low).max() / 2 * 1.08, 1e-6)
-    places = ((points - middle) / reach + 1) / 2 * side  # pixels inside the square
-    inside = ((places > 2) & (places < side - 3)).all(1)
-    x, y = places[inside].astype(int).T
-    drawn = np.full((side, side, 3), 255, np.uint8)
-    shades = np.array([to_rgb(_shade(k)) for k in classes[inside]]).reshape(-1, 3) * 255
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            drawn[side - 1 - y + down, x + right] = shades
-    named = Image.fromarray(drawn)
-    for k in np.unique(classes[inside]):
-        x, y = np.median(places[inside & (classes == k)], axis=0)
-        how = {"font": text_font(round(side / 16)), "anchor": "mm", "stroke_width": 3, "stroke_fill": "white"}
-        ImageDraw.Draw(named).text((x, side - 1 - y), str(k), _shade(k), **how)
-    sheet = decoded_sheet(decode, (middle - reach).tolist(), (middle + reach).tolist(), steps, codes.device)
-    sheet = Image.fromarray(sheet).resize((side, side), Image.Resampling.BOX)
+    places = (1 + (points - middle) / reach * (1, -1)) / 2 * side  # pixels
+    named = Image.new("RGB", (side, side), "white")
+    pen = ImageDraw.Draw(named)
+    for (x, y), k in zip(places, classes, strict=True):
+        pen.rectangle((x - 1, y - 1, x + 1, y + 1), _shade(k))
+    how = {"font": text_font(round(side / 16)), "anchor": "mm", "stroke_width": 3, "stroke_fill": "white"}
+    for k in np.unique(classes):
+        pen.text(tuple(np.median(places[classes == k], axis=0)), str(k), _shade(k), **how)
+    cells = ((torch.arange(steps) + 0.5) / steps * 2 - 1) * reach
+    down, right = torch.meshgrid(middle[1] - cells, middle[0] + cells, indexing="ij")
+    drawn = decode(torch.stack([right, down], dim=2).flatten(0, 1).to(codes))  # the middles of steps × steps cells
+    h, w = drawn.shape[2:]
+    drawn = to_uint8(drawn).reshape(steps, steps, h, w, 3).transpose(0, 2, 1, 3, 4).reshape(steps * h, steps * w, 3)
+    sheet = Image.fromarray(drawn).resize((side, side), Image.Resampling.BOX)
     return torch.from_numpy(np.stack([np.array(named), np.array(sheet)])).permute(0, 3, 1, 2) / 255
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -89,21 +89,6 @@ def png_of(sheet: Image.Image, **options) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, format="png", **options)
     return buffer.getvalue()
-
-
-@torch.no_grad()
-def decoded_sheet(
-    decode: Callable[[Tensor], Tensor], low: Sequence[float], high: Sequence[float], steps: int, device="cpu"
-) -> np.ndarray:
-    """What a decoder of 2-D codes draws in the middles of steps × steps cells: (steps · h, steps · w, 3) uint8.
-
-    decode: (n, 2) codes -> (n, 1 or 3, h, w); low, high: the corners (x, y); x grows to the right, y upwards
-    """
-    middles = (torch.arange(steps, device=device) + 0.5) / steps
-    across, up = (a + middles * (b - a) for a, b in zip(low, high, strict=True))
-    drawn = to_uint8(decode(torch.stack([across.repeat(steps), up.flip(0).repeat_interleave(steps)], dim=1)))
-    h, w = drawn.shape[1:3]
-    return drawn.reshape(steps, steps, h, w, 3).transpose(0, 2, 1, 3, 4).reshape(steps * h, steps * w, 3)
 
 
 def _sheet(images, width, columns, titles, rows) -> Image.Image:
