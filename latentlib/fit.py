@@ -126,13 +126,13 @@ def has_convolutions(model: nn.Module) -> bool:
     return any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
-def progress(count: int, steps: int, unit: str = "epoch"):
+def progress(count: int, steps: int, unit: str = "epoch", shown: bool = True):
     """A progress bar, gone at the end; a saved notebook, which keeps no live widgets, says in text how long it was."""
     from tqdm.auto import tqdm
     from tqdm.notebook import tqdm_notebook
 
-    if not issubclass(tqdm, tqdm_notebook):
-        return tqdm(total=steps, unit="step", leave=False)
+    if not shown or not issubclass(tqdm, tqdm_notebook):
+        return tqdm(total=steps, unit="step", leave=False, disable=not shown)
     from IPython.display import display
 
     bar = tqdm(total=steps, unit="step", leave=False, display=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentlib.gan.blending import average, blend, crossover, draw_sibling, per_layer
+from latentlib.gan.blending import average, blend, draw_sibling, per_layer
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def test_the_average_of_known_numbers():
 
 def test_crossover_takes_whole_layers(parents):
     a, b = parents
-    child = crossover(a, b, 2)
+    child = blend(a, b, crossover=2)
     assert torch.equal(child[:2], a[:2])
     assert torch.equal(child[2:], b[2:])
-    assert torch.equal(crossover(a, b, 0), b)
-    assert torch.equal(crossover(a, b, 6), a)
+    assert torch.equal(blend(a, b, crossover=0), b)
+    assert torch.equal(blend(a, b, crossover=6), a)
 
 
 def siblings(a, b, count, **options):
@@ -70,7 +70,6 @@ def test_a_blend_ends_at_its_parents(parents, options):
 def test_a_blend_is_made_of_the_others(parents):
     a, b = parents
     torch.testing.assert_close(blend(a, b, 0.3), average(a, b, 0.3))
-    torch.testing.assert_close(blend(a, b, 0.5, crossover=2), crossover(a, b, 2))
     torch.testing.assert_close(blend(a, b, 0.3, sibling=5), draw_sibling(a, b, 5, 0.3))
 
 
@@ -83,8 +82,8 @@ def test_couples_stand_in_leading_axes(parents):
     "call",
     [
         lambda a, b: average(a, b[:, :4]),
-        lambda a, b: crossover(a[0], b[0], 1),
-        lambda a, b: crossover(a, b, 7),
+        lambda a, b: blend(a[0, 0], b[0, 0], crossover=0),
+        lambda a, b: blend(a, b, crossover=7),
         lambda a, b: blend(a, b, crossover=-1),
     ],
 )

@@ -70,12 +70,12 @@ def test_every_method_beats_the_mean_face_and_tells_how_it_went(method, run, gen
     away = (found.images - images).square().mean((1, 2, 3))
     mean_face = (generator.draw(generator.w_avg.expand(3, -1)) - images).square().mean((1, 2, 3))
     assert (away < 0.25 * mean_face).all()
-    assert [step.step for step in found.history] == list(range(31))
+    assert len(found.history) == 31
     assert torch.equal(found.snapshots[-1], found.images)
     torch.testing.assert_close(found.snapshot_codes[-1], found.codes)
     torch.testing.assert_close(generator.draw(found.snapshot_codes[1]), found.snapshots[1], atol=1e-4, rtol=0)
     errors = [step.error for step in found.history]
-    torch.testing.assert_close((found.snapshots - images).square().mean((1, 2, 3, 4)), torch.tensor(errors[::10]))
+    assert [(step - images).square().mean().item() for step in found.snapshots] == pytest.approx(errors[::10])
     assert errors[-1] == pytest.approx(away.mean().item(), abs=1e-7)
     assert errors == sorted(errors, reverse=True) or method == "p-norm"
 
@@ -154,7 +154,7 @@ def test_an_interrupt_gives_the_best_so_far(run, images, monkeypatch, capsys):
 
     monkeypatch.setattr(inversion, "batched_lbfgs", stopped)
     found = run(images)
-    assert found.history[-1].step == 3
+    assert len(found.history) == 4
     assert found.images.isfinite().all()
     assert "3 of 30" in capsys.readouterr().out
 

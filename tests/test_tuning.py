@@ -55,7 +55,6 @@ def test_one_copy_draws_both_pictures_far_closer(run, generator, codes, couple):
     found = run()
     assert (error(found.generator, codes, couple) < 0.7 * error(generator, codes, couple)).all()
     torch.testing.assert_close(found.images, found.generator.draw(codes), atol=1e-4, rtol=0)
-    assert [step.step for step in found.history] == list(range(31))
     assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
     changed = {name for name, value in found.generator.state_dict().items() if not torch.equal(before[name], value)}
     assert changed == {f"synthesis.b{r}.conv{k}.weight" for r in (8, 16) for k in (0, 1)}
@@ -75,17 +74,17 @@ def test_the_discriminator_s_distance_joins_the_loss(run, couple, monkeypatch):
     assert far[0] < far[1]
 
 
-def test_stop_and_interrupt_give_the_best_so_far(run, monkeypatch, capsys):
+def test_stop_and_interrupt_give_the_best_so_far(run, couple, monkeypatch, capsys):
     asked = []
-    found = run(stop=lambda: len(asked) == 3 or asked.append(1))
-    assert found.history[-1].step == 3
+    stopped = run(stop=lambda: len(asked) == 3 or asked.append(1))
+    assert len(asked) == 3
+    assert (stopped.images - couple).square().mean() < (run(stop=lambda: True).images - couple).square().mean()
 
     def pressed(self, rate):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tuning.Muon, "step", pressed)
-    found = run()
-    assert found.history[-1].step == 0
+    run()
     assert "0 of 30" in capsys.readouterr().out
 
 

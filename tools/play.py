@@ -90,7 +90,7 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     generator, vae = plain("faces-64"), plain("digits-vae-2")
     numbers = torch.Generator().manual_seed(4)
     z = torch.randn(2, generator.z_dim, generator=numbers)
-    w_plus = blending.crossover(*blending.per_layer(generator.mapping(z), generator.num_ws), 4)[None]
+    w_plus = blending.blend(*blending.per_layer(generator.mapping(z), generator.num_ws), crossover=4)[None]
     code = torch.randn(1, 2, generator=numbers)
     return {
         "mapping": (Draw(generator, "mapping"), z[:1]),

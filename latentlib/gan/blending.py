@@ -1,4 +1,4 @@
-"""Two codes -> children: average, crossover by layer, a sibling, and one blend with all sliders.
+"""Two codes -> children: average, a sibling, and one blend with all sliders.
 
 Codes have one w for each layer, (…, num_ws, w_dim), as ``generator.draw`` takes them; leading axes are couples. A
 share says how much comes from ``b``: 0 gives parent a, 1 parent b. A child is a weighted blend of two pictures' codes,
@@ -21,11 +21,6 @@ SOFTNESS = 0.5  # of a sibling's layers: 0 takes each layer whole from one paren
 def average(a: Tensor, b: Tensor, share: float | Tensor = 0.5) -> Tensor:
     """The child on the straight line between its parents. share: of b; or one for each layer, (num_ws,)."""
     return lerp(a, b, share)
-
-
-def crossover(a: Tensor, b: Tensor, layers: int) -> Tensor:
-    """The child that has whole layers from either parent, so many from a, counted from the coarsest (pose, shape)."""
-    return torch.where(_from_a(layers, a)[:, None], a, b)
 
 
 def draw_sibling(a: Tensor, b: Tensor, seed: int, dominance: float | Tensor = 0.5) -> Tensor:
@@ -53,7 +48,7 @@ def blend(
     a: Tensor,  # (…, num_ws, w_dim)
     b: Tensor,  # (…, num_ws, w_dim)
     share: float = 0.5,  # b's share, 0 to 1
-    crossover: int | None = None,  # layers from a, as in crossover; None: all layers are mixed alike
+    crossover: int | None = None,  # so many whole layers from a, the coarsest (pose, shape); None: all are mixed alike
     sibling: int | None = None,  # seed of a sibling; None: nothing is drawn
 ) -> Tensor:
     """One child from all sliders -> (…, num_ws, w_dim). Whatever the others say, share 0 gives a and share 1 gives b.
@@ -63,7 +58,10 @@ def blend(
     """
     shares = torch.as_tensor(share, dtype=torch.float64)
     if crossover is not None:
-        shares = torch.where(_from_a(crossover, a), max(0.0, 2 * share - 1), min(1.0, 2 * share))  # (num_ws,)
+        if a.dim() < 2 or not 0 <= crossover <= a.shape[-2]:
+            raise ValueError(f"codes must be (num_ws, w_dim), of which 0 to num_ws layers cross over; got {crossover}")
+        from_a = torch.arange(a.shape[-2], device=a.device) < crossover
+        shares = torch.where(from_a, max(0.0, 2 * share - 1), min(1.0, 2 * share))  # (num_ws,)
     if sibling is None:
         return average(a, b, shares)
     return draw_sibling(a, b, sibling, (shares + share) / 2)
@@ -72,9 +70,3 @@ def blend(
 def per_layer(w: Tensor, num_ws: int) -> Tensor:
     """The same w for every layer: (…, w_dim) -> (…, num_ws, w_dim)."""
     return w.unsqueeze(-2).repeat(*[1] * (w.dim() - 1), num_ws, 1)
-
-
-def _from_a(layers: int, a: Tensor) -> Tensor:
-    if a.dim() < 2 or not 0 <= layers <= a.shape[-2]:
-        raise ValueError(f"codes must be (num_ws, w_dim) and layers from 0 to num_ws; got {tuple(a.shape)}, {layers}")
-    return torch.arange(a.shape[-2], device=a.device) < layers

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -29,9 +28,8 @@ BROKEN = "the generator draws values that are no numbers; are its weights whole?
 
 
 class Step(NamedTuple):
-    """One step of a search or a tuning."""
+    """The start of a search, or where it is after a step."""
 
-    step: int
     seconds: float
     error: float  # squared error of the best so far, mean over the pictures
 
@@ -42,8 +40,8 @@ class Inversion(NamedTuple):
     codes: Tensor  # (n, num_ws, w_dim), whatever the method; generator.draw(codes) are the images
     images: Tensor  # (n, 3, r, r) in [0, 1], what the codes draw
     history: list[Step]  # one for each step, the start included
-    snapshots: Tensor  # (k, n, 3, r, r) in [0, 1], evenly spaced over the steps, the first and the last included
-    snapshot_codes: Tensor  # (k, n, num_ws, w_dim)
+    snapshots: list[Tensor]  # each (n, 3, r, r) in [0, 1]; evenly spaced over the steps, the start and the end included
+    snapshot_codes: list[Tensor]  # each (n, num_ws, w_dim)
 
 
 def invert(
@@ -73,9 +71,8 @@ def invert(
     device, began = generator.w_avg.device, time.perf_counter()
     images = images.detach().to(device, torch.float32)
     unusual = mahalanobis_p(generator, seed) if method == "p-norm" else None
-    history, way, now = [], [], None
-    bar = progress_bar(steps, steps, "step") if progress else nullcontext()
-    with bar as shown, thread_map(device, len(images)) as (each, parts):
+    history, way = [], []
+    with progress_bar(steps, steps, "step", progress) as bar, thread_map(device, len(images)) as (each, parts):
         errors = [PictureError(part) for part in images.chunk(parts)]
         start = generator.w_avg.repeat(len(images), 1 if method == "w" else generator.num_ws, 1)
         if encoder is not None and method != "w":
@@ -109,25 +106,20 @@ def invert(
                 return loss, *torch.autograd.grad(total, position), drawn
 
         try:
-            for step, now in enumerate(batched_lbfgs(evaluate, torch.zeros_like(start).flatten(1), FIRST_STEP)):
-                error = (now.pictures - images).square().mean().item()
-                history.append(Step(step, time.perf_counter() - began, error))
-                if snapshots:
-                    way.append(now)
-                if shown is not None and step:
-                    shown.update()
-                if step == steps:
+            for now in batched_lbfgs(evaluate, torch.zeros_like(start).flatten(1), FIRST_STEP):
+                way = [*way, now] if snapshots else [now]
+                history.append(Step(time.perf_counter() - began, (now.pictures - images).square().mean().item()))
+                bar.update(len(history) > 1)
+                if len(history) > steps:
                     break
         except KeyboardInterrupt:
-            if now is None:
+            if not way:
                 raise  # nothing was drawn yet
-            print(f"Stopped after {history[-1].step} of {steps} steps; each picture keeps its best code so far.")
+            print(f"Stopped after {len(history) - 1} of {steps} steps; each picture keeps its best code so far.")
     with torch.no_grad():
-        codes = to_codes(now.position).contiguous()
-        kept = [way[place] for place in torch.linspace(0, len(way) - 1, snapshots).round().long()]
-        kept_codes = torch.stack([to_codes(state.position) for state in kept]) if kept else codes[None][:0]
-    pictures = torch.stack([state.pictures for state in kept]) if kept else images[None][:0]
-    return Inversion(codes, now.pictures, history, pictures, kept_codes)
+        codes = [to_codes(state.position).contiguous() for state in way]
+    kept = torch.linspace(0, len(way) - 1, snapshots).round().int().tolist()
+    return Inversion(codes[-1], way[-1].pictures, history, [way[k].pictures for k in kept], [codes[k] for k in kept])
 
 
 def _encoded(encoder: Callable[[Tensor], Tensor], images: Tensor, like: Tensor) -> Tensor:

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -24,7 +22,7 @@ from torch import Tensor, nn
 
 from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
-from latentlib.gan.inversion import BROKEN, Inversion, PictureError, Step, check, invert
+from latentlib.gan.inversion import BROKEN, Inversion, PictureError, check, invert
 from latentlib.models.stylegan2 import Discriminator, Generator
 
 RATE = 0.05  # of Muon at the start; it falls to 0
@@ -37,7 +35,6 @@ class Tuning(NamedTuple):
 
     generator: Generator  # the tuned copy: generator.draw(codes) are the images
     images: Tensor  # (n, 3, r, r) in [0, 1], what the copy draws
-    history: list[Step]  # one for each step, the start included
 
 
 def pivots(
@@ -74,7 +71,7 @@ def tune(
     expected = (len(images), generator.num_ws, generator.w_dim)
     if codes.shape != expected or not torch.isfinite(codes).all():
         raise ValueError(f"codes must be {expected}, one an image, of finite numbers; got {tuple(codes.shape)}")
-    device, began = generator.w_avg.device, time.perf_counter()
+    device = generator.w_avg.device
     images, codes = (tensor.detach().to(device, torch.float32) for tensor in (images, codes))
     # Gradients of weights are faster with plain memory.
     tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
@@ -84,42 +81,39 @@ def tune(
     blocks = [getattr(tuned.synthesis, f"b{r}") for r in fine]
     weights = [layer.weight.requires_grad_(True) for block in blocks for layer in (block.conv0, block.conv1)]
     muon = Muon(weights)
-    least, best, pictures, history = torch.inf, [p.detach().clone() for p in weights], images, []
+    least, best, pictures, step = torch.inf, [p.detach().clone() for p in weights], images, 0
 
     def look(codes: Tensor, begun: tuple, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         _, rgb = draw_blocks(tuned.synthesis, codes, fine, *begun)
         loss = error(rgb / 2 + 0.5).sum()
         return rgb.detach() / 2 + 0.5, loss.detach(), torch.autograd.grad(loss, weights)
 
-    shown = progress_bar(steps, steps, "step") if progress else nullcontext()
+    bar = progress_bar(steps, steps, "step", progress)
     try:
-        with shown as bar, torch.enable_grad(), thread_map(device, len(images)) as (each, parts):
+        with bar, torch.enable_grad(), thread_map(device, len(images)) as (each, parts):
             errors = [PictureError(part, discriminator, PERCEPTUAL_WEIGHT) for part in images.chunk(parts)]
             begun = [draw_blocks(tuned.synthesis, part, coarse) for part in codes.chunk(parts)]  # stays as it is
             for step in range(steps + 1):
                 drawn, losses, slopes = zip(*each(look, codes.chunk(parts), begun, errors), strict=True)
                 loss = sum(losses).item()
-                if not history and not loss < torch.inf:
+                if step == 0 and not loss < torch.inf:
                     raise ValueError(BROKEN)
                 if loss < least:
                     least, pictures = loss, torch.cat(drawn).clamp(0, 1)
                     torch._foreach_copy_(best, [p.detach() for p in weights])
-                error = (pictures - images).square().mean().item()
-                history.append(Step(step, time.perf_counter() - began, error))
-                if bar is not None and step:
-                    bar.update()
+                bar.update(step > 0)
                 if step == steps or (stop is not None and stop()):
                     break
                 for weight, *shares in zip(weights, *slopes, strict=True):
                     weight.grad = sum(shares)
                 muon.step(RATE * (1 + math.cos(math.pi * step / (steps + 1))) / 2)
     except KeyboardInterrupt:
-        if not history:
+        if least == torch.inf:
             raise  # nothing was drawn yet
-        print(f"Stopped after {history[-1].step} of {steps} steps; the copy keeps its best weights so far.")
+        print(f"Stopped after {step} of {steps} steps; the copy keeps its best weights so far.")
     for weight, kept in zip(weights, best, strict=True):
         weight.data, weight.grad = kept, None
-    return Tuning(tuned.requires_grad_(False), pictures, history)
+    return Tuning(tuned.requires_grad_(False), pictures)
 
 
 def draw_blocks(synthesis: nn.Module, codes: Tensor, resolutions: list[int], x=None, rgb=None):
