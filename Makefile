@@ -9,7 +9,7 @@ help:
 	@echo "make lab [ARGS=\"--port=9999\"]           open the course in JupyterLab"
 	@echo "make test                             style, unit and browser tests, every notebook"
 	@echo "make run [PARAMS=\"fast=true seed=1\"]  run the course, print time and memory"
-	@echo "make bench [NAMES=\"fit furniture\"]    speed, each figure beside that of a peer"
+	@echo "make bench [NAMES=\"fit inversion\"]    speed, each figure beside that of a peer"
 	@echo "make refresh [NOTEBOOK=notebooks/...] run notebooks in place, as they are committed"
 	@echo "make badges [SLUG=owner/name] [REVISION=main]   launch badges, links for a hub, set-up cells"
 	@echo "make class-branch                     a branch without outputs, which a class can pull"

@@ -1,1 +1,1 @@
-"""Speed, each figure beside that of a peer: ``make bench``, or ``python -m benchmarks.run [fit furniture ...]``."""
+"""Speed, each figure beside that of a peer: ``make bench``, or ``python -m benchmarks.run [fit inversion ...]``."""

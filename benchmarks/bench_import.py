@@ -1,50 +1,27 @@
-"""How long a Python that has torch takes to import each module of latentlib, beside ``import torch`` itself.
+"""How long a Python takes to import torch and each module of latentlib, beside ``import torch`` alone.
 
-One process imports torch; for each module a copy of it, which knows nothing of the others, imports that. The aim: at
-most 0.25 s beyond torch's own.
+The aim: at most 0.25 s beyond torch's own.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import pkgutil
-import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 
 import latentlib
-from benchmarks.rows import LeftOut, Row
+from benchmarks.rows import Row, turn_by_turn
 
-TIMED = """
-import importlib, json, os, sys, time
-start = time.perf_counter()
-import torch
-taken = {"torch": time.perf_counter() - start}
-for module in sys.argv[1:]:
-    reader, writer = os.pipe()
-    if not os.fork():
-        start = time.perf_counter()
-        importlib.import_module(module)
-        os.write(writer, str(time.perf_counter() - start).encode())
-        os._exit(0)
-    os.close(writer)
-    with open(reader) as answer:
-        taken[module] = float(answer.read())
-    os.wait()
-print(json.dumps(taken))
-"""
+
+def importing(names: str) -> Callable[[], object]:
+    return lambda: subprocess.run([sys.executable, "-c", f"import {names}"], check=True)
 
 
 def run(rounds: int = 3) -> list[Row]:
-    """The median of a few rounds for each module; a first round fills the disk cache."""
-    if not hasattr(os, "fork"):
-        raise LeftOut("a process cannot be copied on this system")
-    names = ["latentlib", *(found.name for found in pkgutil.walk_packages(latentlib.__path__, "latentlib."))]
-    command = [sys.executable, "-c", TIMED, *names]
-    seen = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(rounds + 1)][1:]
-    median = {name: statistics.median(taken[name] for taken in seen) for name in ("torch", *names)}
-    rows = [
-        Row(f"import {name}: s (peer: torch alone)", median["torch"] + median[name], median["torch"]) for name in names
+    """Seconds, from the start of the process to its end."""
+    acts = [importing(f"torch, latentlib.{name}") for name in latentlib.__all__]
+    torch, *taken = turn_by_turn(rounds, importing("torch"), *acts)
+    return [
+        Row(f"import latentlib.{name}: s (peer: torch alone)", seconds, torch)
+        for name, seconds in zip(latentlib.__all__, taken, strict=True)
     ]
-    return sorted(rows, key=lambda row: -row.value)

@@ -1,21 +1,16 @@
-"""What one move of a slider costs: in Python beside matplotlib's drawing, and on the page beside ``interact``.
+"""What one move of a slider costs: from a key press to another child, in a real JupyterLab under headless Chromium.
 
-On the page: from a key press to another child, in a real JupyterLab under headless Chromium. The peer draws the same
-child in the usual way: ``ipywidgets.interact`` around a matplotlib figure.
+The peer draws the same child in the usual way: ``ipywidgets.interact`` around a matplotlib figure.
 """
 
 from __future__ import annotations
 
-import io
 import statistics
 import time
 
 import nbformat
-import torch
-from matplotlib.figure import Figure
 
-from benchmarks.rows import Row, turn_by_turn
-from latentlib import widgets
+from benchmarks.rows import LeftOut, Row
 
 PRESSES = 20
 SETUP = """import sys
@@ -53,32 +48,12 @@ WATCH = """find => { window.pressed = null; window.taken = null; const before = 
 
 
 def run() -> list[Row]:
-    """Milliseconds of a slider's callback, and from a key press to the changed picture."""
-    rows = []
-    for name, pictures in (("ten digits", torch.rand(10, 1, 28, 28)), ("one face", torch.rand(1, 3, 64, 64))):
-        ours, theirs = turn_by_turn(PRESSES, slider_of(pictures), lambda pictures=pictures: by_matplotlib(pictures))
-        rows.append(Row(f"slider callback, {name}: ms (peer: matplotlib savefig)", 1000 * ours, 1000 * theirs))
+    """Milliseconds."""
     from tools import chromium
 
     if chromium.find() is None:
-        print("no Chromium on this machine: the key presses were not measured")
-    else:
-        rows.append(Row("family view, key press to picture: ms (peer: interact)", *on_the_page()))
-    return rows
-
-
-def slider_of(pictures: torch.Tensor):
-    view = widgets.picture_slider(lambda level: pictures * (level / PRESSES), level=(0, PRESSES))
-    levels = iter(range(1, 10 * PRESSES))
-    return lambda: view.take({"level": 1 + next(levels) % PRESSES}, [])
-
-
-def by_matplotlib(pictures: torch.Tensor) -> None:
-    figure = Figure(figsize=(9, 1) if len(pictures) > 1 else (2, 2))
-    axes = figure.subplots()
-    axes.imshow(torch.cat(list(pictures), dim=2).permute(1, 2, 0).squeeze().numpy(), cmap="gray", vmin=0, vmax=1)
-    axes.axis("off")
-    figure.savefig(io.BytesIO(), format="png")
+        raise LeftOut("no Chromium on this machine")
+    return [Row("family view, key press to picture: ms (peer: interact)", *on_the_page())]
 
 
 def on_the_page() -> list[float]:
