@@ -52,20 +52,16 @@ def autocast(device: torch.device | str, enabled: bool = True) -> contextlib.Abs
     float32: so does Colab's T4, of capability 7.5, on which PyTorch only emulates bfloat16.
     """
     device = torch.device(device)
-    fast = (device.type == "cuda" and _gpu_has_bfloat16(device)) or (device.type == "cpu" and _cpu_has_bfloat16())
-    if not (enabled and fast):
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-def _gpu_has_bfloat16(device: torch.device) -> bool:
-    """Whether the GPU has circuits for it; torch.cuda.is_bf16_supported() counts emulation, too."""
-    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cuda":
+        # is_bf16_supported() counts emulation, too
+        fast = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = device.type == "cpu" and _cpu_has_bfloat16()
+    return torch.autocast(device.type, dtype=torch.bfloat16) if enabled and fast else contextlib.nullcontext()
 
 
 def _cpu_has_bfloat16() -> bool:
-    asks = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not in the oldest PyTorch that we support
-    return bool(asks and asks())
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()  # the oldest PyTorch that we support has none
 
 
 def synchronize(device: torch.device | str) -> None:

@@ -27,21 +27,16 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return -10 * (a.float() - b.float()).square().flatten(1).mean(1).log10()
 
 
-def perceptual_distance(discriminator: nn.Module, a: Tensor, b: Tensor) -> Tensor:
-    """How different two pictures look to a discriminator: (n, 3, r, r), (n, 3, r, r) in [0, 1] -> (n,) in [0, 4].
-
-    The formula is that of LPIPS (Zhang et al. 2018) without its learned weights.
-    """
-    return feature_distance(perceptual_features(discriminator, a), perceptual_features(discriminator, b))
-
-
 def perceptual_features(discriminator: nn.Module, images: Tensor) -> list[Tensor]:
     """Features of each layer, brought to length 1 at each place: (n, channels, r, r) for each layer."""
     return [F.normalize(level.float(), dim=1) for level in discriminator.features(images * 2 - 1)]
 
 
 def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    """Squared difference of two pictures' features, summed over channels, mean over places, then layers: -> (n,)."""
+    """Squared difference of features, summed over channels, mean over places and then over layers: (n,) in [0, 4].
+
+    The formula is that of LPIPS (Zhang et al. 2018) without its learned weights.
+    """
     far = [(x - y).square().sum(1).flatten(1).mean(1) for x, y in zip(a, b, strict=True)]
     return torch.stack(far).mean(0)
 

@@ -148,11 +148,8 @@ def parameters(fast, seed, device, dataset) -> tuple:
     said, dataset = str(fast).strip().lower().removesuffix(".0"), str(dataset).strip().lower()
     if said not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
         raise ValueError(f"fast must be true or false, got {fast!r}")
-    try:
-        number = math.nan if isinstance(seed, bool) else float(seed)
-    except (TypeError, ValueError):
-        number = math.nan
-    if number % 1 or not 0 <= number < 2**32:  # nan % 1 is nan, which counts as true
+    number = str(seed).strip().removesuffix(".0")
+    if not number.isdecimal() or int(number) >= 2**32:
         raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
     if dataset not in ("auto", "mnist", "bundled"):
         raise ValueError(f'dataset must be "auto", "mnist" or "bundled", got {dataset!r}')

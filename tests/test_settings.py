@@ -227,7 +227,7 @@ def test_fast_is_what_a_teacher_means_by_no(said):
     assert settings.parameters(said, 0, "cpu", "auto")[0] is False
 
 
-@pytest.mark.parametrize(("said", "seed"), [(0, 0), ("007", 7), ("1e3", 1000), (1000.0, 1000), (2**32 - 1, 2**32 - 1)])
+@pytest.mark.parametrize(("said", "seed"), [(0, 0), ("007", 7), (1000.0, 1000), (2**32 - 1, 2**32 - 1)])
 def test_a_seed_is_a_number_however_it_is_written(said, seed):
     found = settings.parameters(False, said, "CPU", "MNIST")
     assert found == (False, seed, torch.device("cpu"), "mnist")

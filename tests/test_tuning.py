@@ -12,7 +12,7 @@ from latentlib.datasets import portraits
 from latentlib.gan import tuning
 from latentlib.gan.inversion import invert, mahalanobis_p
 from latentlib.gan.tuning import draw_blocks, orthogonal, pivots, tune
-from latentlib.metrics import perceptual_distance, psnr
+from latentlib.metrics import feature_distance, perceptual_features, psnr
 from latentlib.models.stylegan2 import Discriminator, Generator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -70,7 +70,8 @@ def test_the_discriminator_s_distance_joins_the_loss(run, couple, monkeypatch):
     discriminator = Discriminator(16, CHANNELS).eval().requires_grad_(False)
     monkeypatch.setattr(tuning, "PERCEPTUAL_WEIGHT", 10.0)
     plain, seen = run(), run(discriminator=discriminator)
-    far = [perceptual_distance(discriminator, found.images, couple).mean() for found in (seen, plain)]
+    features = [perceptual_features(discriminator, images) for images in (couple, seen.images, plain.images)]
+    far = [feature_distance(features[0], other).mean() for other in features[1:]]
     assert far[0] < far[1]
 
 

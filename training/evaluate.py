@@ -246,7 +246,7 @@ def encoder(asked: Asked) -> tuple[dict, str]:
         result[name]["psnr_of_the_mean_face"] = mean.mean().item()
     discriminator, identity = asked.load("faces-64-discriminator"), asked.load("faces-64-identity")
 
-    def features(pictures: Tensor) -> Tensor:  # so that distances are those of metrics.perceptual_distance
+    def features(pictures: Tensor) -> Tensor:  # so that distances are those of metrics.feature_distance
         levels = perceptual_features(discriminator, pictures)
         return torch.cat([level.flatten(1) / level[0, 0].numel() ** 0.5 for level in levels], 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import socket
@@ -70,27 +71,16 @@ def _read(folder: Path, device: torch.device, most: int | None) -> Digits:
     """All four files of a folder, packed or not; ValueError with the name of one that is missing or not whole."""
     tensors = []
     for name, shape in FILES.items():  # one after the other, to spare memory
-        values, faults = None, []
-        for path in sorted(folder.glob(name.replace("-idx", "?idx") + "*")):  # some copies have a dot there; then .gz
-            try:
-                values = torch.from_numpy(read_idx(path, shape)[:most].copy()).to(device)
-                break
-            except (OSError, EOFError, ValueError, zlib.error) as error:
-                faults.append(str(error))
-        if values is None:
-            raise ValueError(f"{name} is missing or not whole {'; '.join(faults)}")
+        content, header = b"", np.array([2048 + len(shape), *shape], ">u4").tobytes()
+        for path in sorted(folder.glob(name.replace("-idx", "?idx") + "*"))[:1]:  # some copies have a dot there
+            with contextlib.suppress(OSError, EOFError, zlib.error):
+                content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if not content.startswith(header) or len(content) != len(header) + np.prod(shape):
+            raise ValueError(f"{name} is missing or not whole")
+        values = np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)[:most].copy()
+        values = torch.from_numpy(values).to(device)
         tensors.append(values.long() if values.dim() == 1 else values[:, None].float().div_(255))
     return Digits(*tensors, "MNIST")
-
-
-def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """One of MNIST's files, packed by gzip or not, as uint8 of this shape; ValueError when it is not whole."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        content = file.read()
-    header = np.array([2048 + len(shape), *shape], ">u4").tobytes()
-    if not content.startswith(header) or len(content) != len(header) + np.prod(shape):
-        raise ValueError(f"{len(content):,} bytes are not MNIST's {len(header) + np.prod(shape):,}")
-    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
 
 
 def download() -> Path:
