@@ -36,8 +36,8 @@ def exercise(key: str, title: str, why: str) -> Callable:
             assert compress(pictures, 3).shape == (5, 3), "5 pictures and k = 3 should give codes (5, 3)"
             same_as(reference, compress, cases)
 
-    It gets the learner's answer, and raises AssertionError with one sentence when that is wrong. A function's results
-    have become float tensors by then, whether they were tensors, arrays, lists or numbers.
+    It gets the learner's function, and raises AssertionError with one sentence when that is wrong. The results have
+    become float tensors by then, whether they were tensors, arrays, lists or numbers.
     """
 
     def register(look: Callable[[Any], None]) -> Callable:
@@ -47,18 +47,37 @@ def exercise(key: str, title: str, why: str) -> Callable:
     return register
 
 
-def same_as(reference: Callable, answer: Callable, cases: Iterable[tuple], tolerance: float = 1e-4) -> None:
+def same_as(
+    reference: Callable, answer: Callable, cases: Iterable[tuple], tolerance: float = 1e-4, what: str = "the answer"
+) -> None:
     """Raises AssertionError that names the first case, a tuple of arguments, which the answer changes or gets wrong.
 
     The answer may have one axis of length 1 more or less; numbers may differ by the tolerance, in parts of the largest.
+    what: the two functions give, for the sentence
     """
     for case in cases:
         before = copy.deepcopy(case)
         expected, got = tensor(reference(*case)), tensor(answer(*case))
         assert all(map(close, case, before)), "what you were given has changed; clone it first, or do without +="
         if not close(got, expected, tolerance):
-            given = ", ".join(_short(argument) for argument in case)
-            raise AssertionError(f"given {given}, the answer should be {_short(expected)}; yours is {_short(got)}")
+            given = ", ".join(map(_short, case))
+            if _large(expected) and _large(got) and got.shape == expected.shape:
+                place = torch.unravel_index((got - expected).abs().nan_to_num(torch.inf).argmax(), got.shape)
+                what, expected, got = f"number {[int(k) for k in place]} of {what}", expected[place], got[place]
+            raise AssertionError(f"given {given}, {what} should be {_short(expected)}; yours is {_short(got)}")
+
+
+def drawn_like(means: torch.Tensor, spreads: torch.Tensor, rows: torch.Tensor, count: int) -> None:
+    """Raises AssertionError unless so many rows were drawn, each number by itself, with its mean and spread (d,)."""
+    shape = (count, len(means))
+    assert rows.shape == shape, f"rows and numbers in a row should be {shape}; yours are {tuple(rows.shape)}"
+    for k, (mean, spread) in enumerate(zip(means.tolist(), spreads.tolist(), strict=True)):
+        got_mean, got_spread = rows[:, k].mean().item(), rows[:, k].std().item()
+        told = f"number {k + 1} of a row should have mean {_short(mean)} and standard deviation {_short(spread)}"
+        right = max(abs(got_mean - mean), abs(got_spread - spread)) < 0.05 * spread
+        assert right, f"{told}; yours has {_short(got_mean)} and {_short(got_spread)}"
+    together = torch.corrcoef(rows.T).fill_diagonal_(0).abs().max()
+    assert together < 0.05, "each number of a row should be drawn by itself; in yours some rise and fall together"
 
 
 def close(got: Any, expected: Any, tolerance: float = 1e-4) -> bool:
@@ -66,44 +85,41 @@ def close(got: Any, expected: Any, tolerance: float = 1e-4) -> bool:
     got, expected = tensor(got), tensor(expected)
     if not isinstance(got, torch.Tensor) or not isinstance(expected, torch.Tensor):
         return got == expected
-    if got.squeeze().shape != expected.squeeze().shape:
-        return False
-    reach = tolerance * max(1.0, expected.abs().max().item() if expected.numel() else 0.0)
-    return bool(torch.allclose(got.squeeze(), expected.squeeze(), rtol=0, atol=reach))
+    got, expected = got.squeeze(), expected.squeeze()
+    reach = tolerance * max(1.0, expected.abs().max().item())
+    return got.shape == expected.shape and torch.allclose(got, expected, rtol=0, atol=reach)
 
 
 def tensor(value: Any) -> Any:
-    """float32 tensors from whatever holds numbers: tensors, arrays, lists, numbers; a tuple gives a tuple."""
-    if isinstance(value, tuple):
-        return tuple(tensor(part) for part in value)
-    if isinstance(value, list) and any(isinstance(part, torch.Tensor) for part in value):
-        return torch.stack([tensor(part) for part in value])
-    if value is None or isinstance(value, (str, dict, set)):
-        return value
+    """A float32 tensor from whatever holds numbers: a tensor, an array, a list, a number; anything else as it is."""
     try:
-        held = torch.as_tensor(value)
+        if isinstance(value, (tuple, list)) and any(hasattr(part, "shape") for part in value):
+            return torch.stack([tensor(part) for part in value])
+        return torch.as_tensor(value).float()
     except (TypeError, ValueError, RuntimeError):
         return value
-    return held.float()
+
+
+def _large(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and (value.numel() > 8 or value.dim() > 2)
 
 
 def _short(value: Any) -> str:
     """A number or a short list as people write it; of anything larger its shape."""
-    if isinstance(value, torch.Tensor):
-        if value.numel() > 8 or value.dim() > 2:
-            return f"numbers of shape {tuple(value.shape)}"
-        value = value.tolist()
+    if _large(value):
+        return f"numbers of shape {tuple(value.shape)}"
+    value = value.tolist() if isinstance(value, torch.Tensor) else value
     if isinstance(value, (list, tuple)):
-        return "(" + ", ".join(_short(part) for part in value) + ")"
+        return "(" + ", ".join(map(_short, value)) + ")"
     if isinstance(value, (int, float)):
-        return f"{float(value):.4g}".replace("-", "−")
+        return f"{value + 0.0:.4g}".replace("-", "−")
     return getattr(value, "__name__", str(value))
 
 
 def check(key: str, answer: Any) -> None:
     """Look at an answer and say what is right or wrong with it; never raises.
 
-    key: two digits of the lesson and a word, "01-compress"; answer: the learner's function or value
+    key: two digits of the lesson and a word, "01-compress"; answer: the learner's function
     """
     say(judged(key, answer))
 
@@ -140,10 +156,7 @@ def solved(key: str, otherwise: Any) -> Any:
     return _wrapped(answers[key]) if key in answers else otherwise
 
 
-def _wrapped(answer: Any) -> Any:
-    if not callable(answer) or inspect.isclass(answer):
-        return tensor(answer)
-
+def _wrapped(answer: Callable) -> Callable:
     @functools.wraps(answer, updated=())
     def call(*arguments, **named):
         got = tensor(answer(*arguments, **named))
@@ -159,18 +172,13 @@ def lesson(number: str) -> dict[str, Exercise]:
 
 
 def blank(answer: Any) -> bool:
-    """Whether an answer still has its blanks: it is None or ..., holds one, or is code in which ... stands."""
-    if answer is None or answer is ...:
-        return True
-    if isinstance(answer, (tuple, list, dict)):
-        return any(blank(part) for part in (answer.values() if isinstance(answer, dict) else answer))
-    if not (inspect.isfunction(answer) or inspect.isclass(answer)):
-        return False
+    """Whether an answer still has its blanks: it is None or ..., or a function in which ... stands."""
+    if not inspect.isfunction(answer):
+        return answer is None or answer is ...
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
-    except (OSError, TypeError, SyntaxError):  # a lambda within a call, or a class of a notebook on older Pythons
-        return inspect.isfunction(answer) and ... in answer.__code__.co_consts
+        nodes = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(answer)))))
+    except (OSError, SyntaxError):  # a lambda within a call
+        return ... in answer.__code__.co_consts
     # x[..., 0] is an index and no blank.
-    indices = [node for part in ast.walk(tree) if isinstance(part, ast.Subscript) for node in ast.walk(part.slice)]
-    dots = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value is ...]
-    return any(all(node is not index for index in indices) for node in dots)
+    indices = [inner for node in nodes if isinstance(node, ast.Subscript) for inner in ast.walk(node.slice)]
+    return any(isinstance(node, ast.Constant) and node.value is ... and node not in indices for node in nodes)

@@ -19,10 +19,10 @@ from latentlib.claims import say
 from latentlib.exercises import checks
 
 VERDICTS = ("true", "half true", "false")  # what one may guess of a sentence; some turn out to be something else
-COLUMNS = ("question", "before", "after", "measured", "points")
+COLUMNS = ("question", "before", "after", "measured")
 
 asked: dict[str, str] = {}  # key -> question, in the order of the notebook
-guesses: dict[str, dict[str, Any]] = {}  # key -> before; once revealed also measured, points; asked again: after
+guesses: dict[str, dict[str, Any]] = {}  # key -> before; once revealed also measured; asked again: after
 settled: set[str] = set()  # keys of the article's sentences that this run has measured
 
 
@@ -70,7 +70,7 @@ def guess(key: str, question: str = "", answer: Any = ..., choices: Sequence[str
     if answer is None or answer is ...:
         what = "one of the choices, or its letter," if choices else "a number"
         return say(f"No guess yet. Write {what} for the dots and run again, or go on.")
-    value = _chosen(answer, choices) if choices else _number(answer)
+    value = _understood(answer, choices)
     if value is None:
         wanted = " or ".join(map(repr, choices)) if choices else "a number, such as 12 or 0.5"
         return say(f"{answer!r} is no guess that this question understands; write {wanted}.")
@@ -82,30 +82,27 @@ def guess(key: str, question: str = "", answer: Any = ..., choices: Sequence[str
 
 
 def reveal(key: str, measured: Any) -> None:
-    """Tell everybody what was measured, and who guessed how far off it was: 2 points for close, 1 for not far.
+    """Tell everybody what was measured, and who guessed how far off it was.
 
     measured: the number, or the choice that turned out to be right. Close is within a factor of 1.25, not far within 2
     """
-    made = guesses.get(key)
     measured = measured if isinstance(measured, str) else float(measured)
-    if made is None:
+    if key not in guesses:
         return say(f"Measured: {spoken(measured)}.")
-    guessed = made["before"]
-    if isinstance(guessed, str) or isinstance(measured, str):
-        points = 2 * (guessed == measured)
+    guesses[key]["measured"], guessed = measured, guesses[key]["before"]
+    if guessed == measured:
+        factor = 1.0
+    elif isinstance(measured, str) or guessed * measured <= 0:
+        factor = math.inf
     else:
-        ratio = guessed / measured if measured else float(guessed == 0)
-        ratio = max(ratio, 1 / ratio) if ratio > 0 else math.inf
-        points = 2 if ratio <= 1.25 else 1 if ratio <= 2 else 0
-    made.update(measured=measured, points=points)
-    verdict = ("A surprise! That is what guessing is for.", "Not far.", "Close.")[points]
+        factor = max(guessed / measured, measured / guessed)
+    verdict = "Close." if factor <= 1.25 else "Not far." if factor <= 2 else "A surprise! That is what guessing is for."
     return say(f"Your guess: {spoken(guessed)}. Measured: {spoken(measured)}. {verdict}")
 
 
 def yours(key: str) -> dict[str, float]:
-    """The guess as {"your guess": number}, to be drawn beside the measurement; {} without one, or for a choice."""
-    value = guesses.get(key, {}).get("before")
-    return {"your guess": value} if isinstance(value, float) else {}
+    """A guessed number as {"your guess": number}, to be drawn beside the measurement; {} without a guess."""
+    return {"your guess": guesses[key]["before"]} if key in guesses else {}
 
 
 def spoken(value: Any) -> str:
@@ -117,7 +114,12 @@ def spoken(value: Any) -> str:
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 
-def _number(answer: Any) -> float | None:
+def _understood(answer: Any, choices: Sequence[str] | None) -> str | float | None:
+    """The number, or the choice that was meant: its text in any case, or its letter. None: it is neither."""
+    if choices:
+        said = str(answer).strip().rstrip(").").lower()
+        letters = zip("abcdefgh", choices, strict=False)
+        return next((choice for letter, choice in letters if said in (letter, choice.lower().rstrip("."))), None)
     try:
         value = float(answer)
     except (TypeError, ValueError, OverflowError):
@@ -125,30 +127,28 @@ def _number(answer: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _chosen(answer: Any, choices: Sequence[str]) -> str | None:
-    """The choice that was meant: its text in any case, or its letter."""
-    said = str(answer).strip().rstrip(").").lower()
-    letters = zip("abcdefgh", choices, strict=False)
-    return next((choice for letter, choice in letters if said in (letter, choice.lower().rstrip("."))), None)
-
-
 class Score:
-    """The table of a lesson, with a button that downloads the guesses."""
+    """The table that ends a lesson, "01": guesses, exercises, what became of the article's sentences; and a download.
+
+    rows: three texts each: the question, the learner's answer, what was measured
+    """
 
     def __init__(self, number: str):
-        self.number, tasks = number, checks.lesson(number)
+        self.number = number
         self.guesses = {key: made for key, made in guesses.items() if key.startswith(number)}
-        self.rows = []
-        for key, question in asked.items():
-            if key.startswith(number) and key not in SENTENCES:
-                made = guesses.get(key, {})
-                self.rows.append([question, *(spoken(made.get(name, "–")) for name in ("before", "measured"))])
+
+        def answer(key: str, when: str = "before") -> str:
+            return spoken(self.guesses.get(key, {}).get(when, "–"))
+
+        keys = [key for key in asked if key.startswith(number) and key not in SENTENCES]
+        self.rows = [(asked[key], answer(key), answer(key, "measured")) for key in keys]
         states = {True: "solved", False: "tried", None: "–"}
-        self.rows += [[f"Exercise: {task.title}", states[checks.tried.get(key)], ""] for key, task in tasks.items()]
+        for key, task in checks.lesson(number).items():
+            self.rows.append((f"Exercise: {task.title}", states[checks.tried.get(key)], ""))
         for key, said in SENTENCES.items():
             if key.startswith(number):
                 verdict = f"{said.verdict}. {said.why}" if key in settled else "not measured in this run"
-                self.rows.append([f"“{said.text}”", spoken(guesses.get(key, {}).get("before", "–")), verdict])
+                self.rows.append((f"“{said.text}”", answer(key), verdict))
 
     def csv(self) -> str:
         """The guesses of this lesson, without a name: one row each, with the columns COLUMNS."""
@@ -175,6 +175,4 @@ class Score:
         return "\n".join(" | ".join(row) for row in self.rows)
 
 
-def score(number: str) -> Score:
-    """The table that ends a lesson, "01": guesses, exercises, and what became of the article's sentences."""
-    return Score(number)
+score = Score

@@ -17,17 +17,9 @@ sentence(
 @exercise("07-blend", "Mix two codes", why="This one line makes every child in this lesson.")
 def _(mix):
     first, second = torch.randn(2, 10, 6, generator=torch.Generator().manual_seed(7))
-    for share, text in (
-        (0.0, "share 0 should give the first code"),
-        (1.0, "share 1 should give the second code"),
-        (0.25, "share 0.25 should be a quarter of the way from the first code to the second"),
-        (-0.5, "share −0.5 should go on beyond the first code, away from the second"),
-        (2.0, "share 2 should go on beyond the second code, as far again"),
-        (torch.linspace(0, 1, 10), "with ten shares, each of the ten layers should have its own"),
-    ):
-        got, wanted = mix(first, second, share), first + torch.as_tensor(share).reshape(-1, 1) * (second - first)
-        assert got.shape == wanted.shape, f"two codes (10, 6) should give one (10, 6); yours is {tuple(got.shape)}"
-        assert torch.allclose(got, wanted, atol=1e-4), f"{text}; yours is elsewhere"
+    shares = (0.0, 1.0, 0.25, -0.5, 2.0, torch.linspace(0, 1, 10))
+    cases = [(first, second, share) for share in shares]
+    same_as(lambda a, b, share: a + torch.as_tensor(share).reshape(-1, 1) * (b - a), mix, cases)
 
 
 def faces(seed: int, count: int = 12) -> torch.Tensor:  # (count, 3, 16, 16)
