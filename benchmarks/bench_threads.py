@@ -21,7 +21,7 @@ pathlib.Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
 import nbformat
 from tools.run import execute
 path = pathlib.Path(sys.argv[2])
-result = execute(nbformat.read(path, as_version=4), path.parent)
+result = execute(nbformat.read(path, as_version=4), path.parent, path.stem)
 sys.exit(result.error or print(result.seconds))
 """
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.badges import setup_cell
+from tools.badges import service_cell
 from tools.colab import settings
 from tools.course import ROOT, serve, setting
 
-CELL = setup_cell(setting("slug"), setting("revision"))
+CELL = service_cell("setup", setting("slug"), setting("revision"))
 LEFT_OUT = ("latentlib", "__editable__", "anywidget", "psygnal", "pip", "__pycache__")
 RUN = """
 import sys, nbclient, nbformat

@@ -119,5 +119,5 @@ def test_every_folder_fits_its_budget():
 
 
 def test_a_folder_that_is_too_large_is_named():
-    counted = Counter({("latentlib", ".js"): 600, ("latentlib", ".css"): 281, ("tests/answers", ".py"): 99_999})
-    assert size.over(counted) == ["latentlib (.js .css .html .sh): 881 lines; the budget is 800"]
+    counted = Counter({("latentlib", "page"): 881, ("benchmarks", "Python"): 660, ("tests/answers", "Python"): 99_999})
+    assert size.over(counted) == ["latentlib (page): 881 lines; the budget is 800"]

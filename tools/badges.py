@@ -15,9 +15,13 @@ from urllib.parse import quote
 
 import nbformat
 
-from tools.course import REVISION, ROOT, SLUG, lessons, setting, solutions
+from tools.course import ROOT, lessons, setting, solutions
 
 PLACEHOLDER = "OWNER"
+KNOWN = {  # what may be named, and how it must look; no commit as a revision
+    "SLUG": re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+"),
+    "REVISION": re.compile(r"(?![0-9a-f]{40}$)[A-Za-z0-9][A-Za-z0-9._/-]*"),
+}
 MARKED = re.compile(r"<!-- badges -->.*?<!-- /badges -->", re.S)  # where a notebook's badges stand
 
 
@@ -45,71 +49,58 @@ def badges(path: str, slug: str, revision: str) -> str:
     )
 
 
-def setup_cell(slug: str, revision: str) -> str:
-    """The source of the set-up cell, the same in every notebook."""
-    return template("setup").replace("OWNER/NAME", slug).replace("@REVISION", f"@{revision}")
-
-
-def template(name: str) -> str:
-    return Path(__file__).with_name(f"{name}_cell.py").read_text(encoding="utf-8").strip()
+def service_cell(name: str, slug: str, revision: str) -> str:
+    """The source of the cell "setup" or "parameters", the same in every notebook."""
+    template = Path(__file__).with_name(f"{name}_cell.py").read_text(encoding="utf-8").strip()
+    return template.replace("OWNER/NAME", slug).replace("@REVISION", f"@{revision}")
 
 
 def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
-def apply(notebook: nbformat.NotebookNode, path: str, slug: str, revision: str) -> nbformat.NotebookNode:
-    """Fill the badges, the set-up cell and the parameters cell, in place; what is missing is put after the title."""
-    title = notebook.cells[0]
-    for place, name in enumerate(("setup", "parameters"), 1):
-        if not tagged(notebook, name):
-            notebook.cells.insert(place, nbformat.v4.new_code_cell(template(name), metadata={"tags": [name]}))
-        tagged(notebook, name)[0].metadata.jupyter = {"source_hidden": True}  # folded: no part of the lesson
+def apply(notebook: nbformat.NotebookNode, path: str, root: Path = ROOT) -> nbformat.NotebookNode:
+    """Fill the badges behind the title, the set-up cell and the parameters cell, in place; what is missing is made."""
+    launched, title = (setting("slug", root), setting("revision", root)), notebook.cells[0]
+    for place, (name, more) in enumerate((("setup", ["nbval-ignore-output"]), ("parameters", [])), 1):
+        cell = next(iter(tagged(notebook, name)), None) or nbformat.v4.new_code_cell(id=name)
+        cell.source = service_cell(name, *launched)
+        cell.metadata.update(tags=[*more, name], jupyter={"source_hidden": True})  # folded: no part of the lesson
+        notebook.cells = [other for other in notebook.cells if other is not cell]
+        notebook.cells.insert(place, cell)
     if not MARKED.search(title.source):
         title.source = title.source.rstrip() + "\n\n<!-- badges --><!-- /badges -->"
     # On lines of their own: Markdown takes what stands behind a comment at the start of a line for HTML.
-    title.source = MARKED.sub(f"<!-- badges -->\n{badges(path, slug, revision)}\n<!-- /badges -->", title.source)
-    setup = tagged(notebook, "setup")[0]
-    setup.source = setup_cell(slug, revision)
-    setup.metadata.tags = ["nbval-ignore-output", "setup"]
+    title.source = MARKED.sub(f"<!-- badges -->\n{badges(path, *launched)}\n<!-- /badges -->", title.source)
     return notebook
 
 
-def renamed(text: str, old: tuple[str, str], new: tuple[str, str]) -> str:
-    """The README with its links to Colab, Binder and the page to play led from one (slug, revision) to another."""
-
-    def page(slug: str) -> str:
-        owner, name = slug.split("/")
-        return f"{owner.lower()}.github.io/{name}"
-
-    for shape in ("{}/blob/{}/", "gh/{}/{}?"):
-        text = text.replace(shape.format(*old), shape.format(*new))
-    return text.replace(page(old[0]), page(new[0]))
+def places(slug: str, revision: str) -> list[str]:
+    """How pyproject.toml and the README's links to Colab, Binder and the page to play name the repository."""
+    owner, name = slug.split("/")
+    settings = [f'\nslug = "{slug}"', f'\nrevision = "{revision}"']
+    return [*settings, f"{slug}/blob/{revision}/", f"gh/{slug}/{revision}?", f"{owner.lower()}.github.io/{name}"]
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
     wanted = dict(argument.partition("=")[::2] for argument in arguments)
     for name, value in wanted.items():
-        if not {"SLUG": SLUG, "REVISION": REVISION}.get(name, re.compile("(?!)")).fullmatch(value):
+        if name not in KNOWN or not KNOWN[name].fullmatch(value):
             print(f"badges: {name}={value} is neither SLUG=owner/name nor REVISION=branch-or-tag (no commit).")
             return 2
     old = setting("slug", root), setting("revision", root)
     slug, revision = new = wanted.get("SLUG", old[0]), wanted.get("REVISION", old[1])
-    texts = {path: path.read_text(encoding="utf-8") for path in [root / "pyproject.toml", root / "README.md"]}
-    made = {path: renamed(text, old, new) for path, text in texts.items()}
-    for name, before, after in zip(("slug", "revision"), old, new, strict=True):
-        project = made[root / "pyproject.toml"]
-        made[root / "pyproject.toml"] = project.replace(f'\n{name} = "{before}"', f'\n{name} = "{after}"')
+    for path in (root / "pyproject.toml", root / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        for before, after in zip(places(*old), places(*new), strict=True):
+            text = text.replace(before, after)
+        path.write_text(text, encoding="utf-8")
     for path in [*lessons(root), *solutions(root)]:
-        texts[path] = path.read_text(encoding="utf-8")
-        notebook = apply(nbformat.reads(texts[path], as_version=4), path.relative_to(root).as_posix(), slug, revision)
-        made[path] = nbformat.writes(notebook).rstrip("\n") + "\n"
-    changed = [path for path in made if made[path] != texts[path]]
-    for path in changed:
-        path.write_text(made[path], encoding="utf-8", newline="\n")
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.write(apply(notebook, path.relative_to(root).as_posix(), root), path)
     print("Behind a JupyterHub's address, for nbgitpuller (the branch `class` has no outputs: make class-branch):")
     print("".join(f"  {hub_link(f'notebooks/{path.name}', slug, 'class')}\n" for path in lessons(root)))
-    print(f"badges for {slug} at {revision}: {len(changed)} file(s) changed")
+    print(f"The badges are those of {slug} at {revision}.")
     return 0
 
 

@@ -8,7 +8,6 @@ into the course's folder, on the digits that scikit-learn brings along.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,57 +20,37 @@ from tools import chromium
 from tools.course import ROOT, copy, lessons, solutions
 from tools.memory import ABOVE_IMPORT_MB
 
-LEAST_COVERAGE = 90  # per cent of latentlib's lines
-CELL_TIMEOUT = 300  # seconds
 PYTEST = ["pytest", "-q", "-n", "2", "--dist", "loadfile"]
-NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
+COVERAGE = ["--cov=latentlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]  # per cent of lines
+NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with=tests/nbval_sanitize.cfg", "-pno:cacheprovider"]
+NBVAL += ["--nbval-cell-timeout=300", f"--above-import-mb={ABOVE_IMPORT_MB}"]  # seconds, MB
 
 
 class Step(NamedTuple):
-    """What one part of the check came to; closing: pytest's last line."""
+    """What one part of the check came to."""
 
     name: str
     ok: bool
     seconds: float
-    closing: str = ""
 
 
 def step(name: str, *commands: list, root: Path = ROOT, **environment: str | None) -> Step:
-    """Run commands with this Python and show what they print as it comes. None takes a variable away.
+    """Run commands with this Python. None takes a variable away.
 
     Elsewhere than in the course's folder, the superuser runs them without a superuser's rights.
     """
     bound = [] if root == ROOT or os.geteuid() else ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
     print(f"\n=== {name}", flush=True)
-    settings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment}
+    settings = os.environ | {"OMP_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"} | environment
     settings = {key: value for key, value in settings.items() if value is not None}
-    start, ok, line = time.perf_counter(), True, ""
-    for arguments in commands:
-        command = [*bound, sys.executable, "-m", *map(str, arguments)]
-        with subprocess.Popen(
-            command, cwd=root, env=settings, stdout=subprocess.PIPE, text=True, errors="replace"
-        ) as run:
-            for line in run.stdout:
-                print(line, end="", flush=True)
-        ok = ok and run.returncode == 0
-    return Step(name, ok, time.perf_counter() - start, line.strip(" =\n") if re.search(r" in \d", line) else "")
-
-
-def style() -> Step:
-    return step("style", ["ruff", "check"], ["ruff", "format", "--check"])
-
-
-def units(paths: list[Path]) -> Step:
-    coverage = ["--cov=latentlib", "--cov-report=term-missing:skip-covered", f"--cov-fail-under={LEAST_COVERAGE}"]
-    arguments = [*PYTEST, *(paths or [*coverage, "tests"])]
-    return step("unit and browser tests", arguments, OMP_NUM_THREADS="1")
+    start = time.perf_counter()
+    commands = [[*bound, sys.executable, "-m", *map(str, command)] for command in commands]
+    codes = [subprocess.run(command, cwd=root, env=settings).returncode for command in commands]
+    return Step(name, not any(codes), time.perf_counter() - start)
 
 
 def notebooks(paths: list[Path], name: str, root: Path = ROOT, **environment: str | None) -> Step:
-    arguments = [*PYTEST, "-p", "no:cacheprovider", *NBVAL, f"--nbval-cell-timeout={CELL_TIMEOUT}"]
-    arguments += [f"--above-import-mb={ABOVE_IMPORT_MB}", *paths]
-    environment |= {"OMP_NUM_THREADS": "1", "LATENTLIB_OFFLINE": "1"}
-    return step(name, arguments, root=root, **environment)
+    return step(f"notebooks {name}", [*PYTEST, *NBVAL, *paths], root=root, LATENTLIB_OFFLINE="1", **environment)
 
 
 def on_a_bad_hub(paths: list[Path]) -> Step:
@@ -79,14 +58,14 @@ def on_a_bad_hub(paths: list[Path]) -> Step:
     bare: dict[str, str | None] = {"LATENTLIB_DATA": None}
     with tempfile.TemporaryDirectory() as name:
         if not shutil.which("setpriv") or not (ROOT / ".git").exists():
-            return notebooks(paths, "notebooks on the bundled digits, no network", LATENTLIB_CACHE=name, **bare)
+            return notebooks(paths, "on the bundled digits, no network", LATENTLIB_CACHE=name, **bare)
         course = copy(Path(name) / "course")
         folders = [course, *(path for path in course.rglob("*") if path.is_dir())]
         for folder in folders:
             folder.chmod(0o555)
         there = [course / path.relative_to(ROOT) if path.is_relative_to(ROOT) else path for path in paths]
         bare |= {"HOME": f"{course}/nobody", "PYTHONPATH": str(course), "JUPYTER_RUNTIME_DIR": f"{name}/runtime"}
-        done = notebooks(there, "notebooks on the bundled digits, no network, nothing to write to", course, **bare)
+        done = notebooks(there, "on the bundled digits, no network, nothing to write to", course, **bare)
         for folder in folders:
             folder.chmod(0o755)
         return done
@@ -96,16 +75,16 @@ def run_all(paths: list[Path]) -> tuple[list[Step], list[str]]:
     """The steps that the paths ask for (all without paths), and what was left out."""
     books = [path for path in paths if path.suffix == ".ipynb"] if paths else [*lessons(), *solutions()]
     tests = [path for path in paths if path not in books]
-    steps = [] if paths else [style()]
+    steps = [] if paths else [step("style", ["ruff", "check"], ["ruff", "format", "--check"])]
     left_out = []
     if tests or not paths:
-        steps.append(units(tests))
+        steps.append(step("unit and browser tests", [*PYTEST, *(tests or [*COVERAGE, "tests"])]))
         if chromium.find() is None and not chromium.required():
             left_out.append("the browser tests: no Chromium was found on this machine (Chrome or Edge would do, too)")
     named = os.environ.get("LATENTLIB_DATA", "").strip()
     if books and named:
         folder = str(Path(named).expanduser().resolve())  # kernels start in the notebooks' folder
-        steps.append(notebooks(books, "notebooks with MNIST", LATENTLIB_DATA=folder))
+        steps.append(notebooks(books, "with MNIST", LATENTLIB_DATA=folder))
     elif books:
         left_out.append("the notebooks with MNIST: LATENTLIB_DATA does not name a folder that has it")
     if books:
@@ -120,8 +99,8 @@ def main(arguments: list[str]) -> int:
         return 2
     steps, left_out = run_all(paths)
     print("\n=== summary")
-    for name, ok, seconds, closing in steps:
-        print(f"{'ok    ' if ok else 'FAILED'}  {name:64} {seconds:6.0f} s  {closing}")
+    for name, ok, seconds in steps:
+        print(f"{'ok    ' if ok else 'FAILED'}  {name:64} {seconds:6.0f} s")
     for text in left_out:
         print(f"left out: {text}")
     print("all passed" if all(step.ok for step in steps) else "FAILED", flush=True)

@@ -11,18 +11,11 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from tools.course import ROOT, git, lessons, solutions
 
 BRANCH = "class"
-
-
-def without_outputs(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
 
 
 def write(root: Path = ROOT) -> str:
@@ -34,7 +27,8 @@ def write(root: Path = ROOT) -> str:
         git("worktree", "add", "--quiet", "--detach", work, "HEAD", cwd=root)
         try:
             for path in [*lessons(work), *solutions(work)]:
-                without_outputs(path)
+                clear = ClearOutputPreprocessor()
+                nbformat.write(clear.preprocess(nbformat.read(path, as_version=4), {})[0], path)
             git("add", "--all", cwd=work)
             tree = git("write-tree", cwd=work).strip()
             parent = known[0] if known else "HEAD"

@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 
 from tools.course import lessons, serve
-from tools.run import Result, execute, table, use_data
+from tools.run import Result, execute, header, row, use_data
 
 STUB = '''"""Enough of Colab's module for widgets."""
 managers = 0
@@ -69,6 +69,7 @@ def run(path: Path, folder: Path) -> Result:
         changed.append("the course was not installed")
     subprocess.run([sys.executable, "-m", "pip", "uninstall", "-q", "-y", "latentlib"], check=True)
     result.error = result.error or "; ".join(changed)
+    print(row(result), flush=True)
     return result
 
 
@@ -79,8 +80,8 @@ def main(arguments: list[str]) -> int:
     paths = [Path(argument).resolve() for argument in arguments] or lessons()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, serve(Path(name)) as server:
         os.environ.update(settings(Path(name), server))
+        print(f"Colab, imitated\n{header()}")
         results = [run(path, Path(name)) for path in paths]
-    print(f"Colab, imitated\n{table(results)}")
     return 1 if any(result.error for result in results) else 0
 
 

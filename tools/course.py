@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import re
 import shutil
 import subprocess
 import threading
@@ -14,9 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
-SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
-REVISION = re.compile(r"(?![0-9a-f]{40}$)[A-Za-z0-9][A-Za-z0-9._/-]*")
 WHO = ("-c", "user.name=course", "-c", "user.email=course@example.invalid", "-c", "core.autocrlf=false")
 
 
@@ -42,12 +38,17 @@ def git(*arguments: str | Path, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
+def files(root: Path = ROOT) -> list[str]:
+    """The names of what git tracks, and of what it would track. RuntimeError where root is no clone."""
+    named = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root).split("\0")
+    return [name for name in named if (root / name).is_file()]
+
+
 def copy(folder: Path, root: Path = ROOT) -> Path:
-    """Copy what git tracks, and what it would track, as it is now. RuntimeError where root is no clone."""
-    for name in filter(None, git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root).split("\0")):
-        if (root / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / name, folder / name)
+    """Copy these files as they are now."""
+    for name in files(root):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, folder / name)
     return folder
 
 
@@ -62,21 +63,17 @@ def once(stamp: Path, named: Path, *commands: list) -> bool:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, root: Path = ROOT) -> Iterator[str]:
+def serve(folder: Path) -> Iterator[str]:
     """The URL, on this machine, of a repository that holds a copy, on the revision that the badges name."""
-    work = copy(folder / "work", root)
-    git("init", "--quiet", "--initial-branch", setting("revision", root), cwd=work)
+    work = copy(folder / "work")
+    git("init", "--quiet", "--initial-branch", setting("revision"), cwd=work)
     git(*WHO, "add", "--all", "--force", cwd=work)
     git(*WHO, "commit", "--quiet", "--message", "the course", cwd=work)
     git("clone", "--quiet", "--bare", work, folder / "course.git", cwd=folder)
     git("update-server-info", cwd=folder / "course.git")
     shutil.rmtree(work)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/course.git"
         server.shutdown()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_) -> None:
-        pass

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import json
 import re
 import statistics
 import sys
@@ -15,8 +14,8 @@ from pathlib import Path
 
 import nbformat
 
-from tools.badges import MARKED, apply, tagged, template
-from tools.course import ROOT, lessons, setting, solutions
+from tools.badges import MARKED, apply, tagged
+from tools.course import ROOT, lessons, solutions
 
 BIGGEST = 1.5e6  # bytes
 MOST = {"cells": 50, "words": 2200, "lines of code": 300, "pictures": 8, "lines of imports": 4}
@@ -27,25 +26,98 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "name": "python", "nbconvert_exporter": "python"},
 }
-UNSTABLE = re.compile(r" at 0x[0-9a-f]+|<Figure size")
 SPOKEN = {"print", "claim", "not_checked", "guess"}  # what they are told is prose, too
 
 
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Keep what a reader sees and nothing that differs from run to run, and describe the pictures. In place."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for cell in notebook.cells:
+        kept = ("tags", "jupyter", "alt")
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in kept if key in cell.metadata})
+        if cell.cell_type == "code":
+            cell.outputs = _merged(cell.outputs)
+            describe(cell)
+    return notebook
+
+
+def describe(cell: nbformat.NotebookNode) -> None:
+    """Copy the alt texts of a cell's metadata to its pictures, in place."""
+    for output, alt in zip(pictures(cell), alt_texts(cell), strict=False):
+        for kind in filter(lambda kind: kind.startswith("image/"), output.data):
+            output.metadata.setdefault(kind, nbformat.NotebookNode())["alt"] = alt
+
+
+def _merged(outputs: list) -> list:
+    """Neighbouring pieces of the same stream as one, without the states of widgets."""
+    merged: list = []
+    for output in outputs:
+        output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)  # no use without its state
+        if output.output_type == "stream" and merged and merged[-1].get("name") == output.name:
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
 def problems(path: Path, root: Path = ROOT) -> list[str]:
-    """One sentence for each rule that the notebook breaks; an empty list when all is well."""
+    """One sentence for each rule that the notebook breaks; nbformat.ValidationError for what is no notebook."""
     text = path.read_text(encoding="utf-8")
-    found = [f"{len(text) / 1e6:.2f} MB; at most {BIGGEST / 1e6} MB are allowed"] if len(text) > BIGGEST else []
-    try:
-        nbformat.validate(json.loads(text))
-    except (nbformat.ValidationError, json.JSONDecodeError) as error:
-        return [*found, f"not a valid notebook: {str(error).splitlines()[0]}"]
     notebook = nbformat.reads(text, as_version=4)
-    found += _of_the_whole(notebook) + _of_the_opening(notebook, path, root)
-    if path.parent.name == "notebooks":
-        found += _of_the_budgets(notebook)
-    for number, cell in enumerate(notebook.cells):
-        found += [f"cell {number}: {problem}" for problem in _of_a_cell(cell)]
-    return found
+    nbformat.validate(notebook)
+    committed = clean(apply(copy.deepcopy(notebook), path.relative_to(root).as_posix(), root))
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    headings = re.findall(r"^# .+$", re.sub(r"^```.*?^```", "", markdown, flags=re.S | re.M), re.M)
+    rules = [
+        (len(text) > BIGGEST, f"{len(text) / 1e6:.2f} MB; at most {BIGGEST / 1e6} MB are allowed"),
+        (
+            committed != notebook,
+            "badges, set-up, parameters, metadata or alts are not as make refresh leaves them",
+        ),
+        (
+            [cell.execution_count for cell in code] != list(range(1, len(code) + 1)),
+            "cells were not run once, in order, from top to bottom; run make refresh",
+        ),
+        (
+            len(headings) != 1 or not notebook.cells[0].source.startswith("# "),
+            f"needs one '# ' heading, in the first cell; found {len(headings)}",
+        ),
+        *(_of_the_budgets(notebook) if path.parent.name == "notebooks" else []),
+        *((broken, f"cell {k}: {what}") for k, cell in enumerate(notebook.cells) for broken, what in _of_a_cell(cell)),
+    ]
+    return [sentence for broken, sentence in rules if broken]
+
+
+def _of_the_budgets(notebook) -> list[tuple[bool, str]]:
+    median = statistics.median(_lines(cell.source) for cell in notebook.cells if cell.cell_type == "code")
+    exercises = len(tagged(notebook, "exercise"))
+    counted = measures(notebook).items()
+    return [
+        *((count > MOST[name], f"{count} {name}; at most {MOST[name]} are allowed") for name, count in counted),
+        (median > MEDIAN_CELL, f"the median cell has {median:g} lines; at most {MEDIAN_CELL} are allowed"),
+        (exercises not in EXERCISES, f"{exercises} exercises; {EXERCISES[0]} or {EXERCISES[1]} are wanted"),
+        (
+            not any(pictures(cell) for cell in notebook.cells[4:7]),
+            "no picture or widget in the three cells after title, set-up, parameters and imports",
+        ),
+    ]
+
+
+def _of_a_cell(cell) -> list[tuple[bool, str]]:
+    lines = _lines(cell.source) if cell.cell_type == "code" else 0
+    unknown, shown, alts = set(_tags(cell)) - TAGS, len(pictures(cell)), alt_texts(cell)
+    told = "".join(output.text for output in cell.get("outputs", []) if output.get("name") == "stderr")
+    return [
+        (lines > LONGEST_CELL, f"{lines} lines; at most {LONGEST_CELL} are allowed"),
+        (bool(unknown), f"unknown tag {', '.join(sorted(unknown))}; known are {', '.join(sorted(TAGS))}"),
+        (bool(told), f"stored warning or message on stderr: {told.strip()[:80]}"),
+        (
+            len(alts) != shown or any(len(text) < 15 for text in alts),
+            f"{shown} picture(s): the cell's metadata needs an alt text of 15 letters or more for each",
+        ),
+    ]
 
 
 def measures(notebook) -> dict[str, int]:
@@ -79,11 +151,10 @@ def pictures(cell) -> list:
     return [out for out in cell.get("outputs", []) if any(kind.startswith("image/") for kind in out.get("data", {}))]
 
 
-def wanted_alt(cell) -> list[str] | None:
-    """The alt text of each picture of a cell, from the cell's metadata; None when there is not one for each."""
+def alt_texts(cell) -> list[str]:
+    """The alt texts of a cell's pictures, from the cell's metadata, where one may stand alone."""
     alt = cell.metadata.get("alt", [])
-    alt = [alt] if isinstance(alt, str) else list(alt)
-    return alt if len(alt) == len(pictures(cell)) and all(len(text) >= 15 for text in alt) else None
+    return [alt] if isinstance(alt, str) else list(alt)
 
 
 def _tags(cell) -> list[str]:
@@ -100,76 +171,6 @@ def _parsed(source: str) -> ast.Module | None:
         return ast.parse(source)
     except SyntaxError:
         return None
-
-
-def _of_the_whole(notebook) -> list[str]:
-    found = []
-    if notebook.metadata != METADATA:
-        found.append(f"metadata must be the kernel's name only, not {sorted(notebook.metadata)}; run make refresh")
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
-        found.append("cells were not run once, in order, from top to bottom; run make refresh")
-    if not any(cell.outputs for cell in code):
-        found.append("no outputs; run make refresh")
-    markdown = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    headings = re.findall(r"^# .+$", re.sub(r"^```.*?^```", "", markdown, flags=re.S | re.M), re.M)
-    if len(headings) != 1 or not notebook.cells[0].source.startswith("# "):
-        found.append(f"needs one '# ' heading, in the first cell; found {len(headings)}")
-    return found
-
-
-def _of_the_opening(notebook, path: Path, root: Path) -> list[str]:
-    found, tags = [], [_tags(cell) for cell in notebook.cells[1:3]]
-    if len(tags) < 2 or "setup" not in tags[0] or "parameters" not in tags[1]:
-        return ["the second cell must be tagged setup, the third parameters"]
-    wanted = copy.deepcopy(notebook)
-    apply(wanted, path.relative_to(root).as_posix(), setting("slug", root), setting("revision", root))
-    if wanted != notebook:
-        found.append("badges or set-up cell are not those of pyproject.toml and tools/setup_cell.py; run make badges")
-    parameters = notebook.cells[2].source
-    if not parameters.startswith(template("parameters")):
-        found.append("the parameters cell does not begin with tools/parameters_cell.py")
-    if any(not isinstance(line, ast.Assign) for line in ast.parse(parameters).body):
-        found.append("the parameters cell holds more than assignments")
-    return found
-
-
-def _of_the_budgets(notebook) -> list[str]:
-    found = [
-        f"{count} {name}; at most {MOST[name]} are allowed"
-        for name, count in measures(notebook).items()
-        if count > MOST[name]
-    ]
-    lengths = [_lines(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    if statistics.median(lengths) > MEDIAN_CELL:
-        found.append(f"the median cell has {statistics.median(lengths):g} lines; at most {MEDIAN_CELL} are allowed")
-    exercises = len(tagged(notebook, "exercise"))
-    if not EXERCISES[0] <= exercises <= EXERCISES[1]:
-        found.append(f"{exercises} exercises; {EXERCISES[0]} or {EXERCISES[1]} are wanted")
-    if not any(pictures(cell) for cell in notebook.cells[4:7]):
-        found.append("no picture or widget in the three cells after title, set-up, parameters and imports")
-    return found
-
-
-def _of_a_cell(cell) -> list[str]:
-    found = []
-    if cell.cell_type == "code" and _lines(cell.source) > LONGEST_CELL:
-        found.append(f"{_lines(cell.source)} lines; at most {LONGEST_CELL} are allowed")
-    if unknown := set(_tags(cell)) - TAGS:
-        found.append(f"unknown tag {', '.join(sorted(unknown))}; known are {', '.join(sorted(TAGS))}")
-    for output in cell.get("outputs", []):
-        if output.output_type == "error":
-            found.append(f"stored error {output.ename}: {output.evalue}")
-        if output.output_type == "stream" and output.name == "stderr":
-            found.append(f"stored warning or message on stderr: {output.text.strip()[:80]}")
-        if UNSTABLE.search(str(output.get("data", {}).get("text/plain", ""))):
-            found.append(f"text that differs from run to run: {output.data['text/plain'][:60]!r}")
-    shown = [out.metadata.get(kind, {}).get("alt") for out in pictures(cell) for kind in out.data if "image/" in kind]
-    if pictures(cell) and wanted_alt(cell) is None:
-        found.append(f"{len(shown)} picture(s): the cell's metadata needs an alt text of 15 letters or more for each")
-    elif shown != (wanted_alt(cell) or []):
-        found.append("alt texts of the pictures differ from the cell's metadata; run make refresh")
-    return found
 
 
 def main(arguments: list[str]) -> int:

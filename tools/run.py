@@ -42,17 +42,12 @@ class Result:
     error: str = ""
 
     @property
-    def above(self) -> float:
-        """What the notebook held at its peak above what `import torch` takes, in MB."""
-        return self.peak - import_torch()
-
-    @property
     def verdict(self) -> str:
-        fits = self.seconds <= BUDGET_SECONDS and self.above <= ABOVE_IMPORT_MB
+        fits = self.seconds <= BUDGET_SECONDS and self.peak - import_torch() <= ABOVE_IMPORT_MB
         return f"FAILED  {self.error}" if self.error else "fits" if fits else "OVER"
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path, name: str = "") -> Result:
+def execute(notebook: nbformat.NotebookNode, folder: Path, name: str) -> Result:
     """Run every cell in a fresh kernel that starts in `folder`, in place, and watch its memory."""
     result = Result(name)
     bar = tqdm(total=len(notebook.cells), desc=name, unit="cell", leave=False)
@@ -92,22 +87,20 @@ def run(path: Path, parameters: dict[str, str]) -> Result:
     return result
 
 
-def row(result: Result) -> str:
-    sizes = f"{result.peak / 1e3:5.2f} GB {result.above / 1e3:10.2f} GB {result.own / 1e3:5.2f} GB"
-    return f"{result.name:28} {result.seconds:8.1f} {sizes}   {result.verdict}"
-
-
-def table(results: list[Result]) -> str:
-    """Notebook, seconds and memory beside their budgets, as text."""
+def header() -> str:
+    """The machine, and what stands above the rows: the budgets, too."""
     machine = f"PyTorch {importlib.metadata.version('torch')}, Python {platform.python_version()}, {platform.system()}"
-    return "\n".join(
-        [
-            f"{machine}; import torch: peak {import_torch() / 1e3:.2f} GB",
-            f"{'notebook':28} {'seconds':>8} {'peak':>8} {'above import':>13} {'own':>8}",
-            f"{'budget':28} {BUDGET_SECONDS:8d} {'':>8} {ABOVE_IMPORT_MB / 1e3:10.2f} GB",
-            *map(row, results),
-        ]
+    return (
+        f"{machine}; import torch: peak {import_torch() / 1e3:.2f} GB\n"
+        f"{'notebook':28} {'seconds':>8} {'peak':>8} {'above import':>13} {'own':>8}\n"
+        f"{'budget':28} {BUDGET_SECONDS:8d} {'':>8} {ABOVE_IMPORT_MB / 1e3:10.2f} GB"
     )
+
+
+def row(result: Result) -> str:
+    """Seconds, memory in GB, and whether that fits the budgets."""
+    peak, above, own = (size / 1e3 for size in (result.peak, result.peak - import_torch(), result.own))
+    return f"{result.name:28} {result.seconds:8.1f} {peak:5.2f} GB {above:10.2f} GB {own:5.2f} GB   {result.verdict}"
 
 
 def use_data() -> bool:
@@ -132,12 +125,14 @@ def main(arguments: list[str]) -> int:
         return 2
     use_data()
     logging.getLogger("traitlets").setLevel(logging.ERROR)
-    results = []
+    print(header(), flush=True)
+    failed = False
     for path in paths:
-        results.append(run(path, parameters))
-        print(row(results[-1]), flush=True)
-    print(f"\n{table(results)}\n\nThe executed notebooks lie in {BUILD}.")
-    return 1 if any(result.error for result in results) else 0
+        result = run(path, parameters)
+        failed |= bool(result.error)
+        print(row(result), flush=True)
+    print(f"The executed notebooks lie in {BUILD}.")
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from tools.badges import apply
-from tools.course import ROOT, lessons, setting
+from tools.course import ROOT, lessons
 
 PART = re.compile(r"^# %% (\S+)\n", re.M)
 BLANK = re.compile(r"[ ]*#:[ ]?(.*)$")
@@ -59,21 +59,22 @@ def folded(part: str) -> str:
 
 def fill(notebook: nbformat.NotebookNode, exercises: dict[str, str]) -> list[str]:
     """Write exercises and folded solutions into a lesson, in place; gives a sentence for each that has no place."""
-    found, shown = set(), set()
+    asked, shown = set(), set()
     for cell in notebook.cells:
-        if cell.cell_type == "code" and "exercise" in cell.metadata.get("tags", []):
-            keys = [key for key in exercises if f'check("{key}"' in cell.source]
-            found.update(keys)
-            if keys:
-                cell.source = stub(exercises[keys[0]])
+        for key in exercises if "exercise" in cell.metadata.get("tags", []) else ():
+            if f'check("{key}"' in cell.source:
+                cell.source = stub(exercises[key])
+                asked.add(key)
         if cell.cell_type == "markdown":
             shown.update(key for _, key, _, _ in FOLDED.findall(cell.source))
             cell.source = FOLDED.sub(
                 lambda m: m[1] + folded(exercises[m[2]]) + m[4] if m[2] in exercises else m[0], cell.source
             )
-    missing = [f'{key}: no cell tagged "exercise" holds check("{key}"' for key in exercises if key not in found]
-    missing += [f"{key}: no <!-- solution {key} --> ... <!-- /solution -->" for key in exercises if key not in shown]
-    return missing + [f"{key}: shown, but not in the source" for key in sorted(shown - set(exercises))]
+    return [
+        f'{key}: the source, a cell tagged "exercise" that holds check("{key}", and the place '
+        f"<!-- solution {key} --> ... <!-- /solution --> belong together"
+        for key in sorted((set(exercises) ^ shown) | (set(exercises) - asked))
+    ]
 
 
 def answers(lesson: Path, head: str, exercises: dict[str, str]) -> nbformat.NotebookNode:
@@ -81,11 +82,10 @@ def answers(lesson: Path, head: str, exercises: dict[str, str]) -> nbformat.Note
     v4 = nbformat.v4
     title = nbformat.read(lesson, as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
     opening = f"# Solutions of {title}\n\nTry first: [the lesson](../{lesson.name}) has hints.\n\n"
-    cells = [v4.new_markdown_cell(opening), v4.new_code_cell(head)]
+    cells = [v4.new_markdown_cell(opening, id="title"), v4.new_code_cell(head, id="imports")]
     for key, part in exercises.items():
-        cells += [v4.new_markdown_cell(f"## {key}"), v4.new_code_cell(solved(part))]
-    notebook = v4.new_notebook(cells=cells)
-    return apply(notebook, f"notebooks/solutions/{lesson.name}", setting("slug"), setting("revision"))
+        cells += [v4.new_markdown_cell(f"## {key}", id=key), v4.new_code_cell(solved(part), id=f"{key}-solved")]
+    return apply(v4.new_notebook(cells=cells), f"notebooks/solutions/{lesson.name}")
 
 
 def made(lesson: Path) -> tuple[list[str], dict[Path, nbformat.NotebookNode]]:
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
         if not arguments or lesson.stem[:2] in arguments:
             missing, differing = made(lesson)
             for path, notebook in differing.items():
-                path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+                nbformat.write(notebook, path)
                 print(f"{path.relative_to(ROOT)}: changed; run it with python -m tools.refresh")
             print("".join(f"{sentence}\n" for sentence in missing), end="")
             status |= bool(missing)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -36,18 +34,6 @@ def wrappers(solution: Callable) -> list[Callable]:
         return each(solution(*arguments), lambda t: torch.stack([t, t], dim=-1)[..., 0])
 
     return [as_array, as_list, as_double, as_double_array, on_copies, with_gradient, not_contiguous]
-
-
-def in_turn(solution: Callable) -> Callable:
-    """The same right answer as a NumPy array, a list and a float64 tensor in turn; what has slopes stays a tensor."""
-    kinds = itertools.cycle([lambda t: t.cpu().numpy().astype(np.float64), lambda t: t.tolist(), lambda t: t.double()])
-
-    @functools.wraps(solution)
-    def answer(*arguments, **named):
-        kind = next(kinds)
-        return each(solution(*arguments, **named), lambda t: t.double() if t.requires_grad else kind(t))
-
-    return answer
 
 
 def each(value: Any, change: Callable) -> Any:
