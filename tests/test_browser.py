@@ -265,11 +265,11 @@ widgets.picture_slider(draw, level=(0, 2, 0))"""
 LOOKING = """from latentlib import photos
 
 class Looking(widgets.FamilyView):
-    def _look(self, side, content):
+    def upload(self, content, side):
         photo = photos.read(content)
         height, width = photo.shape[:2]
         corners = [int(photo[y, x].mean()) for y, x in ((5, 5), (5, -5), (-5, 5), (-5, -5))]
-        return f"{width} x {height}, corners {corners}, {len(photos.find_faces(photo))} faces"
+        self.worker.line = f"{width} x {height}, corners {corners}, {len(photos.find_faces(photo))} faces"
 
 Looking(generator, people)"""
 

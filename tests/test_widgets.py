@@ -50,8 +50,8 @@ def ask(widget, number="a-1", buffers=(), again=False, **values):
     widget._heard(None, {"number": number, "values": values, "again": again}, list(buffers))
 
 
-def move(widget, **values):
-    ask(widget, f"move-{next(NUMBERS)}", **values)
+def move(widget, buffers=(), **values):
+    ask(widget, f"move-{next(NUMBERS)}", buffers, **values)
 
 
 @pytest.fixture
@@ -86,6 +86,11 @@ def view(generator, people, monkeypatch):
     made = FamilyView(generator, people)
     yield made
     made.close()
+
+
+def send(widget, content, **more):
+    """A photo's file, in one piece."""
+    move(widget, buffers=[content], piece={"key": "k", "at": 0, "size": len(content), **more})
 
 
 @pytest.fixture
@@ -171,7 +176,7 @@ class TestAsking:
             picture_slider(lambda a: b"x" * 20_000, a=(0, 1))
 
     def test_the_courses_own_errors_are_sentences_already(self):
-        assert base_module.sentence(photos.PhotoError("this is no photo.")) == "This is no photo."
+        assert base_module.explained(photos.PhotoError("this is no photo.")) == "This is no photo."
 
 
 class TestSliders:
@@ -281,39 +286,46 @@ class TestFamily:
             for again in (False, True):  # a piece that comes twice counts once
                 ask(view, f"a-{k}", [photo[at : at + (1 << 18)]], again, piece=piece)
         view.wait()
-        assert view.line.startswith("Your photo 1 is the second parent now")
+        assert view.worker.line.startswith("Your photo 1 is the second parent now")
         assert view.controls["second"] == "your photo 1"
         assert (view.people["your photo 1"].code == 0.7).all()
         assert view.people["your photo 1"].picture.shape == (3, 64, 64)
 
     def test_an_uploaded_photo_is_in_nothing_that_a_notebook_saves(self, view, photo):
-        view.upload("first", photo)
+        still = view.still()
+        view.upload(photo, side="first")
         view.wait()
         assert view.start["first"]["names"] == ["person 0", "person 1", "person 2"]
-        still = view.still()
         view.breed(0)  # nor is a child of the photo
-        assert view.still() == still
-        view.people["your photo 1"] = view.people["your photo 1"]._replace(picture=torch.zeros(3, 64, 64))
         assert view.still() == still
 
     @pytest.mark.parametrize("content", [b"", b"Dear reader, this is no picture.", b"\x89PNG\r\n\x1a\n" + b"0" * 50])
     def test_what_is_no_photo_gets_a_sentence_and_everything_stays(self, view, content):
-        before = dict(view.controls)
-        view.upload("first", content)
-        view.wait()
-        assert view.kind == "failed"
-        assert view.line.count("\n") == 0
-        assert view.line.endswith(".")
+        sent, before = listen(view), dict(view.controls)
+        send(view, content, side="first")
+        assert sent[-1][0]["kind"] == "failed"
+        assert sent[-1][0]["line"].count("\n") == 0
+        assert sent[-1][0]["line"].endswith(".")
         assert view.controls == before
         move(view, share=0.2)
-        assert not view.line
+        assert not sent[-1][0]["line"]
+
+    def test_a_search_that_fails_is_said_until_the_next_move(self, view, photo, monkeypatch):
+        sent = listen(view)
+        monkeypatch.setattr("latentlib.widgets.family.tuning.pivots", lambda *_, **__: 1 / 0)
+        send(view, photo, side="first")
+        assert sent[-1][0]["kind"] == "busy"
+        view.wait()
+        assert (sent[-1][0]["kind"], view.controls["first"]) == ("failed", "person 0")
+        assert sent[-1][0]["line"] == "That did not work. ZeroDivisionError: division by zero."
+        move(view, share=0.2)
+        assert not sent[-1][0]["line"]
 
     def test_eyes_are_clicked_where_no_face_is_found(self, view, photo):
         upside_down = io.BytesIO()
         Image.open(io.BytesIO(photo)).rotate(180).save(upside_down, "png")
         sent = listen(view)
-        view.upload("first", upside_down.getvalue())
-        view.wait()
+        send(view, upside_down.getvalue(), side="first")
         assert sent[-1][0]["picking"]
         assert "photo" in sent[-1][1]
         ask(view, "a-1", eyes=[[0.5, 0.5], [0.5, 0.5]])
@@ -325,19 +337,18 @@ class TestFamily:
         assert not sent[-1][0]["picking"]
 
     def test_an_upload_that_was_left_is_let_go(self, view, monkeypatch):
-        ask(view, "a-1", [b"half"], piece={"key": "k", "side": "first", "at": 0, "size": 8})
-        assert view._arriving.held == b"half"
+        move(view, [b"half"], piece={"key": "k", "side": "first", "at": 0, "size": 8})
+        move(view, share=0.3)
+        assert view._arriving[1] == b"half"
         later = time.monotonic() + 1000
         monkeypatch.setattr("latentlib.widgets.eye_picker.time.monotonic", lambda: later)
-        ask(view, "a-2", share=0.2)
-        assert not view._arriving.held
+        move(view, share=0.2)
+        assert not view._arriving[1]
 
-    def test_closing_lets_the_threads_go(self, generator, people, photo):
+    def test_no_thread_stays_when_its_work_is_done(self, view, photo):
         before = threading.active_count()
-        view = FamilyView(generator, people, tune=lambda *_, **__: None)
-        view.upload("first", b"no photo")
+        view.upload(photo, side="first")
         view.wait()
-        view.close()
         until = time.monotonic() + 10
         while threading.active_count() > before and time.monotonic() < until:
             time.sleep(0.02)
@@ -351,9 +362,15 @@ class TestTuning:
         return {name: (torch.zeros(3, 64, 64), code) for name, (_, code) in people.items()}
 
     class White(torch.nn.Module):
+        """A copy, and what ``tuning.tune`` gives: something that has one."""
+
         def draw(self, codes):
             time.sleep(0.05)  # who does not wait for the end does not see it
             return torch.ones(len(codes), 3, 64, 64)
+
+        @property
+        def generator(self):
+            return self
 
     def test_the_copy_draws_when_it_has_come_and_is_kept(self, generator, photos_of_two):
         calls = []
@@ -366,13 +383,13 @@ class TestTuning:
 
         view = FamilyView(generator, photos_of_two, tune=tune)
         sketch, sent = view.pictures["child"], listen(view)
-        assert view.jobs.busy
-        assert "sketch" in view.jobs.said
+        assert view.tuning.kind == "busy"
+        assert "sketch" in view.start["first"]["tuning"]
         move(view, share=0.2)  # the sliders do not wait for it
         assert view.pictures["child"] != sketch
         ask(view, stop=True)
         view.wait()
-        assert view.jobs.said.startswith("Drawn by a copy of the generator, stopped after")
+        assert view.tuning.line.startswith("Drawn by a copy of the generator, stopped after")
         assert decoded(view.pictures["child"]).min() == 255
         assert decoded(sent[-1][1]["child"]).min() == 255
         ask(view, "a-2", breed=0)
@@ -385,7 +402,7 @@ class TestTuning:
     def test_what_was_tuned_before_is_used_at_once_in_either_order(self, generator, photos_of_two):
         view = FamilyView(generator, photos_of_two, copies={("person 1", "person 0"): self.White()})
         assert decoded(view.pictures["child"]).min() == 255
-        assert not view.jobs.busy
+        assert view.tuning.line == "Drawn by a copy of the generator that was tuned on both photos."
         view.close()
 
     def test_an_error_is_said(self, generator, photos_of_two):
@@ -394,7 +411,23 @@ class TestTuning:
 
         view = FamilyView(generator, photos_of_two, tune=tune)
         view.wait()
-        assert view.jobs.said == "That did not work. RuntimeError: no memory."
+        assert view.tuning.line == "That did not work. RuntimeError: no memory."
+        view.close()
+
+    def test_the_couple_wanted_last_counts(self, generator, photos_of_two):
+        asked = []
+
+        def tune(codes, pictures, stop):
+            asked.append(len(asked))
+            while not stop() and len(asked) == 1:  # the first would go on forever
+                time.sleep(0.01)
+            return self.White()
+
+        view = FamilyView(generator, photos_of_two, tune=tune)
+        move(view, first="person 2")
+        view.wait()
+        assert view.copies.keys() == {frozenset({"person 1", "person 2"})}
+        assert view.tuning.line.startswith("Drawn by a copy of the generator, tuned in")
         view.close()
 
 
@@ -404,7 +437,7 @@ class TestWhatOneKeeps:
         ask(view, keep="card")
         view.wait()
         image = Image.open(io.BytesIO(view.pictures["file"]))
-        assert (view.file, view.line) == ("family_card.png", "family_card.png is ready.")
+        assert (view.file, view.worker.line) == ("family_card.png", "family_card.png is ready.")
         assert card_module.SENTENCE in image.text["Description"]
         mark = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
         assert mark in image.text["XML:com.adobe.xmp"]

@@ -14,7 +14,7 @@ import io
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,14 @@ class CourseWidget(anywidget.AnyWidget):
 
     take(values, buffers): do what the page asks; what it raises becomes a sentence on the page
     present() -> (content for the page, pictures by name): "line" and "kind" ("failed", "busy") are the line below
-    still() -> PNG bytes, the picture that stays in a saved notebook; empty: none
+    still() -> PNG bytes, the picture that stays in a saved notebook
+    saved: False keeps all pictures out of what a notebook saves
     Raises ValueError when the first pictures do not fit into one message.
     """
 
     _css = Path(__file__).with_name("base.css").read_text(encoding="utf-8")
     _ipython_display_ = None  # that of ipywidgets 7 would leave out the still picture
+    saved = True
     start = traitlets.Dict().tag(sync=True)  # what does not change, and the first answer
 
     def __init__(self, **fixed: Any):
@@ -55,7 +57,7 @@ class CourseWidget(anywidget.AnyWidget):
         _check_size([*pictures.values(), *fixed.get("frames", [])])
         # A cell that is run again makes the same widget again, which takes up moves that the kernel has not answered.
         key = f"{self!r} {zlib.crc32(b''.join(pictures.values()))}"
-        super().__init__(start={**fixed, "key": key, "first": content, "pictures": self.private(pictures)})
+        super().__init__(start={**fixed, "key": key, "first": content, "pictures": pictures if self.saved else {}})
         self.on_msg(self._heard)
 
     @cached_property
@@ -69,10 +71,6 @@ class CourseWidget(anywidget.AnyWidget):
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         return {}, {}
 
-    def private(self, pictures: dict[str, bytes]) -> dict[str, bytes]:
-        """Those of the first pictures that may lie in the widget's state, which some programs save."""
-        return pictures
-
     def tell(self, number: str | None = None, error: Exception | None = None, whole: bool = False) -> None:
         """Send the page what is shown now, as the answer to a question or on its own; whole: all pictures again."""
         with self.lock:
@@ -82,7 +80,7 @@ class CourseWidget(anywidget.AnyWidget):
                 _check_size(new.values())
                 self._sent = dict(pictures)
             else:
-                content, new = {**content, "line": sentence(error), "kind": "failed"}, {}
+                content, new = {**content, "line": explained(error), "kind": "failed"}, {}
             self.send({**content, "number": number, "places": list(new)}, list(new.values()))
 
     def _heard(self, _: Any, question: dict[str, Any], buffers: Sequence[Any]) -> None:
@@ -100,14 +98,56 @@ class CourseWidget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        png = self.still()
-        if len(png) > LARGE:
-            png = with_palette(Image.open(io.BytesIO(png)))
         data = {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
-        return data | ({"image/png": base64.b64encode(png).decode("ascii")} if png else {})
+        if self.saved:
+            png = self.still()
+            png = with_palette(Image.open(io.BytesIO(png))) if len(png) > LARGE else png
+            data["image/png"] = base64.b64encode(png).decode("ascii")
+        return data
 
 
-def sentence(error: Exception) -> str:
+class Worker:
+    """A thread for what takes long: one job after the other, and what is said of the one that was started last.
+
+    lock: of the widget; changed: called under it when a job is done
+    line, kind: the sentence for the page, and "busy", "failed" or ""
+    """
+
+    def __init__(self, lock: threading.RLock, changed: Callable[[], None]):
+        self.lock, self.changed = lock, changed
+        self.line = self.kind = ""
+        self._turn, self._stop = threading.Lock(), threading.Event()
+
+    def say(self, line: str, kind: str = "") -> None:
+        """Say this, and nothing of the jobs before, which are asked to stop."""
+        self.stop()
+        self._stop = threading.Event()
+        self.line, self.kind = line, kind
+
+    def start(self, job: Callable[[Callable[[], bool]], str], meanwhile: str) -> None:
+        """job(stop) gives the line that is said when it is done; it ends soon after stop() is true."""
+
+        self.say(meanwhile, "busy")
+        stop = self._stop
+
+        def work() -> None:
+            with self._turn:
+                try:
+                    done = (job(stop.is_set), "")
+                except Exception as error:  # in a thread nobody else would see it
+                    done = (explained(error), "failed")
+            with self.lock:
+                if stop is self._stop:
+                    self.line, self.kind = done
+                self.changed()
+
+        threading.Thread(target=work).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+def explained(error: Exception) -> str:
     """An error as one sentence for the page; the course's own errors are sentences already."""
     said = next(iter(str(error).strip().splitlines()), "").rstrip(".")
     if type(error).__module__.startswith("latentlib"):

@@ -13,7 +13,7 @@ from latentlib.plots.images import png_of, text_font
 SENTENCE = "A weighted blend, not a prediction of a real child."
 TITLE = "A family in latent space"
 WIDTH, PARENT, CHILD, GAP = 760, 200, 288, 12  # pixels
-FRAME = 320  # pixels: side of the film
+FRAME, INTERVAL = 320, 80  # pixels: side of the film; milliseconds between two of its pictures
 # IPTC's digital source type (https://cv.iptc.org/newscodes/digitalsourcetype), as XMP in a file.
 XMP = (
     b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -37,10 +37,7 @@ def family_sheet(pictures: Sequence[Image.Image], names: Sequence[str], title: s
     pen = ImageDraw.Draw(sheet)
 
     def text(words: str, x: float, y: float, room: float, size: int) -> None:
-        words = " ".join(words.split())
         font = next((text_font(k) for k in range(size, 10, -1) if text_font(k).getlength(words) <= room), text_font(10))
-        while font.getlength(words) > room and len(words) > 1:
-            words = words[:-2].rstrip() + "…"
         pen.text((x, y), words, fill="black", font=font, anchor="ma")
 
     def place(picture: Image.Image, caption: str, side: int, middle: float, top: int, room: float) -> None:
@@ -67,14 +64,11 @@ def family_card(pictures: Sequence[Image.Image], names: Sequence[str]) -> bytes:
     return png_of(family_sheet(pictures, names, TITLE), optimize=True, pnginfo=described)
 
 
-def film(frames: Sequence[Image.Image], interval: int = 80) -> bytes:
-    """A film there and back, WebP bytes with the mark for machines inside.
-
-    WebP and not GIF: it holds the mark, and more than 256 colours. interval: milliseconds between two pictures
-    """
+def film(frames: Sequence[Image.Image]) -> bytes:
+    """A film there and back, WebP bytes with the mark for machines inside: GIF holds no mark, and only 256 colours."""
     pictures = [frame.resize((FRAME, FRAME), Image.Resampling.LANCZOS) for frame in frames]
     pictures += pictures[-2:0:-1]
     buffer = io.BytesIO()
-    options = {"save_all": True, "append_images": pictures[1:], "duration": interval, "loop": 0}
+    options = {"save_all": True, "append_images": pictures[1:], "duration": INTERVAL, "loop": 0}
     pictures[0].save(buffer, "webp", quality=85, xmp=XMP, **options)
     return buffer.getvalue()

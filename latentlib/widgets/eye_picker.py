@@ -11,105 +11,99 @@ import numpy as np
 from PIL import Image
 
 from latentlib import photos
-from latentlib.widgets.base import CourseWidget, page
+from latentlib.widgets.base import CourseWidget, Worker, page
 
-MOST_BYTES = 60 * 10**6  # of a photo that the page cannot make smaller
 ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 SHOWN = 800  # pixels: the longer side of the photo in the browser
-Eyes = tuple[tuple[float, float], tuple[float, float]]
 
 
-class Arrival:
-    """A photo's file on its way from the page, in pieces."""
+class PhotoWidget(CourseWidget):
+    """A photo comes from the page in pieces; where no face is found in it, its two eyes are clicked there.
 
-    def __init__(self):
-        self.key, self.held, self.touched = "", bytearray(), 0.0
-
-    def forget_abandoned(self) -> None:  # a page that was closed in the middle leaves no photo here
-        if time.monotonic() > self.touched + ABANDONED:
-            self.key, self.held = "", bytearray()
-
-    def add(self, content: Any, key: str, at: int, size: int, **_: Any) -> bytes | None:
-        """The whole file, when this was its last piece."""
-        if at == 0:
-            self.key, self.held = key, bytearray()
-        if key != self.key:  # another photo was chosen meanwhile
-            return None
-        self.held.extend(content)
-        self.touched, whole = time.monotonic(), bytes(self.held)
-        if len(whole) < min(size, MOST_BYTES):
-            return None
-        self.key, self.held = "", bytearray()
-        return whole
-
-
-class EyePicker(CourseWidget):
-    """A photo of one's own. Where no face is found one clicks the two eyes, with the mouse, a finger or the keyboard.
-
-    photo: anything that ``photos.read`` accepts, to click its eyes; None: it is chosen on the page. Then (h, w, 3)
-        uint8, upright, or None until it is there. It is never part of what a notebook saves
+    photo: (h, w, 3) uint8, upright, or None until it is there. It is never part of what a notebook saves
     eyes: what ``photos.align`` takes: a face's six landmarks (6, 2), or the two places that were clicked, in pixels of
         the photo, the one further left first; None until they are known
+    worker: what it says stands below. A subclass has admit(note, …), called when the eyes are known
+    """
+
+    photo: np.ndarray | None = None
+    eyes: np.ndarray | tuple[tuple[float, float], ...] | None = None
+    picking = False  # are the eyes to be clicked?
+
+    def __init__(self, **fixed: Any):
+        self.worker = Worker(self.lock, self.tell)
+        self._arriving, self._where = ("", bytearray()), {}  # the file's key and bytes; what the page says beside
+        self._touched = 0.0
+        super().__init__(**fixed)
+
+    def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
+        if time.monotonic() > self._touched + ABANDONED:  # a page that was closed in the middle leaves no photo here
+            self._arriving = ("", bytearray())
+        if "piece" in values:
+            self._receive(buffers[0], **values["piece"])
+        elif "leave" in values:
+            self.picking = False
+        elif "eyes" in values and self.picking:  # an empty list when they are begun again
+            self.eyes, self.worker.line = None, ""
+            if values["eyes"]:
+                height, width = self.photo.shape[:2]
+                self._found(tuple(sorted((x * width, y * height) for x, y in values["eyes"])), "")
+
+    def _receive(self, content: Any, key: str, at: int, size: int, **where: Any) -> None:
+        if at == 0:
+            self._arriving = (key, bytearray())
+        if key == self._arriving[0]:  # else another photo was chosen meanwhile
+            self._arriving[1].extend(content)
+            self._touched = time.monotonic()
+            if len(self._arriving[1]) >= size:
+                self.upload(bytes(self._arriving[1]), **where)
+
+    def upload(self, content: bytes, **where: Any) -> None:
+        """Take the bytes of a photo's file; raises ``photos.PhotoError``, and keeps what it had, when it is none."""
+        self.photo, self.eyes, self._where = photos.read(content), None, where
+        try:
+            face, note = photos.find_landmarks(self.photo)
+        except photos.NoFaceError:
+            self.picking = True
+            self.worker.line = "No face was found in this photo. Click the two eyes in it, or choose another photo."
+        else:
+            self.picking = False
+            self._found(face.points, note)
+
+    def _found(self, eyes: Any, note: str) -> None:
+        photos.align(self.photo, eyes=eyes)  # raises ValueError when they cannot be a pair of eyes
+        self.eyes = eyes
+        self.admit(note, **self._where)
+
+    def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        content = {"line": self.worker.line, "kind": self.worker.kind, "picking": self.picking}
+        return content, {"photo": _jpeg_of(self.photo)} if self.picking else {}
+
+
+class EyePicker(PhotoWidget):
+    """A photo of one's own. Where no face is found one clicks the two eyes, with the mouse, a finger or the keyboard.
+
+    photo: anything that ``photos.read`` accepts, to click its eyes; None: it is chosen on the page
     """
 
     _esm = page("eyes", "eye_picker")
+    saved = False
 
     def __init__(self, photo: Any = None):
-        self.photo: np.ndarray | None = None if photo is None else photos.read(photo)
-        self.eyes: np.ndarray | Eyes | None = None
-        self.line, self._picking, self._arriving = "", photo is not None, Arrival()
-        super().__init__(most=0 if self._picking else MOST_BYTES)
+        if photo is not None:
+            self.photo, self.picking = photos.read(photo), True
+        super().__init__(most=0 if self.picking else photos.MOST_BYTES)
 
-    def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
-        self._arriving.forget_abandoned()
-        if "piece" in values:
-            whole = self._arriving.add(buffers[0], **values["piece"])
-            if whole is not None:
-                self.upload(whole)
-        elif "eyes" in values:
-            self.line, self.eyes = "", None
-            if values["eyes"]:
-                self.eyes, self.line = checked_eyes(self.photo, values["eyes"]), "Both eyes are set."
-
-    def upload(self, content: bytes) -> None:
-        """Take the bytes of a photo's file; raises ``photos.PhotoError``, and keeps what it had, when it is none."""
-        photo = photos.read(content)
-        try:
-            face, note = photos.find_landmarks(photo)
-            eyes, line = face.points, f"A face was found in your photo; go on with the next cell. {note}".strip()
-        except photos.NoFaceError:
-            eyes = None
-            line = "No face was found in this photo. Click the two eyes in it above, or choose another photo."
-        self.photo, self.eyes, self.line, self._picking = photo, eyes, line, eyes is None
-
-    def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        shown = {"photo": jpeg_of(self.photo)} if self._picking else {}
-        return {"line": self.line, "picking": self._picking}, shown
-
-    def private(self, pictures: dict[str, bytes]) -> dict[str, bytes]:
-        return {}
-
-    def still(self) -> bytes:
-        return b""  # the notebook does not keep the photo
+    def admit(self, note: str) -> None:
+        known = "Both eyes are set" if self.picking else "A face was found in your photo"
+        self.worker.line = f"{known}; go on with the next cell. {note}".strip()
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A photo to choose, or to click its two eyes; the notebook does not keep it"
 
 
-def jpeg_of(photo: np.ndarray) -> bytes:
-    """A photo (h, w, 3) uint8 for the page."""
+def _jpeg_of(photo: np.ndarray) -> bytes:
     image, buffer = Image.fromarray(photo), io.BytesIO()
     image.thumbnail((SHOWN, SHOWN))
     image.save(buffer, "jpeg", quality=85)
     return buffer.getvalue()
-
-
-def checked_eyes(photo: np.ndarray, shares: Sequence[Sequence[float]]) -> Eyes:
-    """Two places in shares of the photo's width and height -> in pixels, the left one first.
-
-    Raises ValueError when they cannot be a pair of eyes.
-    """
-    height, width = photo.shape[:2]
-    eyes = tuple(sorted((x * width, y * height) for x, y in shares))
-    photos.align(photo, eyes=eyes)
-    return eyes

@@ -10,20 +10,31 @@ from latentlib.widgets.base import CourseWidget, page, spoken
 
 
 class PictureSlider(CourseWidget):
-    """What ``picture_slider`` gives: values has what the sliders say, picture the PNG."""
+    """Sliders above a picture that is drawn again at each move; end a cell with it.
+
+    render: called with the sliders' values by name; gives pictures (n, c, h, w) in [0, 1], a figure, or PNG bytes
+    width: of the picture on the page in pixels; None takes its own
+    controls: name=(low, high) or (low, high, start) for a slider of whole numbers or of decimal ones; name=[...] for a
+        slider over a list. For names with spaces: ``picture_slider(draw, **{"number 1": (-2.0, 2.0, 0.0)})``
+
+    Errors of the first drawing are raised, later ones are said below the picture, which stays. ``render`` may be
+    called while a cell runs: let it draw random numbers from a generator of its own.
+
+    values: what the sliders say; picture: PNG bytes
+    """
 
     _esm = page("sliders")
 
-    def __init__(self, render: Callable[..., Any], width: int | None, controls: dict[str, Any]):
-        self.render, self.width = render, width
-        self.controls = {name: _control(name, spec) for name, spec in controls.items()}
-        self.positions, self.values = {}, {}
-        self.take({name: control["start"] for name, control in self.controls.items()}, [])
-        super().__init__(controls=[_described(control) for control in self.controls.values()], width=width)
+    def __init__(self, render: Callable[..., Any], width: int | None = None, **controls: Any):
+        self.render, self.width, self.specs = render, width, controls
+        described = [_described(name, spec) for name, spec in controls.items()]
+        self.positions = {}
+        self.take({control["name"]: control["start"] for control in described}, [])
+        super().__init__(controls=described, width=width)
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
         positions = {**self.positions, **values}
-        meant = {name: self._value(control, positions[name]) for name, control in self.controls.items()}
+        meant = {name: _value(spec, positions[name]) for name, spec in self.specs.items()}
         drawn = self.render(**meant)
         if hasattr(drawn, "savefig"):
             drawn = figure_png(drawn)
@@ -38,26 +49,22 @@ class PictureSlider(CourseWidget):
     def still(self) -> bytes:
         return self.picture
 
-    @staticmethod
-    def _value(control: dict[str, Any], position: Any) -> Any:
-        """What a position of a slider means."""
-        if "options" in control:
-            return control["options"][int(position)]
-        return float(position) if control["digits"] else int(position)
-
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
-        return f"Sliders above a picture: {', '.join(self.controls)}"
+        return f"Sliders above a picture: {', '.join(self.specs)}"
 
 
 class Player(CourseWidget):
-    """What ``player`` gives: a film whose frames all lie in the page. frames: their PNG bytes."""
+    """A film to play, pause and step through, also without a kernel.
+
+    frames: pictures (c, h, w) in [0, 1] or PNG bytes, drawn beforehand; interval: milliseconds between two
+    """
 
     _esm = page("sliders")
 
-    def __init__(self, frames: list[bytes], interval: int):
-        self.frames = frames
-        frame = _control("frame", list(range(1, len(frames) + 1)))
-        super().__init__(controls=[_described(frame)], frames=frames, interval=interval)
+    def __init__(self, frames: Sequence[Any], interval: int = 120):
+        self.frames = [frame if isinstance(frame, bytes) else to_png(frame) for frame in frames]
+        frame = _described("frame", list(range(1, len(self.frames) + 1)))
+        super().__init__(controls=[frame], frames=self.frames, interval=interval)
 
     def still(self) -> bytes:
         return self.frames[-1]
@@ -66,42 +73,30 @@ class Player(CourseWidget):
         return f"A film of {len(self.frames)} pictures"
 
 
-def picture_slider(render: Callable[..., Any], width: int | None = None, **controls: Any) -> PictureSlider:
-    """Sliders above a picture that is drawn again at each move; end a cell with it.
-
-    render: called with the sliders' values by name; gives pictures (n, c, h, w) in [0, 1], a figure, or PNG bytes
-    width: of the picture on the page in pixels; None takes its own
-    controls: name=(low, high) or (low, high, start) for a slider of whole numbers or of decimal ones; name=[...] for a
-        slider over a list. For names with spaces: ``picture_slider(draw, **{"number 1": (-2.0, 2.0, 0.0)})``
-
-    Errors of the first drawing are raised, later ones are said below the picture, which stays. ``render`` may be
-    called while a cell runs: let it draw random numbers from a generator of its own.
-    """
-    return PictureSlider(render, width, controls)
+picture_slider, player = PictureSlider, Player  # as the notebooks call them
 
 
-def player(frames: Sequence[Any], interval: int = 120) -> Player:
-    """A film to play, pause and step through, also without a kernel.
-
-    frames: pictures (c, h, w) in [0, 1] or PNG bytes, drawn beforehand; interval: milliseconds between two
-    """
-    return Player([frame if isinstance(frame, bytes) else to_png(frame) for frame in frames], interval)
-
-
-def _described(control: dict[str, Any]) -> dict[str, Any]:
-    """What the page needs to know of a control; its options may be anything."""
-    return {key: value for key, value in control.items() if key not in ("options", "start")}
+def _value(spec: list | tuple, position: float) -> Any:
+    """What a position of a slider means."""
+    if isinstance(spec, list):
+        return spec[int(position)]
+    return int(position) if _whole(spec) else float(position)
 
 
-def _control(name: str, spec: Any) -> dict[str, Any]:
+def _whole(spec: tuple) -> bool:
+    return all(isinstance(number, int) for number in spec)
+
+
+def _described(name: str, spec: list | tuple) -> dict[str, Any]:
+    """What the page needs to know of a slider."""
     control = {"name": name, "label": name.replace("_", " ")}
     if isinstance(spec, list) and spec:
-        control |= {"options": spec, "texts": [spoken(option) for option in spec]}
-        return control | {"low": 0, "high": len(spec) - 1, "step": 1, "start": 0}
+        texts = [spoken(option) for option in spec]
+        return {**control, "texts": texts, "low": 0, "high": len(spec) - 1, "step": 1, "start": 0}
     if not isinstance(spec, tuple) or len(spec) not in (2, 3) or not spec[0] <= spec[-1] <= spec[1]:
         raise ValueError(f'slider "{name}" must be [...], (low, high) or (low, high, start between them), got {spec}')
-    whole = all(isinstance(number, int) for number in spec)
-    low, high = spec[:2]
-    start = spec[2] if len(spec) == 3 else low if whole else (low + high) / 2
-    step = 1 if whole else (high - low) / 100 or 1.0
-    return control | {"low": low, "high": high, "step": step, "start": start, "digits": 0 if whole else 2}
+    low, high, *start = spec
+    if _whole(spec):
+        return {**control, "low": low, "high": high, "step": 1, "start": (*start, low)[0], "digits": 0}
+    middle, step = (low + high) / 2, (high - low) / 100 or 1.0
+    return {**control, "low": low, "high": high, "step": step, "start": (*start, middle)[0], "digits": 2}
