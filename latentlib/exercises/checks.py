@@ -29,12 +29,7 @@ tried: dict[str, bool] = {}  # key -> was it ever right?
 
 
 def exercise(key: str, title: str, why: str) -> Callable:
-    """Register the function below as the check of an exercise (in ``latentlib/exercises/lesson_NN.py``):
-
-        @exercise("01-compress", "Squeeze a picture", why="A code is a list of shadows on directions.")
-        def _(compress):
-            assert compress(pictures, 3).shape == (5, 3), "5 pictures and k = 3 should give codes (5, 3)"
-            same_as(reference, compress, cases)
+    """Register the function below as the check of an exercise (in ``latentlib/exercises/lesson_NN.py``).
 
     It gets the learner's function, and raises AssertionError with one sentence when that is wrong. The results have
     become float tensors by then, whether they were tensors, arrays, lists or numbers.

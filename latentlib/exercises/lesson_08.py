@@ -30,20 +30,22 @@ class _Asks:
 )
 def _(asked_for):
     both = _Asks(max, collections.OrderedDict(a=1, b=2))
-    cases = {
+    things = {  # what is pickled, and what its file asks for
         "a list of numbers and texts": ([1, 2.5, "os.system"], set()),
         "an empty OrderedDict": (collections.OrderedDict(), {"collections.OrderedDict"}),
         "a call of len": (_Asks(len, [1, 2]), {"builtins.len"}),
         "two calls, one within the other": (both, {"builtins.max", "collections.OrderedDict"}),
         "two texts and then a call": (["a", "b", _Asks(note, "ran")], {"latentlib.exercises.lesson_08.note"}),
     }
-    for name, (thing, expected) in cases.items():
-        for protocol in (3, 4):
-            ran.clear()
-            got = set(asked_for(pickle.dumps(thing, protocol)))
-            wanted, said = (", ".join(sorted(map(str, names))) or "nothing" for names in (expected, got))
-            assert got == expected, f"{name}, in protocol {protocol}, asks for {wanted}; yours says {said}"
-            assert not ran, "your function has run the file; only walk through its instructions"
+
+    def yours(name, protocol):
+        ran.clear()
+        found = set(asked_for(pickle.dumps(things[name][0], protocol)))
+        assert not ran, "your function has run the file; only walk through its instructions"
+        return found
+
+    cases = [(name, protocol) for name in things for protocol in (3, 4)]
+    same_as(lambda name, _: things[name][1], yours, cases, what="what its file in this protocol asks for")
 
 
 @exercise(
@@ -51,11 +53,9 @@ def _(asked_for):
 )
 def _(load):
     allowed = {"collections.OrderedDict": collections.OrderedDict, "collections.Counter": collections.Counter}
-    good = collections.OrderedDict(a=1, b=[2, 3.5])
-    for protocol in (2, 4, 5):
-        got = load(pickle.dumps({"weights": good}, protocol), allowed)
-        assert got == {"weights": good}, f"a file that asks only for allowed names should load, as {good}; yours: {got}"
-    assert load(pickle.dumps([1, "two"]), {}) == [1, "two"], "numbers and texts ask for nothing, and should load"
+    good = ([1, "two"], {"weights": collections.OrderedDict(a=1, b=[2, 3.5])}, collections.Counter("gate"))
+    cases = [(thing, protocol) for thing in good for protocol in (2, 4, 5)]
+    same_as(lambda thing, _: thing, lambda thing, protocol: load(pickle.dumps(thing, protocol), allowed), cases)
     files = {
         "a function of this course": pickle.dumps(_Asks(note, "ran"), 4),
         "posix.system": b"cposix\nsystem\n.",

@@ -1,9 +1,11 @@
 // The browser's half of FamilyView: choices, sliders, pictures, siblings to breed on with, uploads, card and film.
 
+const CONSENT = "My own photos: I agree that they go to the kernel that runs this notebook, on Colab or Binder their "
+  + "server, and nowhere else. I use only photos of people who said yes.";
 const SKETCH_AFTER = 250; // milliseconds of rest after which siblings are drawn again
 
 function render({ model, el }) {
-  const { layers, siblings, row, consent, most, sides } = model.get("start");
+  const { layers, siblings, row, most } = model.get("start");
   const root = stage(el, "family");
   const top = element("div", root, { className: "latentlib-row latentlib-middle" });
   const couple = element("div", top, { className: "latentlib-couple" });
@@ -37,7 +39,7 @@ function render({ model, el }) {
   };
   const drawn = tick(panel, "Show the parents as the generator draws them");
   drawn.addEventListener("change", () => ask({ drawn: drawn.checked }));
-  const agreed = tick(panel, consent);
+  const agreed = tick(panel, CONSENT);
   const keeping = element("div", panel, { className: "latentlib-buttons" });
   let saving = false; // was a file asked for here, and not in another view?
   for (const what of ["card", "film"]) button(keeping, `Save a ${what}`, () => { saving = true; act({ keep: what }); });
@@ -78,7 +80,7 @@ function render({ model, el }) {
 
   function show(content, pictures, waiting) {
     const { controls, names, seeds, stale, leaving, can_go_back: canGoBack, learning, file } = content;
-    for (const side of sides) {
+    for (const side of Object.keys(selects)) {
       const select = selects[side];
       if (names.join("\n") !== [...select.options].map((option) => option.value).join("\n")) {
         select.replaceChildren(...names.map((name) => new Option(name)));

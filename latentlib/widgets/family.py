@@ -31,10 +31,6 @@ FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
 COPIES = 6  # that are kept, a few megabytes each
 DRAWN = 1e-4  # squared error below which a picture counts as drawn by its code: nothing is left to tune
-CONSENT = (
-    "My own photos: I agree that they go to the kernel that runs this notebook, on Colab or Binder their server, and "
-    "nowhere else. I use only photos of people who said yes."
-)
 Couple = frozenset[str]  # two names: who stands first does not matter to a copy
 
 
@@ -87,10 +83,9 @@ class FamilyView(PhotoWidget):
         self._draw_siblings()
         shown = [self.pictures[place] for place in (*SIDES, "child", *(f"sibling {place}" for place in range(ROW)))]
         self._still = png_of(family_sheet([Image.open(io.BytesIO(picture)) for picture in shown], self._names()))
-        fixed = {"siblings": SIBLINGS, "row": ROW, "consent": CONSENT, "most": photos.MOST_BYTES, "sides": SIDES}
         with self.lock:  # no copy comes before the widget is whole
             self._want_copy()
-            super().__init__(layers=generator.num_ws, **fixed)
+            super().__init__(layers=generator.num_ws, siblings=SIBLINGS, row=ROW, most=photos.MOST_BYTES)
 
     def _code(self, code: Tensor) -> Tensor:
         code = code.detach().to(self.device)

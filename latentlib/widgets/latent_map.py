@@ -14,7 +14,6 @@ from latentlib.plots.images import png_of, text_font, to_uint8
 from latentlib.plots.style import LABEL_COLOURS
 from latentlib.widgets.base import CourseWidget, encoded, page, spoken
 
-MOST_POINTS = 4000  # on the map; more only cover each other
 MOST_NUMBERS = 6  # of a code; beyond two they are sliders
 SIDE = 224  # pixels of the decoded picture
 STILL = 360  # pixels of the map in the still picture
@@ -27,7 +26,7 @@ class LatentMap(CourseWidget):
     decode: (1, d), on the device of the codes -> a picture (1, 1 or 3, h, w) in [0, 1]
     labels: (n,) whole numbers, a colour for each class; names: of the classes, else their numbers
     encode: a grey picture (1, 1, h, w) -> its code (1, d); with it there is a pad to draw on
-    pictures: (n, 1, h, w), what the pad begins with and a button takes next; without them it is empty
+    pictures: (n, 1, h, w), what the pad begins with and a button takes next; None: an empty one
 
     code, said: where the cursor is, and in words. Errors of the first picture are raised, later ones are said.
     """
@@ -49,9 +48,8 @@ class LatentMap(CourseWidget):
             raise ValueError(f"codes must be (n, d) with d from 2 to {MOST_NUMBERS}, got {shape}; project them")
         if labels.shape != codes.shape[:1]:
             raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
-        keep = torch.linspace(0, len(codes) - 1, min(len(codes), MOST_POINTS)).round().long()
-        self.codes, self.decode, self.encode = codes.detach()[keep.to(codes.device)], decode, encode
-        self.classes = labels.detach().cpu().long()[keep]
+        self.codes, self.decode, self.encode = codes.detach(), decode, encode
+        self.classes = labels.detach().cpu().long()
         self.names = [str(name) for name in (names or range(int(self.classes.max()) + 1))]
         if not 0 <= int(self.classes.min()) <= int(self.classes.max()) < len(self.names):
             raise ValueError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.names)} names")
@@ -59,16 +57,14 @@ class LatentMap(CourseWidget):
         room = ((high - low) * 0.05).clamp(min=1e-6)
         self.low, self.high = low - room, high + room
         self.shares = ((self.codes.double() - self.low) / (self.high - self.low)).cpu()  # 0 to 1 on the map
-        with torch.no_grad():
-            if encode is not None and pictures is not None:
-                self._move(self._code_of(pictures[:1]))
-            else:
-                self._move(((self.low + self.high) / 2).tolist())
         pad = {}
-        if encode is not None:
-            size = list((self.drawn if pictures is None else pictures).shape[-2:])
-            samples = torch.zeros(1, *size) if pictures is None else pictures[:200].detach().flatten(0, 1)
-            pad = {"size": size, "samples": (samples.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()}
+        with torch.no_grad():
+            self._move(((self.low + self.high) / 2).tolist())
+            if encode is not None:
+                samples = torch.zeros_like(self.drawn[:, :1]) if pictures is None else pictures[:200].detach()
+                self._move(self._code_of(samples[:1]))
+                inks = (samples.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()
+                pad = {"size": list(samples.shape[-2:]), "samples": inks}
         super().__init__(
             alt=alt,
             points=(self.shares[:, :2] * 65535).round().numpy().astype("<u2").tobytes(),
