@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import importlib
+import inspect
 import io
 import json
 import os
@@ -17,7 +18,6 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlparse
 
 import torch
@@ -25,7 +25,7 @@ import torch
 from latentlib import nvidia
 from latentlib.device import pick_device
 from latentlib.models.tiny_autoencoder import TinyAutoencoder
-from latentlib.settings import cache_folder, find, offline, places
+from latentlib.settings import cache_folder, find, offline
 
 _CLONE = Path(__file__).resolve().parents[1]
 # In a clone beside the package; in a wheel inside it, where pyproject.toml puts the same folder.
@@ -77,9 +77,10 @@ def load(
         network, state = TinyAutoencoder(), _read_taef2()
     elif name in SHIPPED:
         state, settings = read_weights(name, folder)
-        settings["network"].pop("num_fp16_res", None)  # a setting of files written before 0.3
         module, _, kind = SHIPPED[name].partition(".")
-        network = getattr(importlib.import_module(f"latentlib.models.{module}"), kind)(**settings["network"])
+        build = getattr(importlib.import_module(f"latentlib.models.{module}"), kind)
+        known = inspect.signature(build).parameters  # files of older versions hold settings that are constants today
+        network = build(**{key: value for key, value in settings["network"].items() if key in known})
     else:
         raise WeightsError(f"there are no weights called {name!r}; there are: {', '.join([*SHIPPED, 'taef2'])}")
     try:
@@ -90,38 +91,31 @@ def load(
     return network.to(pick_device(device), memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-class StyleGAN2(NamedTuple):
-    generator: torch.nn.Module
-    discriminator: torch.nn.Module | None  # None: the file has none
-
-
 def load_stylegan2(
     path_or_name: str | Path = "stylegan2-64",  # or "ffhq-256", "ffhq-512", "ffhq-1024", or a .pkl file of NVIDIA's
     device: str | torch.device = "auto",
     *,
     accept_licence: bool = False,  # True: I have read NVIDIA's licence and accept it; needed for its weights by name
-) -> StyleGAN2:
+) -> tuple[torch.nn.Module, torch.nn.Module | None]:
     """NVIDIA's StyleGAN2, in evaluation mode and without gradients. Nothing in a file is run (latentlib/nvidia.py).
 
-    "stylegan2-64" is the course's face generator in NVIDIA's order of operations, with the course's discriminator. A
-    "ffhq" name is looked for in ``LATENTLIB_DATA`` and in the cache, else downloaded. Raises LicenceError (which shows
-    the licence), DownloadError, HostileFileError or FileNotFoundError.
+    Gives generator and discriminator. "stylegan2-64" is the course's generator in NVIDIA's order of operations, beside
+    the course's discriminator; of NVIDIA's files only the generator is read, and None is beside it. An "ffhq" name is
+    looked for in ``LATENTLIB_DATA`` and in the cache, as stylegan2/ffhq-256.pkl, else downloaded. Raises LicenceError
+    (which shows the licence), DownloadError, HostileFileError or FileNotFoundError.
     """
     name = str(path_or_name)
     if name == "stylegan2-64":
-        return StyleGAN2(load(name, device), load("faces-64-discriminator", device))
+        return load(name, device), load("faces-64-discriminator", device)
     path = Path(path_or_name).expanduser()
     if name in nvidia.SOURCES:
         if not accept_licence:
             raise nvidia.LicenceError(f"{nvidia.LICENCE}\nTo load {name}, read it and say accept_licence=True.")
-        files = [f"{name}.pkl", *(address.split("/")[-1] for address in nvidia.SOURCES[name])]
-        paths = [place / folder / file for folder in ("", "stylegan2") for place in places() for file in files]
-        path = next((path for path in paths if path.is_file()), None)
-        path = path or fetch(name, nvidia.SOURCES[name], f"stylegan2/{name}.pkl", nvidia.read_networks)
+        path = fetch(name, nvidia.SOURCES[name], f"stylegan2/{name}.pkl", nvidia.read_networks)
     elif not path.is_file():
         known = ", ".join(["stylegan2-64", *nvidia.SOURCES])
         raise FileNotFoundError(f"there is no file {path}; give the path of a .pkl file, or one of {known}")
-    return StyleGAN2(*nvidia.load(path, device))
+    return nvidia.load(path, device), None
 
 
 # ----------------------------------------------------------------------------------------------------- what is fetched
@@ -130,13 +124,15 @@ def load_stylegan2(
 def fetch(
     what: str,  # for the sentence when it fails
     addresses: Sequence[str],  # tried in this order
-    name: str,  # of the file, in the cache
+    name: str,  # of the file, in LATENTLIB_DATA or the cache
     check: Callable[[Path], object],  # raises ValueError for another file than was wanted; such a file is not kept
 ) -> Path:
-    """The file from the first address that has it; DownloadError with one sentence."""
-    path = cache_folder() / name
+    """The file where it lies already, else from the first address that has it; DownloadError with one sentence."""
+    if there := find(name):
+        return there
     if offline():
         raise DownloadError(f"{what} is not on this machine, and LATENTLIB_OFFLINE forbids downloading it")
+    path = cache_folder() / name
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     answers, patience = [], socket.getdefaulttimeout()
@@ -146,8 +142,7 @@ def fetch(
             try:
                 torch.hub.download_url_to_file(address, str(unfinished))
                 check(unfinished)
-                os.replace(unfinished, path)
-                return path
+                return unfinished.replace(path)
             except (OSError, ValueError, http.client.HTTPException) as error:
                 answers.append(f"{urlparse(address).netloc} gave no such file ({error})")
     finally:
@@ -160,17 +155,12 @@ def fetch(
 
 
 def _read_taef2() -> dict[str, torch.Tensor]:
-    what, state = "FLUX.2's tiny autoencoder (taef2, by Ollin Boer Bohan, MIT licence)", {}
-
-    def read(path: Path, file: str) -> bytes:
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != TAEF2_FILES[file]:
-            raise WeightsError(f"{path} is no file of {what}: its checksum differs; delete it and load again")
-        return content
-
-    for file in TAEF2_FILES:
-        path = find(f"taef2/{file}") or fetch(what, [TAEF2 + file], f"taef2/{file}", partial(read, file=file))
-        part = torch.load(io.BytesIO(read(path, file)), weights_only=True)
+    state = {}
+    for file, digest in TAEF2_FILES.items():
+        check = partial(checked, digest=digest, remedy="delete it and load again")
+        what = "FLUX.2's tiny autoencoder (taef2, by Ollin Boer Bohan, MIT licence)"
+        content = check(fetch(what, [TAEF2 + file], f"taef2/{file}", check))
+        part = torch.load(io.BytesIO(content), weights_only=True)
         state |= {f"{file[6:13]}.{key}": tensor.float() for key, tensor in part.items()}  # encoder.… or decoder.…
     return state
 
@@ -184,10 +174,7 @@ def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
     from safetensors.torch import load
 
     path = Path(folder) / f"{name}.safetensors"
-    content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != checksum(name, folder):
-        wrong = "is truncated or was altered: its checksum differs" if content else "is missing"
-        raise WeightsError(f"{path.name} {wrong}; get it again with: git checkout -- data/weights/{path.name}")
+    content = checked(path, checksum(name, folder), f"get it again with: git checkout -- data/weights/{path.name}")
     try:
         state = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -195,6 +182,15 @@ def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path.name} is a foreign file: it holds no weights with their settings") from error
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}, settings
+
+
+def checked(path: Path, digest: str, remedy: str) -> bytes:
+    """A file's content; WeightsError, with what to do, unless its SHA-256 is this."""
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != digest:
+        wrong = "is truncated or was altered: its checksum differs" if content else "is missing"
+        raise WeightsError(f"{path} {wrong}; {remedy}")
+    return content
 
 
 def checksum(name: str, folder: str | Path = WEIGHTS) -> str:

@@ -47,47 +47,27 @@ def persistent(class_name: str, state: dict, **meta) -> Call:
 
 def settings_of(module: nn.Module) -> dict:
     """What NVIDIA's module of the same kind holds beside its tensors: of the two repositories all names together."""
-    common = {"channels_last": False, "img_channels": 3}
+    gain = lambda weight: np.sqrt(1 / weight[0].numel())  # noqa: E731
     match module:
         case stylegan2.SynthesisLayer():
-            own = {"up": module.up, "padding": 1, "use_noise": True, "resolution": module.resolution}
-            return own | {"activation": module.activation, "conv_clamp": module.conv_clamp, "act_gain": np.sqrt(2)}
+            own = {"up": 2 if module.up else 1, "padding": 1, "use_noise": True, "resolution": len(module.noise_const)}
+            return own | {"activation": "lrelu", "conv_clamp": module.clamp, "act_gain": np.sqrt(2)}
         case stylegan2.Convolution():
-            own = {"up": 1, "down": module.down, "padding": module.padding, "activation": module.activation}
-            gains = {"weight_gain": np.float64(module.weight_gain), "act_gain": np.float64(module.act_gain)}
-            return own | gains | {"conv_clamp": module.conv_clamp, "in_channels": module.weight.shape[1]}
+            own = {"up": 1, "down": 2 if module.down else 1, "activation": "lrelu" if module.act else "linear"}
+            return own | {"weight_gain": gain(module.weight), "conv_clamp": 256 if module.act else None}
         case stylegan2.ToRGB():
-            gain = 1 / np.sqrt(module.weight.shape[1])
-            return {"conv_clamp": module.conv_clamp, "weight_gain": gain, "w_dim": module.affine.weight.shape[1]}
+            return {"conv_clamp": module.clamp, "weight_gain": gain(module.weight), "w_dim": 512}
         case stylegan2.FullyConnected():
-            gain = module.bias_gain / np.sqrt(module.weight.shape[1])
-            return {"activation": module.activation, "weight_gain": gain, "bias_gain": module.bias_gain}
+            gains = {"weight_gain": module.bias_gain * gain(module.weight), "bias_gain": module.bias_gain}
+            return gains | {"activation": "lrelu" if module.act else "linear"}
         case stylegan2.Mapping():
-            dims = {"z_dim": module.z_dim, "c_dim": 0, "w_dim": module.w_dim, "num_ws": 8}
-            return dims | {"num_layers": module.num_layers, "w_avg_beta": 0.995}
+            return {"z_dim": 512, "c_dim": 0, "w_dim": 512, "num_ws": 8, "num_layers": 8, "w_avg_beta": 0.995}
         case stylegan2.SynthesisBlock():
             own = {"num_conv": module.num_conv, "num_torgb": 1, "use_fp16": True, "is_last": False}
-            return common | own | {"architecture": "skip", "fused_modconv_default": "inference_only"}
+            return own | {"architecture": "skip", "fused_modconv_default": "inference_only", "img_channels": 3}
         case stylegan2.Synthesis():
-            return {
-                "w_dim": module.w_dim,
-                "img_channels": 3,
-                "block_resolutions": module.resolutions,
-                "num_fp16_res": 4,
-            }
-        case stylegan2.Generator():
-            dims = {"z_dim": module.z_dim, "c_dim": 0, "w_dim": module.w_dim, "num_ws": module.num_ws}
-            return dims | {"img_resolution": module.resolution, "img_channels": 3}
-        case stylegan2.DiscriminatorBlock():
-            return common | {
-                "architecture": "resnet",
-                "use_fp16": True,
-                "first_layer_idx": 4,
-                "num_layers": 3,
-            }
-        case stylegan2.Epilogue():
-            return {"architecture": "resnet", "cmap_dim": 0, "resolution": 4, "img_channels": 3}
-        case stylegan2.Discriminator():
+            return {"img_channels": 3, "block_resolutions": module.resolutions, "num_fp16_res": 4}
+        case stylegan2.Generator() | stylegan2.Discriminator():
             return {"c_dim": 0, "img_resolution": module.resolution, "img_channels": 3}
     return {}
 
@@ -96,12 +76,11 @@ def stored(module: nn.Module) -> Call:
     """A network of ours as a pickled one of NVIDIA's."""
     parts = {name: stored(part) for name, part in module._modules.items()}
     if isinstance(module, stylegan2.Epilogue):
-        parts["mbstd"] = persistent("MinibatchStdLayer", {"group_size": module.group_size, "num_channels": 1})
-    buffers = {name: buffer for name, buffer in module._buffers.items() if buffer is not None}
+        parts["mbstd"] = persistent("MinibatchStdLayer", {"group_size": 4, "num_channels": 1})
     state = {
         "training": False,
         "_parameters": collections.OrderedDict(module._parameters),
-        "_buffers": collections.OrderedDict(buffers),
+        "_buffers": collections.OrderedDict(module._buffers),
         "_non_persistent_buffers_set": set(),
         "_backward_hooks": collections.OrderedDict(),
         "_modules": collections.OrderedDict(parts),
@@ -140,14 +119,12 @@ def pickled(content, protocol: int = 4) -> bytes:
         return pickle.dumps(content, protocol)
 
 
-def file_of(generator: nn.Module, discriminator: nn.Module | None = None, protocol: int = 4) -> bytes:
-    """The bytes of a file with G, D, G_ema, as stylegan2-ada-pytorch's training writes them; or with G_ema alone."""
-    if discriminator is None:
-        return pickled({"G_ema": stored(generator)}, protocol)
+def file_of(generator: nn.Module, protocol: int = 4) -> bytes:
+    """The bytes of a file as stylegan2-ada-pytorch's training writes it, with the same generator twice."""
     content = {
         "training_set_kwargs": EasyDict(class_name="training.dataset.ImageFolderDataset", use_labels=False),
         "G": stored(generator),
-        "D": stored(discriminator),
+        "D": stored(stylegan2.Discriminator(8, {4: 8, 8: 6})),
         "G_ema": stored(generator),
         "augment_pipe": None,
     }

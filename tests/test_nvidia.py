@@ -11,12 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from latentlib import nvidia
-from latentlib.models.stylegan2 import Discriminator, Generator, official_channels
+from latentlib.models.stylegan2 import Generator, official_channels
 from latentlib.nvidia import HostileFileError, read_networks
 from nvidia_files import Call, file_of, persistent, pickled, storage_bytes, stored
 
@@ -30,8 +29,7 @@ def small(**others):
     torch.manual_seed(0)
     generator = Generator(16, 12, 10, 2, CHANNELS, **OURS | others)
     generator.w_avg.normal_()
-    others.pop("lr_multiplier", None)
-    return generator, Discriminator(16, CHANNELS, **OURS | others)
+    return generator
 
 
 @pytest.fixture
@@ -51,61 +49,35 @@ def load(tmp_path):
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_every_number_and_setting_comes_back(load, protocol):
-    both = small()
-    networks = load(file_of(*both, protocol))
-    named = read_networks(load.path)["G_ema"]
-    assert (named.class_name, set(named.parts())) == ("Generator", {"mapping", "synthesis"})
-    for found, made in zip(networks, both, strict=True):
-        assert found.settings == made.settings
-        expected = made.state_dict()
-        assert found.state_dict().keys() == expected.keys()
-        assert all(torch.equal(tensor, expected[key]) for key, tensor in found.state_dict().items())
-        assert not found.training
-        assert not any(p.requires_grad for p in found.parameters())
+    made = small()
+    found = load(file_of(made, protocol))
+    assert set(read_networks(load.path)["G_ema"].state["_modules"]) == {"mapping", "synthesis"}
+    assert found.settings == made.settings
+    expected = made.state_dict()
+    assert found.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in found.state_dict().items())
+    assert not found.training
+    assert not any(p.requires_grad for p in found.parameters())
 
 
-def test_weights_with_channels_last_in_memory_come_back(load):
-    generator, discriminator = small()
-    content = file_of(generator.to(memory_format=torch.channels_last), discriminator)
-    assert torch.equal(load(content)[0].synthesis.b8.conv0.weight, generator.synthesis.b8.conv0.weight)
+def test_weights_of_other_kinds_and_orders_in_memory_come_back(load):
+    generator = small()
+    before = generator.synthesis.b8.conv0.weight.clone()
+    generator.to(memory_format=torch.channels_last)
+    assert torch.equal(load(file_of(generator)).synthesis.b8.conv0.weight, before)
+    found = load(file_of(generator.half())).synthesis.b8.conv0.weight
+    assert found.dtype == torch.float32
+    assert torch.equal(found, before.half().float())
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"lr_multiplier": 0.1},
-        {"activation": "relu"},
-        {"conv_clamp": None},
-        {"conv_clamp": 2.0},
-    ],
-)
-def test_settings_of_nvidia_s_configurations_are_built(load, settings):
+@pytest.mark.parametrize("clamp", [None, 2.0, 256])
+def test_settings_of_nvidia_s_configurations_are_built(load, clamp):
     """E1: these once drew another picture, silently."""
-    generator, discriminator = small(**settings)
-    found, judge = load(file_of(generator, discriminator))
+    generator = small(conv_clamp=clamp)
+    found = load(file_of(generator))
     w = generator.mapping(torch.randn(3, 12))
     assert torch.allclose(found.mapping(torch.ones(3, 12)), generator.mapping(torch.ones(3, 12)), atol=1e-5)
     assert torch.allclose(found.draw(w), generator.draw(w), atol=1e-5)
-    picture = torch.randn(3, 3, 16, 16)
-    assert torch.allclose(judge(picture), discriminator(picture), atol=1e-4)
-
-
-@pytest.mark.parametrize("group_size", [1, 4, 8, 32, None])
-def test_groups_are_those_of_the_file(load, group_size):
-    """E2: NVIDIA compares min(group_size, n) pictures, also in a batch of 3."""
-    judge = Discriminator(16, CHANNELS, **OURS, group_size=group_size)
-    found = load(file_of(small()[0], judge))[1]
-    assert found.settings["group_size"] == group_size
-    pictures = torch.randn(3, 3, 16, 16)
-    alike = torch.allclose(found(pictures), found(pictures, group_size=1), atol=1e-5)
-    assert alike == (group_size == 1)
-
-
-def test_a_generator_alone(load):
-    """E4"""
-    generator, discriminator = load(file_of(small()[0]))
-    assert discriminator is None
-    assert generator.num_ws == 6
 
 
 @pytest.mark.parametrize(("resolution", "layers"), [(256, 14), (1024, 18)])
@@ -113,7 +85,7 @@ def test_a_file_of_official_depth(load, resolution, layers):
     """NVIDIA's layout; only the channels are few, so that the file is small."""
     channels = official_channels(resolution, base=4 * resolution, most=8)
     generator = Generator(resolution, 512, 512, 8, channels, **OURS)
-    again = load(file_of(generator))[0]
+    again = load(file_of(generator))
     assert (again.resolution, again.num_ws, again.w_dim) == (resolution, layers, 512)
     w = torch.randn(1, layers, 512, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -132,7 +104,7 @@ def held(what):
 
 before = held("VmRSS")
 from latentlib.weights import load_stylegan2
-networks = load_stylegan2(sys.argv[1], "cpu")
+generator, _ = load_stylegan2(sys.argv[1], "cpu")
 print(held("VmHWM") - before)
 """
 
@@ -141,75 +113,68 @@ print(held("VmHWM") - before)
 def test_memory_of_loading(tmp_path):
     channels = official_channels(256, most=192)
     path = tmp_path / "file.pkl"
-    path.write_bytes(file_of(Generator(256, 512, 512, 8, channels, "fir"), Discriminator(256, channels, "fir")))
+    path.write_bytes(file_of(Generator(256, 512, 512, 8, channels, "fir")))
     command = [sys.executable, "-c", LOAD, str(path)]
     told = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.PIPE)
-    assert int(told.stdout) < 2 * path.stat().st_size
+    assert int(told.stdout) < 1.5 * path.stat().st_size  # half of it, since it holds two, and latentlib itself
 
 
 # --- networks of another kind
 
 
-def changed(path: str, network: str = "G_ema", **settings) -> bytes:
+def changed(path: str, **settings) -> bytes:
     """A file in which one part has other settings, as NVIDIA's own code might have written it."""
-    generator, discriminator = small()
-    content = {"G_ema": stored(generator), "D": stored(discriminator)}
-    part = content[network]
-    for name in filter(None, path.split(".")):
+    content = {"G_ema": stored(small())}
+    part = content["G_ema"]
+    for name in path.split("."):
         part = part.arguments[0]["state"]["_modules"][name]
     part.arguments[0]["state"].update(settings)
     return pickled(content)
 
 
 @pytest.mark.parametrize(
-    ("path", "network", "setting"),
+    ("path", "setting"),
     [
-        ("mapping.fc1", "G_ema", {"activation": "linear"}),
-        ("mapping.fc1", "G_ema", {"bias_gain": 1}),
-        ("mapping.fc0", "G_ema", {"weight_gain": np.float64(0.5)}),
-        ("synthesis.b8.conv0", "G_ema", {"activation": "relu"}),
-        ("synthesis.b8.conv0", "G_ema", {"act_gain": 1.0}),
-        ("synthesis.b8.conv0", "G_ema", {"up": 1}),
-        ("synthesis.b8.conv0", "G_ema", {"conv_clamp": None}),
-        ("synthesis.b8.conv0", "G_ema", {"use_noise": False}),
-        ("synthesis.b16", "G_ema", {"architecture": "orig"}),
-        ("synthesis.b16.torgb", "G_ema", {"conv_clamp": 1}),
-        ("synthesis.b16.torgb", "G_ema", {"a_new_setting": 1}),
-        ("synthesis", "G_ema", {"_forward_hooks": {"1": "x"}}),
-        ("", "G_ema", {"c_dim": 10}),
-        ("", "G_ema", {"img_channels": 1}),
-        ("b16.conv1", "D", {"activation": "swish"}),
-        ("b16.conv1", "D", {"down": 1}),
-        ("b16", "D", {"architecture": "orig"}),
-        ("b4.mbstd", "D", {"num_channels": 4}),
-        ("b4", "D", {"cmap_dim": 64}),
-        ("b4.fc", "D", {"activation": "linear"}),
+        ("mapping.fc1", {"activation": "linear"}),
+        ("mapping.fc1", {"bias_gain": 1}),
+        ("synthesis.b8.conv0", {"activation": "relu"}),
+        ("synthesis.b8.conv0", {"conv_clamp": None}),
+        ("synthesis.b8.conv0.affine", {"activation": "lrelu"}),
+        ("synthesis.b16.torgb", {"conv_clamp": 1}),
+        ("synthesis.b4.conv1", {"conv_clamp": "256"}),
     ],
 )
-def test_a_setting_that_is_not_built_is_refused_by_name(load, path, network, setting):
+def test_a_setting_that_is_not_built_is_refused_by_name(load, path, setting):
     """E1"""
-    name = next(iter(setting))
-    with pytest.raises(HostileFileError, match=name if name[0] != "_" else "hooks"):
-        load(changed(path, network, **setting))
+    with pytest.raises(HostileFileError, match=next(iter(setting))):
+        load(changed(path, **setting))
+
+
+def test_functions_that_run_beside_a_network_are_refused(load):
+    with pytest.raises(HostileFileError, match=r"builtins\.print"):
+        load(changed("synthesis", _forward_hooks={1: print}))
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda g, d: setattr(g.mapping, "fc0", torch.nn.Identity()),
-        lambda g, d: delattr(g.synthesis, "b4"),
-        lambda g, d: delattr(g.synthesis.b8.conv0, "affine"),
-        lambda g, d: delattr(d, "b4"),
-        lambda g, d: setattr(g.synthesis, "input", torch.nn.Linear(2, 2)),  # StyleGAN3
-        lambda g, d: setattr(g, "more", torch.nn.Linear(2, 2)),
-        lambda g, d: setattr(g.synthesis.b16.torgb, "weight", torch.nn.Parameter(torch.zeros(1, 4, 1, 1))),  # grey
+        lambda g: setattr(g.mapping, "fc0", torch.nn.Identity()),
+        lambda g: setattr(g.mapping, "embed", torch.nn.Linear(4, 10)),  # labels
+        lambda g: delattr(g.synthesis, "b4"),
+        lambda g: delattr(g.synthesis.b8.conv0, "affine"),
+        lambda g: delattr(g.synthesis.b8.conv0, "noise_strength"),  # no noise
+        lambda g: delattr(g.synthesis.b8, "torgb"),  # the architecture without skips
+        lambda g: setattr(g.synthesis.b8, "skip", torch.nn.Conv2d(8, 6, 1)),  # residual blocks
+        lambda g: setattr(g.synthesis, "input", torch.nn.Linear(2, 2)),  # StyleGAN3
+        lambda g: setattr(g, "more", torch.nn.Linear(2, 2)),
+        lambda g: setattr(g.synthesis.b16.torgb, "weight", torch.nn.Parameter(torch.zeros(1, 4, 1, 1))),  # grey
     ],
 )
 def test_networks_that_do_not_fit_are_refused(load, damage):
-    both = small()
-    damage(*both)
+    generator = small()
+    damage(generator)
     with pytest.raises(HostileFileError):
-        load(file_of(*both))
+        load(file_of(generator))
 
 
 @pytest.mark.parametrize(
@@ -287,6 +252,14 @@ def memo_bomb() -> bytes:
     return pickled({"G_ema": network})
 
 
+def setting_bomb() -> bytes:
+    """Twelve lists, each of which has the one before ten times: to write it down would take 10**12 words."""
+    clamp = []
+    for _ in range(12):
+        clamp = [clamp] * 10
+    return changed("synthesis.b16.conv1", conv_clamp=clamp)
+
+
 def within_itself() -> bytes:
     """A network among its own parts: its table of parts, once remembered, is filled after the network was made."""
     call = b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n"
@@ -338,6 +311,8 @@ HOSTILE = {
     "a whole number of 100 kB": lambda: PICKLE + b"\x8b" + struct.pack("<i", 100_000) + b"1" * 100_000,
     "a frame that claims 2**62": lambda: PICKLE + b"\x95" + struct.pack("<Q", 2**62),
     "a key that is a list": lambda: PICKLE + b"}]Ns.",
+    "a type whose name is a deep tuple": lambda: PICKLE + b"cnumpy\ndtype\n)" + b"\x85" * 300_000 + b"\x85R.",
+    "a setting that is a list of lists of lists": setting_bomb,
     "a key that is a deep tuple": lambda: PICKLE + b"})" + b"\x85" * 300_000 + b"Ns.",
     "a deep tuple in a set": lambda: PICKLE + b"\x8f()" + b"\x85" * 300_000 + b"\x90.",
     "nothing on the stack": lambda: PICKLE + b"0.",
@@ -345,6 +320,7 @@ HOSTILE = {
     "a storage that claims 10 GB": lambda: tensor_of(legacy(*storage_parts(2_500_000_000), count=2_500_000_000)),
     "a storage that counts twice": lambda: tensor_of(legacy(*storage_parts(1), count=2)),
     "a storage of a negative length": lambda: tensor_of(legacy(*storage_parts(1), count=-1)),
+    "a tensor whose size is a list": lambda: tensor_of(storage_bytes(torch.zeros(4)), ([0], 10**11)),
     "a tensor larger than its storage": lambda: tensor_of(storage_bytes(torch.zeros(4)), (2_500_000_000,), (0,)),
     "a tensor beyond its storage": lambda: tensor_of(storage_bytes(torch.zeros(4)), (2,), (9,)),
     "a tensor that begins before": lambda: tensor_of(storage_bytes(torch.zeros(4)), (1,), (1,), -3),
@@ -376,7 +352,7 @@ def test_the_hostile_files_are_hostile(capfd):
 
 def test_tensors_that_claim_more_than_the_file_has_are_refused(load):
     """Two hundred tensors on one storage."""
-    generator = small()[0]
+    generator = small()
     shared = torch.zeros(200_000)
     for index in range(100):
         generator.mapping.register_buffer(f"more{index}", shared)
@@ -386,7 +362,7 @@ def test_tensors_that_claim_more_than_the_file_has_are_refused(load):
 
 @pytest.mark.parametrize("kept", [0.01, 0.3, 0.9, 0.9999])
 def test_a_file_that_was_cut_off_is_refused(load, kept):
-    content = file_of(*small())
+    content = file_of(small())
     with pytest.raises(HostileFileError, match="cut off"):
         load(content[: int(len(content) * kept)])
 
@@ -394,14 +370,14 @@ def test_a_file_that_was_cut_off_is_refused(load, kept):
 def test_no_change_of_a_single_byte_does_more_than_refuse(load):
     """Whatever a byte is changed to, the answer is networks or one sentence, never another error."""
     torch.manual_seed(0)
-    content = file_of(Generator(8, 4, 4, 1, CHANNELS, "fir"), Discriminator(8, CHANNELS, "fir"))
+    content = file_of(Generator(8, 4, 4, 1, CHANNELS, "fir"))
     places = torch.randint(len(content), (60,), generator=torch.Generator().manual_seed(0)).tolist()
     answers = collections.Counter()
     for place in [*range(40), *places]:
         damaged = bytearray(content)
         damaged[place] ^= 0x1F
         try:
-            answers["networks"] += len(load(bytes(damaged)))
+            answers["networks"] += load(bytes(damaged)) is not None
         except HostileFileError:
             answers["refused"] += 1
     assert answers["refused"] > 20

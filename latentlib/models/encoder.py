@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from latentlib.models.autoencoder import check_images
-from latentlib.models.stylegan2 import SLOPE, Convolution, DiscriminatorBlock, arguments, checked_channels
+from latentlib.models.stylegan2 import SLOPE, Convolution, Trunk, arguments, checked_channels
 
 # What is read off the features of each size: channels kept (0: all of them), and numbers made of them.
 LEVELS = {4: (0, 192), 8: (16, 128), 16: (8, 96)}
@@ -33,8 +33,11 @@ class Reading(nn.Module):
         return nn.functional.leaky_relu(self.linear(self.norm(x)), SLOPE)  # (n, numbers)
 
 
-class Encoder(nn.Module):
-    """Picture -> w_plus. It predicts how far each layer's w is from the mean w, and at first answers with the mean."""
+class Encoder(Trunk):
+    """Picture -> w_plus. It predicts how far each layer's w is from the mean w, and at first answers with the mean.
+
+    The trunk is a discriminator's, so that it can begin with what a discriminator has learned to see.
+    """
 
     def __init__(
         self,
@@ -43,17 +46,11 @@ class Encoder(nn.Module):
         w_dim: int = 256,  # numbers in a w
         channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
     ):
-        super().__init__()
         channels = checked_channels(resolution, channels)
+        super().__init__(resolution, channels)
         self.settings = arguments(locals())
-        self.resolution, self.num_ws, self.w_dim = resolution, num_ws, w_dim
+        self.w_dim = w_dim
         self.register_buffer("w_avg", torch.zeros(w_dim))
-
-        # The trunk has the discriminator's names, so that it can begin with what a discriminator has learned to see.
-        self.resolutions = [2**i for i in range(resolution.bit_length() - 1, 2, -1)]  # resolution, … 8
-        for r in self.resolutions:
-            setattr(self, f"b{r}", DiscriminatorBlock(channels[r], channels[r // 2], reads_rgb=r == resolution))
-
         self.levels = [size for size in LEVELS if size < resolution]  # 4, 8, 16
         for size in self.levels:
             setattr(self, f"read{size}", Reading(channels[size], size, *LEVELS[size]))
@@ -71,13 +68,9 @@ class Encoder(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(n, 3, resolution, resolution) in [-1, 1] -> w_plus (n, num_ws, w_dim)."""
         check_images(images, (3, self.resolution, self.resolution))
-        x = getattr(self, f"b{self.resolution}").fromrgb(images.contiguous(memory_format=torch.channels_last))
-        features = {}
-        for r in self.resolutions:
-            x = features[r // 2] = getattr(self, f"b{r}")(x)  # (n, channels, r / 2, r / 2)
         seen, offsets = [], []
-        for size in self.levels:  # from coarse to fine
-            seen.append(getattr(self, f"read{size}")(features[size]))
+        for size, x in zip(self.levels, reversed(self.features(images)), strict=False):  # from coarse to fine
+            seen.append(getattr(self, f"read{size}")(x))
             offset = getattr(self, f"head{size}")(torch.cat(seen, dim=1))
-            offsets.append(offset.float().reshape(len(x), self.layers[size], self.w_dim))
+            offsets.append(offset.float().unflatten(1, (self.layers[size], self.w_dim)))
         return self.w_avg + torch.cat(offsets, dim=1)

@@ -3,12 +3,11 @@
     z ── mapping ──> w ── one affine for each layer ──> styles
     constant 4×4 ─> block 4 ─> block 8 ─> … ─> block 64        each block also adds its part to an RGB picture
 
-Pictures are (n, 3, size, size) in [-1, 1]. The parts have the names of NVIDIA's networks, whose state_dicts fit as they
-are. Of two ways to change the size, a network has one:
+Pictures are (n, 3, size, size) in [-1, 1]. The parts have the names of NVIDIA's networks, whose generators' state_dicts
+fit as they are. Of two ways to double the size, a generator has one:
 
-- "fir", NVIDIA's: a transposed or a strided convolution, smoothed by the filter [1, 3, 3, 1];
-- "bilinear", the course's, twice as fast on a CPU: convolve at the smaller size, then interpolate (or average, then
-  convolve).
+- "fir", NVIDIA's: a transposed convolution, smoothed by the filter [1, 3, 3, 1];
+- "bilinear", the course's, twice as fast on a CPU: convolve at the smaller size, then interpolate.
 """
 
 from __future__ import annotations
@@ -20,8 +19,10 @@ import torch.nn.functional as F
 from torch import nn
 
 CHANNELS = {4: 160, 8: 160, 16: 128, 32: 64, 64: 32}  # of the course's networks
-SLOPES = {"lrelu": 0.2, "relu": 0.0, "linear": 1.0}  # below zero, of each activation
-SLOPE = SLOPES["lrelu"]
+SLOPE = 0.2  # of the leaky ReLU below zero
+GAIN = math.sqrt(2)  # keeps the variance after it; spent before it, since f(√2·x) = √2·f(x)
+LR_MULTIPLIER = 0.01  # the mapping learns this much slower than the rest
+Clamp = float | None  # what leaves a convolution is cut off at ± this
 
 
 def official_channels(resolution: int, base: int = 32768, most: int = 512) -> dict[int, int]:
@@ -32,18 +33,14 @@ def official_channels(resolution: int, base: int = 32768, most: int = 512) -> di
 # ----------------------------------------------------------------------------------------------- parts that both share
 
 
-def gain_of(activation: str) -> float:
-    """What keeps the variance after an activation. f(√2·x) = √2·f(x) for all of SLOPES, so it is spent beforehand."""
-    if activation not in SLOPES:
-        raise ValueError(f"activation must be one of {', '.join(SLOPES)}, got {activation!r}")
-    return 1.0 if activation == "linear" else math.sqrt(2)
+def gaussian(*shape: int, std: float = 1.0) -> torch.Tensor:
+    """What a weight is at first. On the meta device, where a file's numbers are awaited, drawing would take seconds."""
+    x = torch.empty(shape)
+    return x if x.is_meta else x.normal_(std=std)
 
 
-def bend(x: torch.Tensor, activation: str, clamp: float | None = None) -> torch.Tensor:
-    """The activation, in place; then what is beyond ±clamp is cut off."""
-    if activation != "linear":
-        x = F.leaky_relu_(x, SLOPES[activation])
-    return x if clamp is None else x.clamp(-clamp, clamp)
+def clip(x: torch.Tensor, limit: float | None) -> torch.Tensor:
+    return x if limit is None else x.clamp(-limit, limit)
 
 
 def filter_2d() -> torch.Tensor:
@@ -52,10 +49,10 @@ def filter_2d() -> torch.Tensor:
     return torch.tensor([[a * b / 64 for b in taps] for a in taps])
 
 
-def smooth(x: torch.Tensor, kernel: torch.Tensor, padding: int, gain: float = 1.0, stride: int = 1) -> torch.Tensor:
+def smooth(x: torch.Tensor, kernel: torch.Tensor, padding: int, gain: float = 1.0) -> torch.Tensor:
     """Each channel of (n, c, h, w) filtered by itself, the border padded with zeros."""
     kernel = (kernel.flip(0, 1) * gain).to(x.dtype).expand(x.shape[1], 1, -1, -1)
-    return F.conv2d(x, kernel, padding=padding, stride=stride, groups=x.shape[1])
+    return F.conv2d(x, kernel, padding=padding, groups=x.shape[1])
 
 
 def upsample(x: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
@@ -69,34 +66,20 @@ def upsample(x: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tenso
     return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
 
 
-class Resampling(nn.Module):
-    """What may change the size of a picture, and keeps the filter for it where NVIDIA's networks do."""
-
-    def __init__(self, resample: str):
-        super().__init__()
-        self.register_buffer("resample_filter", filter_2d() if resample == "fir" else None)
-
-
 class FullyConnected(nn.Module):
     """A linear layer whose weights are stored at unit variance and scaled when used (equalised learning rate)."""
 
-    def __init__(
-        self,
-        inputs: int,  # numbers in
-        outputs: int,  # numbers out
-        activation: str = "linear",
-        bias: float = 0.0,  # what the bias starts at
-        lr_multiplier: float = 1.0,  # how fast it learns, relative to the rest
-    ):
+    def __init__(self, inputs: int, outputs: int, act: bool = False, bias: float = 0.0, lr_multiplier: float = 1.0):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.weight = nn.Parameter(gaussian(outputs, inputs, std=1 / lr_multiplier))
         self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
         self.weight_gain, self.bias_gain = lr_multiplier / math.sqrt(inputs), lr_multiplier
-        self.activation, self.act_gain = activation, gain_of(activation)
+        self.act = act  # leaky ReLU, or no activation
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.linear(x * (self.weight_gain * self.act_gain), self.weight, self.bias * (self.bias_gain * self.act_gain))
-        return bend(x, self.activation)
+        gain = GAIN if self.act else 1.0
+        x = F.linear(x * (self.weight_gain * gain), self.weight, self.bias * (self.bias_gain * gain))
+        return F.leaky_relu_(x, SLOPE) if self.act else x
 
 
 # -------------------------------------------------------------------------------------------------------- the generator
@@ -105,18 +88,17 @@ class FullyConnected(nn.Module):
 class Mapping(nn.Module):
     """z -> w: numbers drawn from a Gaussian become a code whose directions the synthesis network finds useful."""
 
-    def __init__(self, z_dim: int, w_dim: int, num_layers: int, activation: str, lr_multiplier: float):
+    def __init__(self, z_dim: int, w_dim: int, num_layers: int):
         super().__init__()
-        self.z_dim, self.w_dim, self.num_layers = z_dim, w_dim, num_layers
         for index in range(num_layers):
-            fc = FullyConnected(z_dim if index == 0 else w_dim, w_dim, activation, lr_multiplier=lr_multiplier)
-            setattr(self, f"fc{index}", fc)
+            layer = FullyConnected(w_dim if index else z_dim, w_dim, act=True, lr_multiplier=LR_MULTIPLIER)
+            setattr(self, f"fc{index}", layer)
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         x = z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()  # (n, z_dim), length √z_dim
-        for index in range(self.num_layers):
-            x = getattr(self, f"fc{index}")(x)
+        for layer in self.children():
+            x = layer(x)
         return x  # (n, w_dim)
 
 
@@ -126,7 +108,7 @@ def modulated_convolution(
     style: torch.Tensor,  # (n, channels_in), one scale for each channel of each picture
     demodulate: bool = True,  # bring the result back to unit variance?
     gain: float = 1.0,  # multiplies a demodulated result
-    up: int = 1,  # 2: double the size
+    up: bool = False,  # double the size?
     up_filter: torch.Tensor | None = None,  # (4, 4), to double with; None: interpolate
 ) -> torch.Tensor:
     """Convolve with weights that the style has scaled (section 2.2 of the paper), without building those weights.
@@ -136,7 +118,7 @@ def modulated_convolution(
     """
     style = style.float()
     x = x * style[:, :, None, None].to(x.dtype)
-    if up == 2 and up_filter is not None:  # side r -> 2r + 1 -> 2r
+    if up and up_filter is not None:  # side r -> 2r + 1 -> 2r
         x = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)
         x = smooth(x, up_filter, padding=1, gain=4.0)
     else:
@@ -144,84 +126,66 @@ def modulated_convolution(
     if demodulate:
         length = style.square() @ weight.float().square().sum(dim=(2, 3)).T  # (n, channels_out)
         x = x * ((length + 1e-8).rsqrt() * gain)[:, :, None, None].to(x.dtype)
-    return upsample(x) if up == 2 and up_filter is None else x  # last: before it a convolution costs four times as much
+    return upsample(x) if up and up_filter is None else x  # last: before it a convolution costs four times as much
 
 
-class SynthesisLayer(Resampling):
+class SynthesisLayer(nn.Module):
     """Modulated 3×3 convolution (one that doubles the size, or not), noise, bias, activation."""
 
     def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        w_dim: int,
-        resolution: int,  # side of the result
-        up: int,  # 2: double the size
-        resample: str,
-        activation: str,
-        conv_clamp: float | None,
+        self, channels_in: int, channels_out: int, w_dim: int, resolution: int, up: bool, resample: str, clamp: Clamp
     ):
-        super().__init__(resample)
+        super().__init__()
         self.affine = FullyConnected(w_dim, channels_in, bias=1.0)
-        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, 3, 3))
+        self.weight = nn.Parameter(gaussian(channels_out, channels_in, 3, 3))
         self.bias = nn.Parameter(torch.zeros(channels_out))
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
-        self.resolution, self.up, self.activation, self.conv_clamp = resolution, up, activation, conv_clamp
-        self.act_gain = gain_of(activation)
+        self.register_buffer("resample_filter", filter_2d() if resample == "fir" else None)
+        self.register_buffer("noise_const", gaussian(resolution, resolution))
+        self.up, self.clamp = up, clamp
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise="random") -> torch.Tensor:
-        x = modulated_convolution(
-            x, self.weight, self.affine(w), gain=self.act_gain, up=self.up, up_filter=self.resample_filter
-        )
+        x = modulated_convolution(x, self.weight, self.affine(w), True, GAIN, self.up, self.resample_filter)
         if noise is not None:
-            shape = (len(x), 1, self.resolution, self.resolution)
+            shape = (len(x), 1, *x.shape[2:])
             values = torch.randn(shape, device=x.device) if noise == "random" else self.noise_const
-            x = x + (values * (self.noise_strength * self.act_gain)).to(x.dtype)
-        shift = self.bias[:, None, None] * self.act_gain
-        return bend(x + shift.to(x.dtype), self.activation, self.conv_clamp)
+            x = x + (values * (self.noise_strength * GAIN)).to(x.dtype)
+        x = x + (self.bias[:, None, None] * GAIN).to(x.dtype)
+        return clip(F.leaky_relu_(x, SLOPE), self.clamp)
 
 
 class ToRGB(nn.Module):
     """Modulated 1×1 convolution to three colours; no demodulation, so the style decides how much it adds."""
 
-    def __init__(self, channels: int, w_dim: int, conv_clamp: float | None):
+    def __init__(self, channels: int, w_dim: int, clamp: Clamp):
         super().__init__()
         self.affine = FullyConnected(w_dim, channels, bias=1.0)
-        self.weight = nn.Parameter(torch.randn(3, channels, 1, 1))
+        self.weight = nn.Parameter(gaussian(3, channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
-        self.weight_gain, self.conv_clamp = 1 / math.sqrt(channels), conv_clamp
+        self.weight_gain, self.clamp = 1 / math.sqrt(channels), clamp
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         rgb = modulated_convolution(x, self.weight, self.affine(w) * self.weight_gain, demodulate=False)
-        return bend(rgb.float() + self.bias[:, None, None], "linear", self.conv_clamp)
+        return clip(rgb.float() + self.bias[:, None, None], self.clamp)
 
 
-class SynthesisBlock(Resampling):
-    """One resolution: two convolutions (the first block has a constant and one), and a share of the RGB picture."""
+class SynthesisBlock(nn.Module):
+    """One resolution: two convolutions, and a share of the RGB picture.
 
-    architecture = "skip"
+    The first block, whose channels_in is 0, has a constant instead of the first convolution.
+    """
 
-    def __init__(
-        self,
-        channels_in: int,  # 0 for the first block
-        channels_out: int,
-        w_dim: int,
-        resolution: int,
-        resample: str,
-        activation: str,
-        conv_clamp: float | None,
-    ):
-        super().__init__(resample)
-        settings = (resample, activation, conv_clamp)
+    def __init__(self, channels_in: int, channels_out: int, w_dim: int, resolution: int, resample: str, clamp: Clamp):
+        super().__init__()
+        self.register_buffer("resample_filter", filter_2d() if resample == "fir" else None)
         self.first = channels_in == 0
         self.num_conv = 1 if self.first else 2
         if self.first:
-            self.const = nn.Parameter(torch.randn(channels_out, resolution, resolution))
+            self.const = nn.Parameter(gaussian(channels_out, resolution, resolution))
         else:
-            self.conv0 = SynthesisLayer(channels_in, channels_out, w_dim, resolution, 2, *settings)
-        self.conv1 = SynthesisLayer(channels_out, channels_out, w_dim, resolution, 1, *settings)
-        self.torgb = ToRGB(channels_out, w_dim, conv_clamp)
+            self.conv0 = SynthesisLayer(channels_in, channels_out, w_dim, resolution, True, resample, clamp)
+        self.conv1 = SynthesisLayer(channels_out, channels_out, w_dim, resolution, False, resample, clamp)
+        self.torgb = ToRGB(channels_out, w_dim, clamp)
 
     def forward(self, x, rgb, ws, noise):  # ws: (n, num_conv + 1, w_dim)
         if self.first:
@@ -236,15 +200,14 @@ class SynthesisBlock(Resampling):
 class Synthesis(nn.Module):
     """w, one for each layer, -> picture. A block's torgb shares its w with the next block's first convolution."""
 
-    def __init__(self, w_dim: int, channels: dict[int, int], *settings):
+    def __init__(self, w_dim: int, channels: dict[int, int], resample: str, clamp: Clamp):
         super().__init__()
-        self.resolutions, self.resolution, self.w_dim = list(channels), max(channels), w_dim  # 4, 8, … resolution
+        self.resolutions, self.w_dim = list(channels), w_dim  # 4, 8, … resolution
         before = 0
         for r, count in channels.items():
-            setattr(self, f"b{r}", SynthesisBlock(before, count, w_dim, r, *settings))
+            setattr(self, f"b{r}", SynthesisBlock(before, count, w_dim, r, resample, clamp))
             before = count
-        self.num_layers = 2 * len(channels) - 1  # convolutions, each with noise
-        self.num_ws = self.num_layers + 1
+        self.num_ws = 2 * len(channels)
 
     def forward(self, w: torch.Tensor, noise="random", resolution: int | None = None) -> torch.Tensor:
         """Pictures (n, 3, resolution, resolution), about [-1, 1].
@@ -283,16 +246,14 @@ class Generator(nn.Module):
         mapping_layers: int = 4,
         channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
         resample: str = "bilinear",  # how the size changes: "bilinear" or "fir"
-        activation: str = "lrelu",  # of all layers: "lrelu", "relu" or "linear"
-        lr_multiplier: float = 0.01,  # of the mapping's layers
-        conv_clamp: float | None = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
+        conv_clamp: Clamp = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
     ):
         super().__init__()
         channels = checked_channels(resolution, channels)
         self.settings = arguments(locals())
         self.resolution, self.z_dim, self.w_dim = resolution, z_dim, w_dim
-        self.mapping = Mapping(z_dim, w_dim, mapping_layers, activation, lr_multiplier)
-        self.synthesis = Synthesis(w_dim, channels, resample, activation, conv_clamp)
+        self.mapping = Mapping(z_dim, w_dim, mapping_layers)
+        self.synthesis = Synthesis(w_dim, channels, resample, conv_clamp)
         self.num_ws = self.synthesis.num_ws
 
     @property
@@ -322,81 +283,71 @@ class Generator(nn.Module):
 # ---------------------------------------------------------------------------------------------------- the discriminator
 
 
-class Convolution(Resampling):
-    """Plain convolution with equalised learning rate; it may halve the size."""
+class Convolution(nn.Module):
+    """Plain convolution with equalised learning rate. One that halves the size is one of a block's two ways."""
 
     def __init__(
         self,
         channels_in: int,
         channels_out: int,
         kernel: int,
-        activation: str = "lrelu",  # "linear": no bias either, as in a skip
-        down: int = 1,  # 2: halve the size
-        gain: float = 1.0,  # multiplies the result, and the clamp with it
-        resample: str = "bilinear",
-        conv_clamp: float | None = None,
+        down: bool = False,  # halve the size, and the variance, since the two ways are added
+        act: bool = True,  # False: neither bias nor activation, as in a skip
     ):
-        super().__init__(resample)
-        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(channels_out)) if activation != "linear" else None
-        self.weight_gain, self.act_gain = 1 / math.sqrt(channels_in * kernel**2), gain_of(activation)
-        self.activation, self.down, self.gain, self.conv_clamp = activation, down, gain, conv_clamp
-        self.padding = kernel // 2
+        super().__init__()
+        self.weight = nn.Parameter(gaussian(channels_out, channels_in, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(channels_out)) if act else None
+        self.gain = (math.sqrt(0.5) if down else 1.0) * (GAIN if act else 1.0)
+        self.weight_gain, self.padding = 1 / math.sqrt(channels_in * kernel**2), kernel // 2
+        self.down, self.act = down, act
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        gain = self.gain * self.act_gain
-        weight = (self.weight * (self.weight_gain * gain)).to(x.dtype)
-        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
-        padding, stride = self.padding, 1
-        if self.down == 2 and self.resample_filter is None:
-            x = F.avg_pool2d(x, 2)
-        elif self.down == 2 and padding == 0:
-            x = smooth(x, self.resample_filter, padding=1, stride=2)
-        elif self.down == 2:  # side r -> r + 1 -> r / 2
-            x, padding, stride = smooth(x, self.resample_filter, padding=2), 0, 2
-        x = F.conv2d(x, weight, bias, padding=padding, stride=stride)
-        return bend(x, self.activation, None if self.conv_clamp is None else self.conv_clamp * self.gain)
+        x = F.avg_pool2d(x, 2) if self.down else x
+        weight = (self.weight * (self.weight_gain * self.gain)).to(x.dtype)
+        bias = (self.bias * self.gain).to(x.dtype) if self.act else None
+        x = F.conv2d(x, weight, bias, padding=self.padding)
+        return F.leaky_relu_(x, SLOPE) if self.act else x
 
 
-class DiscriminatorBlock(Resampling):
+class DiscriminatorBlock(nn.Module):
     """Residual block that halves the size. The finest one also has what reads colours, ``fromrgb``."""
 
-    architecture = "resnet"
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        reads_rgb: bool = False,
-        resample: str = "bilinear",
-        activation: str = "lrelu",
-        conv_clamp: float | None = None,
-    ):
-        super().__init__(resample)
-        both = {"resample": resample, "conv_clamp": conv_clamp}
-        half = math.sqrt(0.5)  # two ways are added
+    def __init__(self, channels_in: int, channels_out: int, reads_rgb: bool):
+        super().__init__()
         if reads_rgb:
-            self.fromrgb = Convolution(3, channels_in, 1, activation, **both)
-        self.conv0 = Convolution(channels_in, channels_in, 3, activation, **both)
-        self.conv1 = Convolution(channels_in, channels_out, 3, activation, down=2, gain=half, **both)
-        self.skip = Convolution(channels_in, channels_out, 1, "linear", down=2, gain=half, **both)
+            self.fromrgb = Convolution(3, channels_in, 1)
+        self.conv0 = Convolution(channels_in, channels_in, 3)
+        self.conv1 = Convolution(channels_in, channels_out, 3, down=True)
+        self.skip = Convolution(channels_in, channels_out, 1, down=True, act=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.skip(x) + self.conv1(self.conv0(x))
 
 
-def minibatch_deviation(x: torch.Tensor, group_size: int | None = 4, kinds: int = 1) -> torch.Tensor:
+class Trunk(nn.Module):
+    """A discriminator's blocks: all but what it makes of the features at 4 × 4."""
+
+    def __init__(self, resolution: int, channels: dict[int, int]):
+        super().__init__()
+        self.resolution, self.resolutions = resolution, list(channels)[:0:-1]  # resolution, … 8
+        for r in self.resolutions:
+            setattr(self, f"b{r}", DiscriminatorBlock(channels[r], channels[r // 2], reads_rgb=r == resolution))
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """What each block sees, from fine to coarse: (n, channels, r, r) for r = resolution / 2, … 4."""
+        x = getattr(self, f"b{self.resolution}").fromrgb(image.contiguous(memory_format=torch.channels_last))
+        return [x := getattr(self, f"b{r}")(x) for r in self.resolutions]
+
+
+def minibatch_deviation(x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
     """Append one channel: how much the pictures of a group differ. It lets the discriminator see a lack of variety.
 
-    group_size: most pictures in a group, None for all; a batch that it does not divide has smaller groups. Of 8
-    pictures in groups of 4, the pictures 0, 2, 4 and 6 are one.
+    A group is four pictures, or as many as divide the batch: of 8 pictures the first, third, fifth and seventh are one.
     kinds: of pictures that lie one after the other in the batch, as many of each; a group is of one kind.
     """
     n, _, h, w = x.shape
-    each = n // kinds
-    most = each if group_size is None else min(group_size, each)
-    group = max(size for size in range(1, most + 1) if each % size == 0)
-    grouped = x.float().reshape(kinds, group, each // group, -1)
+    group = next(size for size in (4, 3, 2, 1) if n // kinds % size == 0)
+    grouped = x.float().reshape(kinds, group, n // kinds // group, -1)
     deviation = grouped.var(dim=1, unbiased=False).add(1e-8).sqrt().mean(dim=-1)  # (kinds, groups)
     channel = deviation[:, None].expand(-1, group, -1).reshape(n, 1, 1, 1).expand(-1, 1, h, w)
     return torch.cat([x, channel.to(x.dtype)], dim=1)
@@ -405,56 +356,33 @@ def minibatch_deviation(x: torch.Tensor, group_size: int | None = 4, kinds: int 
 class Epilogue(nn.Module):
     """The discriminator's last layers: (n, channels, 4, 4) -> (n,)."""
 
-    architecture = "resnet"
-
-    def __init__(self, channels: int, group_size: int | None, activation: str, conv_clamp: float | None, resample: str):
+    def __init__(self, channels: int):
         super().__init__()
-        self.group_size = group_size
-        self.conv = Convolution(channels + 1, channels, 3, activation, resample=resample, conv_clamp=conv_clamp)
-        self.fc = FullyConnected(channels * 16, channels, activation)
+        self.conv = Convolution(channels + 1, channels, 3)
+        self.fc = FullyConnected(channels * 16, channels, act=True)
         self.out = FullyConnected(channels, 1)
 
-    def forward(self, x: torch.Tensor, group_size: int | None = 0, kinds: int = 1) -> torch.Tensor:
-        """group_size, kinds: as in ``minibatch_deviation``; 0: the group size that it was made with."""
-        x = minibatch_deviation(x, self.group_size if group_size == 0 else group_size, kinds)
-        x = self.conv(x)
+    def forward(self, x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
+        x = self.conv(minibatch_deviation(x, kinds))
         return self.out(self.fc(x.flatten(1))).float()[:, 0]
 
 
-class Discriminator(nn.Module):
+class Discriminator(Trunk):
     """Picture -> one number: high for a photo, low for a generated picture."""
 
     def __init__(
         self,
         resolution: int = 64,  # side of the picture, a power of two
         channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
-        resample: str = "bilinear",  # how the size changes: "bilinear" or "fir"
-        activation: str = "lrelu",  # of all layers: "lrelu", "relu" or "linear"
-        group_size: int | None = 4,  # most pictures that are compared with each other; None: the whole batch
-        conv_clamp: float | None = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
     ):
-        super().__init__()
         channels = checked_channels(resolution, channels)
+        super().__init__(resolution, channels)
         self.settings = arguments(locals())
-        self.resolution, self.resolutions = resolution, list(channels)[:0:-1]  # resolution, … 8
-        for r in self.resolutions:
-            colours = r == resolution
-            block = DiscriminatorBlock(channels[r], channels[r // 2], colours, resample, activation, conv_clamp)
-            setattr(self, f"b{r}", block)
-        self.b4 = Epilogue(channels[4], group_size, activation, conv_clamp, resample)
+        self.b4 = Epilogue(channels[4])
 
-    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """What each block sees, from fine to coarse: (n, channels, r, r) for r = resolution / 2, … 4."""
-        x = getattr(self, f"b{self.resolution}").fromrgb(image.contiguous(memory_format=torch.channels_last))
-        found = []
-        for r in self.resolutions:
-            x = getattr(self, f"b{r}")(x)
-            found.append(x)
-        return found
-
-    def forward(self, image: torch.Tensor, group_size: int | None = 0) -> torch.Tensor:
-        """(n, 3, r, r) in [-1, 1] -> (n,); group_size=1: each by itself, not also how much several of them differ."""
-        return self.b4(self.features(image)[-1], group_size)
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(n, 3, resolution, resolution) in [-1, 1] -> (n,)."""
+        return self.b4(self.features(image)[-1])
 
 
 # --------------------------------------------------------------------------------------------- what both networks ask
