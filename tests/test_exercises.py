@@ -158,6 +158,16 @@ def test_a_wrong_answer_is_told_the_case_and_never_raises(capsys, answer, said):
     assert exercises.solved("99-double", "the course's") == "the course's"
 
 
+def test_a_check_leaves_the_lessons_random_numbers_as_they_were():
+    seen = []
+    for _ in range(2):
+        state = torch.get_rng_state()
+        exercises.check("99-double", lambda x: seen.append(torch.rand(3)) or 2 * x)
+        assert torch.equal(torch.get_rng_state(), state)
+        torch.rand(5)
+    assert torch.equal(seen[0], seen[2])  # and a random answer is judged alike whenever it is tried
+
+
 def test_a_right_answer_that_is_changed_for_a_wrong_one_is_not_used():
     exercises.check("99-double", lambda x: 2 * x)
     exercises.check("99-double", lambda x: x)

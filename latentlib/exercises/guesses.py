@@ -90,10 +90,8 @@ def reveal(key: str, measured: Any) -> None:
     if key not in guesses:
         return say(f"Measured: {spoken(measured)}.")
     guesses[key]["measured"], guessed = measured, guesses[key]["before"]
-    if guessed == measured:
-        factor = 1.0
-    elif isinstance(measured, str) or guessed * measured <= 0:
-        factor = math.inf
+    if isinstance(measured, str) or min(guessed, measured) <= 0:
+        factor = 1.0 if guessed == measured else math.inf
     else:
         factor = max(guessed / measured, measured / guessed)
     verdict = "Close." if factor <= 1.25 else "Not far." if factor <= 2 else "A surprise! That is what guessing is for."

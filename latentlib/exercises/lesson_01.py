@@ -20,9 +20,8 @@ sentence(
 
 @exercise("01-compress", "Squeeze and draw again", why="A code is a list of amounts; later networks replace the sum.")
 def _(reconstruct):
-    dice = torch.Generator().manual_seed(7)
-    components = torch.linalg.qr(torch.randn(4, 4, generator=dice)).Q[:3]  # of length 1, at right angles
-    mean, pictures = 2 + torch.rand(4, generator=dice), torch.rand(2, 4, generator=dice)
+    components = torch.linalg.qr(torch.randn(4, 4)).Q[:3]  # of length 1, at right angles
+    mean, pictures = 2 + torch.rand(4), torch.rand(2, 4)
 
     def reference(pictures, mean, components, k):
         return mean + (pictures - mean) @ components[:k].T @ components[:k]
@@ -61,8 +60,7 @@ def _(own_codes):
         _, which, sharing = torch.unique(codes.mul(100).round(), dim=0, return_inverse=True, return_counts=True)
         return (sharing[which] == 1).double().mean()
 
-    dice = torch.Generator().manual_seed(8)
-    steps = torch.randint(1, 9, (60, 2), generator=dice) * 0.01 + torch.rand(60, 2, generator=dice) * 0.008 - 0.004
+    steps = torch.randint(1, 9, (60, 2)) * 0.01 + torch.rand(60, 2) * 0.008 - 0.004
     pair = torch.tensor([[0.101, 0.2], [0.099, 0.2], [0.5, 0.5], [0.5, 0.9]])
     three = torch.tensor([[0.3, 0.1], [0.3, 0.1], [0.3, 0.1], [0.7, 0.1]])
     cases = [pair, -pair, three, steps, -steps, torch.linspace(0.02, 1, 50)[:, None].repeat(1, 3)]

@@ -30,10 +30,9 @@ def _(alike_share):
         near, far = ((anchors - x).double().flatten(1).norm(dim=1) for x in (alikes, others))
         return ((near < far).float() + (near == far).float() / 2).mean()
 
-    dice = torch.Generator().manual_seed(3)
-    a, b, c = torch.randn(3, 300, 4, generator=dice)
+    a, b, c = torch.randn(3, 300, 4)
     nothing, half = torch.zeros(2, 3), torch.cat([a[:10], torch.zeros(10, 4)])
-    pictures = torch.rand(3, 300, 1, 4, 4, generator=dice) * torch.linspace(0.1, 3, 4)
+    pictures = torch.rand(3, 300, 1, 4, 4) * torch.linspace(0.1, 3, 4)
     stretched = torch.tensor([0.1, 1.0, 1.0, 5.0])
     cases = [(nothing, nothing, nothing), (a, b, c), (a, a + 0.9 * b, c), tuple(pictures)]
     cases += [(half, half.flip(0), half.flip(0)), (half, half, half.flip(0))]
@@ -42,9 +41,8 @@ def _(alike_share):
 
 @exercise("02-forget", "Make a code forget", why="A straight line reads nothing any more; a curved reader still may.")
 def _(forget):
-    dice = torch.Generator().manual_seed(4)
-    codes = 3 + torch.randn(50, 8, generator=dice)
-    slanted = torch.randn(3, 8, generator=dice) + 2 * torch.randn(1, 8, generator=dice)  # far from right angles
+    codes = 3 + torch.randn(50, 8)
+    slanted = torch.randn(3, 8) + 2 * torch.randn(1, 8)  # far from right angles
 
     def reference(codes, directions):
         basis = torch.linalg.qr(directions.double().T).Q
@@ -55,13 +53,12 @@ def _(forget):
 
 @exercise("02-kept", "How many neighbours are true?", why="This number can be asked of any plot that you are shown.")
 def _(neighbours_kept):
-    dice = torch.Generator().manual_seed(5)
-    codes = torch.randn(60, 6, generator=dice) * torch.tensor([6.0, 4, 1, 1, 1, 1]) + 4
+    codes = torch.randn(60, 6) * torch.tensor([6.0, 4, 1, 1, 1, 1]) + 4
 
     def reference(codes, page, k=5):
         far = [torch.cdist(x.double(), x.double()).fill_diagonal_(torch.inf) for x in (codes, page)]
         true, seen = (x.topk(k, largest=False).indices for x in far)
         return (true[:, :, None] == seen[:, None, :]).any(2).double().mean()
 
-    pages = (codes[:, :2], codes[:, 2:4], codes + 1, torch.randn(60, 2, generator=dice))
+    pages = (codes[:, :2], codes[:, 2:4], codes + 1, torch.randn(60, 2))
     same_as(reference, neighbours_kept, [*((codes, page) for page in pages), (codes, pages[0], 3)])

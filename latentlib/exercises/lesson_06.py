@@ -13,21 +13,19 @@ sentence(
 )
 
 
-def _painter(number: int):
+def _painter():
     """A small generator: codes (n, 5) -> pictures (n, 3, 4, 4), bent a little, and not the same for any two codes."""
-    dice = torch.Generator().manual_seed(number)
-    weight = torch.randn(48, 5, generator=dice)
+    weight = torch.randn(48, 5)
     return lambda codes: torch.tanh(codes @ weight.T / 4).reshape(-1, 3, 4, 4) / 2 + 0.5
 
 
 @exercise("06-search", "Search for a code", why="Training with the picture fixed and the network frozen: that is all.")
 def _(search):
-    for number, start in ((1, torch.zeros(1, 5)), (2, torch.full((1, 5), 0.5)), (3, torch.zeros(2, 5))):
-        draw, dice = _painter(number), torch.Generator().manual_seed(number + 10)
-        wanted = torch.randn(len(start), 5, generator=dice)
-        picture, before = draw(wanted), start.clone()
+    for start in (torch.zeros(1, 5), torch.full((1, 5), 0.5), torch.zeros(2, 5)):
+        draw, before = _painter(), start.clone()
+        picture = draw(torch.randn(len(start), 5))
         found = search(draw, picture, start, 400)
-        assert tuple(found.shape) == tuple(start.shape), f"give codes {tuple(start.shape)}; yours {tuple(found.shape)}"
+        assert found.shape == start.shape, f"give codes {tuple(start.shape)}; yours are {tuple(found.shape)}"
         assert torch.equal(start, before), "the code that you were given to start from has changed; clone it first"
         assert not found.requires_grad, "give the code without its gradients: code.detach()"
         far, began = ((draw(code) - picture).square().mean() for code in (found, start))
@@ -40,18 +38,16 @@ def _(search):
 
 @exercise("06-psnr", "Decibels", why="10 dB more is a tenth of the squared error; about 25 dB looks right at a glance.")
 def _(psnr):
-    dice = torch.Generator().manual_seed(6)
-    a = torch.rand(3, 3, 8, 8, generator=dice)
-    b = (a + torch.tensor([0.3, 0.1, 0.01])[:, None, None, None] * torch.randn(a.shape, generator=dice)).clamp(0, 1)
+    a = torch.rand(3, 3, 8, 8)
+    b = (a + torch.tensor([0.3, 0.1, 0.01])[:, None, None, None] * torch.randn(a.shape)).clamp(0, 1)
     same_as(lambda a, b: -10 * (a - b).square().mean((1, 2, 3)).log10(), psnr, [(a, b), (b, a), (a[:1], b[:1])], 1e-3)
 
 
 @exercise("06-unusual", "How unusual is a code?", why="Statisticians call this the Mahalanobis distance.")
 def _(unusual):
-    dice = torch.Generator().manual_seed(7)
-    mean, variances = torch.randn(4, generator=dice), torch.tensor([4.0, 1.0, 0.25, 0.01])
-    directions = torch.linalg.qr(torch.randn(4, 4, generator=dice)).Q.T.contiguous()
-    codes = mean + torch.randn(5, 3, 4, generator=dice) * variances.sqrt() @ directions
+    mean, variances = torch.randn(4), torch.tensor([4.0, 1.0, 0.25, 0.01])
+    directions = torch.linalg.qr(torch.randn(4, 4)).Q.T.contiguous()
+    codes = mean + torch.randn(5, 3, 4) * variances.sqrt() @ directions
 
     def right(codes, mean, directions, variances):
         return ((codes - mean) @ directions.T / variances.sqrt()).square().mean(-1).sqrt()

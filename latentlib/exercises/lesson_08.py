@@ -81,5 +81,4 @@ def _(double):
         before, after = torch.cat([torch.zeros(1), row[:-1]]), torch.cat([row[1:], torch.zeros(1)])
         return torch.stack([0.75 * row + 0.25 * before, 0.75 * row + 0.25 * after], 1).flatten()
 
-    dice = torch.Generator().manual_seed(8)
-    same_as(right, double, [(torch.ones(4),), (torch.tensor([1.0, 2, 3]),), (torch.randn(9, generator=dice),)])
+    same_as(right, double, [(torch.ones(4),), (torch.tensor([1.0, 2, 3]),), (torch.randn(9),)])

@@ -25,7 +25,7 @@ function stage(el, name) { // where a widget stands
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 const spoken = (x, digits = 2) => x.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
-const percent = (x) => `${Math.round(100 * x)} %`;
+const percent = (x) => `${Math.round(100 * x)}\u00a0%`; // which no line breaks
 const shareOf = (part, event) => { // where in a part of the page an event is: 0 to 1 from the left, from the top
   const box = part.getBoundingClientRect();
   return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];

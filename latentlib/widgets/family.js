@@ -93,8 +93,11 @@ function render({ model, el }) {
       Object.entries(parts).forEach(([name, part]) => part.set(controls[name]));
       drawn.checked = controls.drawn;
     }
-    said.textContent = content.said;
-    if (pictures.child) images.child.show(pictures.child, `Child: ${content.said}`);
+    const mixed = [`${percent(1 - controls.share)} ${controls.first}, ${percent(controls.share)} ${controls.second}`];
+    if (controls.crossover) mixed.push(`crossover after layer ${controls.crossover} of ${layers}`);
+    if (controls.sibling) mixed.push(`sibling ${controls.sibling}`);
+    said.textContent = mixed.join("; ");
+    if (pictures.child) images.child.show(pictures.child, `Child: ${said.textContent}`);
     title.textContent = `Siblings: click one, and it becomes the ${leaving} parent`;
     kids.forEach(({ kid, image, name }, place) => {
       name.textContent = seeds[place];

@@ -190,13 +190,7 @@ class FamilyView(PhotoWidget):
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         content, pictures = super().present()
-        share, crossover, sibling = (self.controls[name] for name in ("share", "crossover", "sibling"))
-        first, second = self._names()
-        percent = round(100 * share)
-        said = f"{100 - percent}\N{NO-BREAK SPACE}% {first}, {percent}\N{NO-BREAK SPACE}% {second}"
-        said += f"; crossover after layer {crossover} of {self.generator.num_ws}" if crossover else ""
-        said += f"; sibling {sibling}" if sibling else ""
-        content |= {"controls": self.controls, "names": list(self.people), "said": said, "file": self.file}
+        content |= {"controls": self.controls, "names": list(self.people), "file": self.file}
         content |= {"seeds": list(self._seeds), "stale": self._stale, "leaving": self._leaving()}
         content |= {"can_go_back": bool(self._before)}
         content |= {"tuning": self.tuning.line, "learning": self.tuning.kind == "busy"}
