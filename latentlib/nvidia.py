@@ -11,7 +11,6 @@ are part of this course. Source: Python's module pickletools; https://github.com
 
 from __future__ import annotations
 
-import io
 import math
 import mmap
 import pickle
@@ -119,29 +118,31 @@ class Tensor(NamedTuple):
 
     def read(self, path: Path) -> torch.Tensor:
         """Its numbers, in float32; RuntimeError when they would lie beyond its storage."""
-        begin, dtype, count = self.storage
         whole = all(type(number) is int for number in (self.offset, *self.size, *self.stride))
-        expect(whole, "a tensor's place or size is no whole number")
+        expect(whole and type(self.storage) is Storage, "a tensor has no storage, place or size")
+        begin, dtype, count = self.storage
         expect(math.prod(self.size) <= count, f"a tensor claims {self.size} numbers of a storage that has {count:,}")
         numbers = torch.from_numpy(np.fromfile(path, dtype, count, offset=begin))
         return numbers.as_strided(self.size, self.stride, self.offset).float()
 
 
 def find_numbers(content: Bytes) -> Storage:
-    """Where they lie in PyTorch's older format: behind five small pickles and their count."""
-    head = io.BytesIO(content.head)
-    magic, version, system, (dtype, count), _ = (StorageReader(head).load() for _ in range(5))
-    written = int.from_bytes(head.read(8), "little", signed=True)
-    known = magic == MAGIC and version == 1001 and system["little_endian"] is True and dtype in DTYPES.values()
-    expect(known, "a storage has another format")
-    left = content.length - head.tell()
-    fits = written == count and left == count * np.dtype(dtype).itemsize
-    expect(fits, f"a storage claims {max(count, written):,} numbers and has {left:,} bytes")
-    return Storage(content.begin + head.tell(), dtype, count)
+    """Where they lie in PyTorch's older format: behind five small pickles, which are not run, and their count."""
+    found = HEADER.match(content.head)
+    expect(found is not None, "a storage has another format")
+    begin, dtype = found.end() + 8, DTYPES[found[1]]
+    count = int.from_bytes(content.head[found.end() : begin], "little", signed=True)
+    left = content.length - begin
+    expect(left == count * np.dtype(dtype).itemsize, f"a storage claims {count:,} numbers and has {left:,} bytes")
+    return Storage(content.begin + begin, dtype, count)
 
 
-MAGIC = 0x1950A86A20F9469CFC6C
-DTYPES = {"Float": "<f4", "Half": "<f2", "Double": "<f8", "Long": "<i8", "Bool": "?"}
+HEADER = re.compile(  # a magic number and a version; that low bytes come first; the kind of numbers; a name in a list
+    rb"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.\x80\x02M\xe9\x03\.(?>.*?little_endianq.\x88)"
+    rb"(?>.*?ctorch\n)(\w+)Storage\n(?>.*?Q\.\x80\x02]q\x00X)....\d+q\x01a\.",
+    re.DOTALL,
+)
+DTYPES = {b"Float": "<f4", b"Half": "<f2", b"Double": "<f8", b"Long": "<i8", b"Bool": "?"}
 NAMES = {  # the whole list: what an official file names, and what stands here in its place
     ("dnnlib.util", "EasyDict"): Table,
     ("collections", "OrderedDict"): Table,
@@ -206,22 +207,20 @@ class File(mmap.mmap):
 
 INSTRUCTIONS = """PROTO STOP MARK POP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT SHORT_BINUNICODE
     BINUNICODE BINUNICODE8 EMPTY_LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 SETITEM SETITEMS BINGET
-    LONG_BINGET BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL BINPERSID REDUCE NEWOBJ"""
+    LONG_BINGET BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE NEWOBJ"""
 
 
 class Reader(pickle._Unpickler):  # the one in Python: its instructions can be left out and replaced
     """Runs the instructions of a pickle that build numbers, texts and lists; knows no others."""
 
-    names: ClassVar[dict] = NAMES
-
-    def __init__(self, file: File | io.BytesIO):
+    def __init__(self, file: File):
         super().__init__(file)
         self.file = file
 
     def find_class(self, module: str, name: str) -> Any:
         asked = f"{module}.{name}"[:100]
-        expect((module, name) in self.names, f"it asks for {asked}, which is not on the list of allowed names")
-        return self.names[module, name]
+        expect((module, name) in NAMES, f"it asks for {asked}, which is not on the list of allowed names")
+        return NAMES[module, name]
 
     def load_bytes(self, width: int) -> None:
         """The numbers of a storage stay where they are."""
@@ -245,17 +244,6 @@ class Reader(pickle._Unpickler):  # the one in Python: its instructions can be l
         pickle.EMPTY_SET[0]: lambda self: self.append(Unread()),
         pickle.BUILD[0]: load_build,
     }
-
-
-class StorageReader(Reader):
-    """Within a storage other names are allowed, and one reference to what is outside: to the numbers that follow."""
-
-    names: ClassVar[dict] = {("torch", f"{kind}Storage"): dtype for kind, dtype in DTYPES.items()}
-
-    def persistent_load(self, asked: tuple) -> tuple[str, int]:
-        tag, dtype, _, _, count, view = asked
-        expect(tag == "storage" and type(count) is int and view is None, "a storage is described in another way")
-        return dtype, count
 
 
 # --------------------------------------------------------------------------------------------- how networks are built
