@@ -44,4 +44,4 @@ size: setup
 	@$(VENV_PYTHON) -m tools.size
 
 site: setup
-	@$(VENV_PYTHON) -m tools.site $(ARGS)
+	@$(VENV_PYTHON) -m tools.site

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from tools import chromium
 from tools.course import ROOT, copy, lessons, solutions
 from tools.memory import ABOVE_IMPORT_MB
+from tools.run import use_data
 
 PYTEST = ["pytest", "-q", "-n", "2", "--dist", "loadfile"]
 COVERAGE = ["--cov=latentlib", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]  # per cent of lines
@@ -81,10 +82,8 @@ def run_all(paths: list[Path]) -> tuple[list[Step], list[str]]:
         steps.append(step("unit and browser tests", [*PYTEST, *(tests or [*COVERAGE, "tests"])]))
         if chromium.find() is None and not chromium.required():
             left_out.append("the browser tests: no Chromium was found on this machine (Chrome or Edge would do, too)")
-    named = os.environ.get("LATENTLIB_DATA", "").strip()
-    if books and named:
-        folder = str(Path(named).expanduser().resolve())  # kernels start in the notebooks' folder
-        steps.append(notebooks(books, "with MNIST", LATENTLIB_DATA=folder))
+    if books and use_data():
+        steps.append(notebooks(books, "with MNIST"))
     elif books:
         left_out.append("the notebooks with MNIST: LATENTLIB_DATA does not name a folder that has it")
     if books:

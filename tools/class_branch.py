@@ -27,8 +27,8 @@ def write(root: Path = ROOT) -> str:
         git("worktree", "add", "--quiet", "--detach", work, "HEAD", cwd=root)
         try:
             for path in [*lessons(work), *solutions(work)]:
-                clear = ClearOutputPreprocessor()
-                nbformat.write(clear.preprocess(nbformat.read(path, as_version=4), {})[0], path)
+                notebook, _ = ClearOutputPreprocessor().preprocess(nbformat.read(path, as_version=4), {})
+                nbformat.write(notebook, path)
             git("add", "--all", cwd=work)
             tree = git("write-tree", cwd=work).strip()
             parent = known[0] if known else "HEAD"
@@ -42,14 +42,8 @@ def write(root: Path = ROOT) -> str:
     return f"the branch {BRANCH} is at {commit[:7]} now; publish it with: git push origin {BRANCH}"
 
 
-def main() -> int:
+if __name__ == "__main__":
     try:
         print(f"class-branch: {write()}")
     except RuntimeError as error:
-        print(f"class-branch: {error}")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        sys.exit(f"class-branch: {error}")

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from jupyter_server.serverapp import list_running_servers
+
 from tools import chromium
 from tools.course import copy
 
@@ -54,32 +56,22 @@ def serve() -> Iterator[Lab]:
             path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(values))
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
-        command += [f"--ServerApp.root_dir={course}", "--LabApp.expose_app_in_browser=True"]
-        dropped = ("LATENTLIB_DATA", "LATENTLIB_REPOSITORY")
-        environment = {key: value for key, value in os.environ.items() if key not in dropped}
-        environment |= {"LATENTLIB_OFFLINE": "1", "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
-        environment |= {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "RUNTIME")}
-        environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
-        with (folder / "lab.log").open("w+") as log:
-            server = subprocess.Popen(command, env=environment, cwd=course, stdout=log, stderr=subprocess.STDOUT)
-            try:
-                yield Lab(*started(folder, server), course)
-            finally:
-                server.terminate()
-                server.wait(20)
-
-
-def started(folder: Path, server: subprocess.Popen) -> tuple[str, str]:
-    """Address and token, as a server writes them down when it is there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.poll() is None:
-        for path in folder.glob("RUNTIME/jpserver-*.json"):
-            with contextlib.suppress(ValueError):  # it is just being written
-                told = json.loads(path.read_text())
-                return told["url"].rstrip("/"), told["token"]
-        time.sleep(0.3)
-    raise AssertionError(f"JupyterLab did not start: {(folder / 'lab.log').read_text(errors='replace')[-2000:]}")
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--log-level=ERROR"]
+        command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={course}", "--LabApp.expose_app_in_browser=True"]
+        own = {f"JUPYTER{name}_DIR": str(folder / name) for name in ("_CONFIG", "_RUNTIME", "LAB_WORKSPACES")}
+        own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "LATENTLIB_OFFLINE": "1"}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("LATENTLIB_")} | own
+        server = subprocess.Popen(command, env=environment, cwd=course)
+        try:
+            deadline = time.monotonic() + 120
+            while not (found := list(list_running_servers(folder / "_RUNTIME"))):
+                assert server.poll() is None, "JupyterLab has ended"
+                assert time.monotonic() < deadline, "JupyterLab did not start"
+                time.sleep(0.3)
+            yield Lab(found[0]["url"].rstrip("/"), found[0]["token"], course)
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The most memory that a process has held, in MB (10**6 bytes), and what a notebook may hold above `import torch`."""
+"""The memory of a process in MB (10**6 bytes), and what a notebook may hold above `import torch`."""
 
 from __future__ import annotations
 
@@ -24,24 +24,20 @@ def peak(pid: int) -> float:
         return 0.0
 
 
+def peak_of(status: str) -> float:
+    """The peak in Linux's /proc/PID/status without pages of program files, which say nothing about a notebook's needs:
+    they are shared, and how many are mapped differs from day to day (280 or 450 MB after `import torch`)."""
+    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    most, files = (int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "RssFile"))
+    return most - files
+
+
 def own(pid: int) -> float:
-    """What this process alone holds now and would give back (USS), in MB; 0 for one that has ended."""
+    """What this process alone holds now and would give back (USS); 0 for one that has ended."""
     try:
         return psutil.Process(pid).memory_full_info().uss / 1e6
     except psutil.Error:
         return 0.0
-
-
-def peak_of(status: str) -> float:
-    """The peak that Linux's /proc/PID/status tells without pages of program files, in MB.
-
-    Linux shares those pages among all processes and drops them when memory is scarce. It maps those that lie beside
-    the ones that are touched, as many as its page cache happens to hold in one piece: on one machine 280 MB after
-    `import torch` one day and 450 another, so they say nothing about what a notebook needs.
-    """
-    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    most, files = (int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "RssFile"))
-    return most - files
 
 
 @functools.cache

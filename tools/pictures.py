@@ -16,8 +16,8 @@ from PIL import Image
 
 from latentlib import metrics, plots, space, weights
 from latentlib.datasets import furniture, portraits
-from latentlib.gan import tuning
 from tools.course import ROOT
+from tools.play import tuned_copy
 
 STEPS = 9
 
@@ -33,13 +33,9 @@ def furniture_walk() -> torch.Tensor:
 
 
 def face_walk(couple: torch.Tensor, steps: int) -> torch.Tensor:
-    """From one picture of (2, 3, 64, 64) to the other, by a copy of the generator tuned on both, as in notebook 07."""
-    generator, encoder, discriminator = (
-        weights.load(name, "cpu") for name in ("faces-64", "faces-64-encoder", "faces-64-discriminator")
-    )
-    codes = tuning.pivots(generator, couple, encoder, progress=False).codes
-    tuned = tuning.tune(generator, codes, couple, discriminator=discriminator, progress=False)
-    return tuned.generator.draw(space.path(codes, steps))
+    """From one picture of (2, 3, 64, 64) to the other, by a copy of the generator tuned on both."""
+    codes, copy = tuned_copy(weights.load("faces-64", "cpu"), couple)
+    return copy.draw(space.path(codes, steps))
 
 
 def lesson_09() -> None:

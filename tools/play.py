@@ -1,6 +1,4 @@
-"""Build the page to play, `build/site/play`: the course's networks in a browser, also opened from a folder.
-
-    python -m tools.play [FOLDER]
+"""Build the page to play, `build/site/play`: `python -m tools.play`. The course's networks run in a browser.
 
 The networks are exported to ONNX with their weights in half precision; onnxruntime-web runs them, compiled into one
 script with the page's own modules, the weights and the runtime's WebAssembly: a page opened from a folder may load
@@ -18,6 +16,7 @@ import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -39,46 +38,32 @@ from tools.course import ROOT, once
 SOURCE = ROOT / "site" / "play"
 WORK = ROOT / "build" / "play"
 PAGE = ROOT / "build" / "site" / "play"
-LEFT_OUT = 77  # the exit status that test runners take for "skipped"
 DIRECTIONS = 6  # sliders of "Change a face"
 CODES = 20_000  # from which the directions are found
 POINTS = 1500  # digits on the map
 PIECES, FLOW_STEPS = 1600, 1200  # of furniture that the flow learns from, and its steps: as in lesson 09
 P_NORM_WEIGHT = 0.001  # in the page's search; keeps the codes of photos among usual ones
-SCRIPTS = {"main.js": "play.js", "later.js": "later.js", "own.js": "own.js"}  # the last two hold networks, fetched late
 FEW = 64  # a tensor of up to that many numbers stays in single precision: it saves nothing, and may be an epsilon
+ENTRIES = ["play=main.js", "later.js", "own.js", "index.html", "play.css"]  # the second and third: fetched late
 ESBUILD = ["--bundle", "--format=iife", "--minify", "--charset=utf8", "--target=es2022", "--legal-comments=eof"]
-ESBUILD += ["--loader:.onnx=binary", "--loader:.gz=binary", "--log-level=warning"]
+ESBUILD += ["--loader:.onnx=binary", "--loader:.gz=binary", "--loader:.html=copy", "--log-level=warning"]
 
 
-class Draw(nn.Module):
-    """One method of a network as a network of its own, which is what can be exported."""
+class Part(nn.Module):
+    """A network as the page runs it: one tensor in, one out."""
 
-    def __init__(self, network: nn.Module, method: str):
+    def __init__(self, network: nn.Module, run: Callable[[nn.Module, Tensor], Tensor]):
         super().__init__()
-        self.network, self.method = network, method
+        self.network, self.run = network, run
 
     def forward(self, x: Tensor) -> Tensor:
-        return getattr(self.network, self.method)(x)
+        return self.run(self.network, x)
 
 
-class OneRow(flow.Flow):
-    """The flow with one input: a point, its t and the kind of piece, (n, latent_dim + 2) -> (n, latent_dim)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x[:, :-2], x[:, -2:-1], x[:, -1:])
-
-
-class Landmarks(nn.Module):
+def guesses(network: nn.Module, x: Tensor) -> Tensor:
     """BlazeFace with one output: (1, 3, 128, 128) in [-1, 1] -> (896, 17), a score and eight points for each guess."""
-
-    def __init__(self):
-        super().__init__()
-        self.network = weights.load("face-landmarks", "cpu")
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores, points = self.network(x)
-        return torch.cat([scores[0, :, None], points[0].flatten(1)], dim=1)
+    scores, points = network(x)
+    return torch.cat([scores[0, :, None], points[0].flatten(1)], dim=1)
 
 
 def plain(name: str) -> nn.Module:
@@ -93,10 +78,10 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     w_plus = blending.blend(*blending.per_layer(generator.mapping(z), generator.num_ws), crossover=4)[None]
     code = torch.randn(1, 2, generator=numbers)
     return {
-        "mapping": (Draw(generator, "mapping"), z[:1]),
-        "faces": (Draw(generator, "draw"), w_plus),
-        "encode": (Draw(vae, "encode"), vae.decode(code)),
-        "decode": (Draw(vae, "decode"), code),
+        "mapping": (generator.mapping, z[:1]),
+        "faces": (Part(generator, lambda generator, codes: generator.draw(codes)), w_plus),
+        "encode": (Part(vae, lambda vae, pictures: vae.encode(pictures)), vae.decode(code)),
+        "decode": (Part(vae, lambda vae, codes: vae.decode(codes)), code),
     }
 
 
@@ -106,7 +91,7 @@ def own_photos() -> dict[str, tuple[nn.Module, Tensor]]:
     photo = portraits.load().images[1]
     seen = F.interpolate(photo[None], (SIDE, SIDE), mode="bilinear") * 2 - 1
     return {
-        "landmarks": (Landmarks(), seen),
+        "landmarks": (Part(plain("face-landmarks"), guesses), seen),
         "encoder": (encoder, photo[None] * 2 - 1),
         "step": search_step(generator, encoder, photo),
     }
@@ -123,17 +108,18 @@ def furniture_from_noise(steps: int = FLOW_STEPS) -> dict[str, tuple[nn.Module, 
     unscaled.weight.data, unscaled.bias.data = codes.std(0).diag(), codes.mean(0)
     codes = (codes - codes.mean(0)) / codes.std(0)
     torch.manual_seed(0)
-    network = OneRow()
+    network = flow.Flow()
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     for step in range(steps):
         chosen = torch.randint(PIECES, (512,))
         kind, noise, t = factors[chosen, :1], torch.randn(512, model.latent_dim), torch.rand(512, 1)
-        value = flow.loss(lambda x, t, kind=kind: network(torch.cat([x, t, kind], 1)), noise, codes[chosen], t)
+        value = flow.loss(lambda x, t, kind=kind: network(x, t, kind), noise, codes[chosen], t)
         optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / steps)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
-    drawer = nn.Sequential(unscaled, Draw(model, "decode"))
+    drawer = nn.Sequential(unscaled, Part(model, lambda model, codes: model.decode(codes)))
+    network = Part(network, lambda network, row: network(row[:, :-2], row[:, -2:-1], row[:, -1:]))
     return {"flow": (network, torch.cat([noise[:1], t[:1], kind[:1]], 1)), "furniture": (drawer, codes[:1])}
 
 
@@ -185,10 +171,9 @@ def packed(tensor: Tensor) -> dict:
     return {"shape": list(tensor.shape), "data": base64.b64encode(numbers.tobytes()).decode()}
 
 
-def portrait_copy(generator: nn.Module) -> tuple[Tensor, nn.Module]:
-    """Codes (2, num_ws, w_dim) of the two portraits, and a copy of the generator that was tuned to draw them."""
+def tuned_copy(generator: nn.Module, images: Tensor) -> tuple[Tensor, nn.Module]:
+    """Codes (n, num_ws, w_dim) of pictures, and a copy of the generator tuned to draw them, as in notebook 07."""
     encoder, discriminator = (weights.load(f"faces-64-{name}", "cpu") for name in ("encoder", "discriminator"))
-    images = portraits.load().images
     codes = tuning.pivots(generator, images, encoder, progress=False).codes
     return codes, tuning.tune(generator, codes, images, discriminator=discriminator, progress=False).generator
 
@@ -233,34 +218,25 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
 
 
 def exported(network: nn.Module, example: Tensor) -> bytes:
-    """A network as an ONNX file whose large weights are stored in half precision."""
+    """A network as an ONNX file whose large weights are stored in half precision, with a cast back behind each of them.
+
+    The runtime does the casts once, when it loads the file; it computes in single precision.
+    """
     names = {"input_names": ["x"], "output_names": ["y"]}
     with torch.enable_grad():
         program = torch.onnx.export(
             network.eval(), (example,), dynamo=True, external_data=False, verbose=False, **names
         )
-    return in_half(program.model_proto).SerializeToString()
+    from onnx import TensorProto, helper, numpy_helper  # out of build/play
 
-
-def in_half(model):
-    """The same onnx.ModelProto with its large float32 weights as float16 and a cast back behind each of them.
-
-    The runtime does the casts once, when it loads the file; it computes in single precision.
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
+    model = program.model_proto
     for weight in model.graph.initializer:
         whole = numpy_helper.to_array(weight)
-        if weight.data_type != TensorProto.FLOAT or whole.size <= FEW:
-            continue
-        name, stored = weight.name, f"{weight.name}_half"
-        weight.CopyFrom(numpy_helper.from_array(whole.astype("float16"), stored))
-        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return model
+        if weight.data_type == TensorProto.FLOAT and whole.size > FEW:
+            name, stored = weight.name, f"{weight.name}_half"
+            weight.CopyFrom(numpy_helper.from_array(whole.astype("float16"), stored))
+            model.graph.node.insert(0, helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    return model.SerializeToString()
 
 
 def fetch() -> None:
@@ -271,52 +247,41 @@ def fetch() -> None:
     packages, requirements = SOURCE / "package.json", SOURCE / "requirements.txt"
     npm = shutil.which("npm")
     if not (WORK / "npm.txt").is_file() and (npm is None or offline()):
-        left_out("the page to play needs npm (from nodejs.org) and a network, and has not both here")
+        sys.exit("Left out: the page to play needs npm (from nodejs.org) and a network, and has not both here.")
     WORK.mkdir(parents=True, exist_ok=True)
     shutil.copy(packages, WORK)
     node = [npm, "install", "--prefix", WORK, "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"]
     pip += ["--target", WORK / "python", "-r", requirements]
     if not (once(WORK / "npm.txt", packages, node) and once(WORK / "pip.txt", requirements, pip)):
-        left_out("the parts of the page to play could not be fetched, see above")
+        sys.exit("Left out: the parts of the page to play could not be fetched, see above.")
 
 
-def left_out(sentence: str) -> None:
-    print(f"Left out: {sentence}.", file=sys.stderr)
-    raise SystemExit(LEFT_OUT)
-
-
-def build(folder: Path = PAGE) -> Path:
-    """Build the page into the folder, which is made; gives the path of its index.html."""
+def build() -> Path:
+    """Build the page; gives the path of its index.html."""
     fetch()
     if importlib.util.find_spec("onnxscript") is None:
         sys.path.append(str(WORK / "python"))  # last: what .venv has goes first
-    parts = WORK / "parts"
+    parts, tools = WORK / "parts", WORK / "node_modules"
     shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir()
+    shutil.copytree(SOURCE, parts)
     made, own = networks() | furniture_from_noise(), own_photos()
-    codes, copy = portrait_copy(made["faces"][0].network)
-    made["portraits"] = Draw(copy, "draw"), codes.mean(0, keepdim=True)
+    codes, copy = tuned_copy(made["faces"][0].network, portraits.load().images)
+    made["portraits"] = Part(copy, lambda copy, codes: copy.draw(codes)), codes.mean(0, keepdim=True)
     for name, (network, example) in (made | own).items():
         (parts / f"{name}.onnx").write_bytes(exported(network, example))
     told = numbers(made, codes)
     later = {name: told["checks"].pop(name) for name in ("portraits", "encode", "decode", "flow", "furniture")}
     for name, content in (("numbers", told), ("numbers-later", later), ("own", compared(own))):
         (parts / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    runtime = WORK / "node_modules" / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm"
+    runtime = tools / "onnxruntime-web" / "dist" / "ort-wasm-simd-threaded.wasm"
     (parts / "runtime.wasm.gz").write_bytes(gzip.compress(runtime.read_bytes(), mtime=0))
-    for path in SOURCE.glob("*.js"):
-        shutil.copy(path, parts)
-    folder.mkdir(parents=True, exist_ok=True)
-    esbuild = shutil.which("esbuild", path=str(WORK / "node_modules" / ".bin"))
-    for entry, script in SCRIPTS.items():
-        subprocess.run([esbuild, str(parts / entry), *ESBUILD, f"--outfile={folder / script}"], check=True)
-    for name in ("index.html", "play.css"):
-        shutil.copy(SOURCE / name, folder / name)
-    return folder / "index.html"
+    esbuild = shutil.which("esbuild", path=str(tools / ".bin"))
+    subprocess.run([esbuild, *ENTRIES, *ESBUILD, f"--outdir={PAGE}"], cwd=parts, check=True)
+    return PAGE / "index.html"
 
 
 if __name__ == "__main__":
-    page = build(Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE)
+    page = build()
     size = sum(path.stat().st_size for path in page.parent.iterdir())
     print(f"{page}: {size / 1e6:.1f} MB with its script")

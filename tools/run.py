@@ -18,7 +18,6 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from tqdm import tqdm
 
 from tools.badges import tagged
 from tools.course import ROOT, lessons
@@ -50,12 +49,10 @@ class Result:
 def execute(notebook: nbformat.NotebookNode, folder: Path, name: str) -> Result:
     """Run every cell in a fresh kernel that starts in `folder`, in place, and watch its memory."""
     result = Result(name)
-    bar = tqdm(total=len(notebook.cells), desc=name, unit="cell", leave=False)
 
     def look(cell, cell_index, execute_reply):
         kernel = client.km.provisioner.pid
         result.peak, result.own = max(result.peak, peak(kernel)), max(result.own, own(kernel))
-        bar.update(cell_index + 1 - bar.n)
         if (reply := execute_reply["content"])["status"] == "error":
             result.error = f"cell {cell_index}: {reply['ename']}: {reply['evalue']}"
 
@@ -67,8 +64,6 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str) -> Result:
         client.execute()
     except Exception as error:  # also a kernel that died, a cell that never ended: the other notebooks go on
         result.error = result.error or f"{type(error).__name__}: {str(error).strip() or 'the kernel died'}"
-    finally:
-        bar.close()
     result.seconds = time.perf_counter() - start
     return result
 

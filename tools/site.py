@@ -22,7 +22,6 @@ BUILD = ROOT / "build"
 SOURCE = BUILD / "site-src"
 SITE = BUILD / "site"
 VENV = BUILD / "site-venv"
-PLAY = SITE / "play" / "index.html"
 PAGES = (
     *(f"docs/{name}.md" for name in ("teaching", "glossary", "map", "ethics", "troubleshooting")),
     "data/README.md",
@@ -42,12 +41,6 @@ addEventListener("message", (event) => {
 </script>
 <p><a class="play" href="play/index.html">
 Play on: walk a map of digits, breed a family, mix two photos of your own</a></p>"""
-
-
-def slug(environment=os.environ) -> str:
-    """owner/name on GitHub: that of pyproject.toml, or of the workflow that runs while that is a placeholder."""
-    stored = setting("slug")
-    return environment.get("GITHUB_REPOSITORY", stored) if stored.startswith(f"{PLACEHOLDER}/") else stored
 
 
 def prepare_notebook(notebook: dict, path: str, slug: str, revision: str) -> dict:
@@ -109,39 +102,26 @@ def prepare(target: Path, slug: str, revision: str, play: bool) -> None:
         shutil.copy(ROOT / source, target / name)
 
 
-def environment() -> Path:
-    """The Python of build/site-venv, made or renewed when site/requirements.txt asks for it. SystemExit otherwise."""
-    wanted = ROOT / "site" / "requirements.txt"
-    python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+def main() -> int:
+    wanted, python = (
+        ROOT / "site" / "requirements.txt",
+        VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"),
+    )
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted]
     if not once(VENV / "stamp", wanted, [sys.executable, "-m", "venv", "--clear", VENV], install):
         sys.exit("site: its tools could not be installed, see above; is there a network?")
-    return python
-
-
-def make_play() -> bool:
-    """Whether tools/play.py has made the page to play; it says itself what it lacks."""
-    if subprocess.run([sys.executable, "-m", "tools.play"], cwd=ROOT).returncode == 0:
-        return True
-    print("site: the pages to read are made without the page to play, see above.", flush=True)
-    shutil.rmtree(PLAY.parent, ignore_errors=True)
-    return False
-
-
-def main(arguments: list[str]) -> int:
-    if set(arguments) - {"--without-play"}:
-        print("site: the only argument is --without-play")
-        return 2
-    python = environment()
-    for path in SITE.iterdir() if SITE.is_dir() else ():
-        if path.name != PLAY.parent.name:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    play = PLAY.is_file() if "--without-play" in arguments else make_play()
-    prepare(SOURCE, slug(), setting("revision"), play)
+    shutil.rmtree(SITE, ignore_errors=True)
+    play = subprocess.run([sys.executable, "-m", "tools.play"], cwd=ROOT).returncode == 0
+    if not play:
+        print("site: the pages to read are made without the page to play, see above.", flush=True)
+    slug = setting("slug")
+    if slug.startswith(f"{PLACEHOLDER}/"):  # a workflow knows the repository
+        slug = os.environ.get("GITHUB_REPOSITORY", slug)
+    prepare(SOURCE, slug, setting("revision"), play)
     # Every warning, a broken internal link above all, is an error.
     command = [python, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", BUILD / "site-doctrees"]
     command += [SOURCE, SITE]
-    if subprocess.run(list(map(str, command)), env={**os.environ, "COURSE_SLUG": slug()}).returncode:
+    if subprocess.run(list(map(str, command)), env={**os.environ, "COURSE_SLUG": slug}).returncode:
         return 1
     (SITE / ".nojekyll").touch()  # GitHub Pages would leave out the folders that begin with _
     print(f"site: open {SITE / 'index.html'}, or serve it: {sys.executable} -m http.server --directory {SITE}")
@@ -149,4 +129,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
