@@ -35,7 +35,7 @@ def generated(people, monkeypatch, tmp_path):
     file.parent.mkdir(parents=True)
     photo = photos.read(portraits.photo("hopper"))
     Image.fromarray(photo).save(file, quality=95)
-    eyes = evaluate.in_the_middle(photos.read(file))[:2].tolist()
+    eyes = lfw.in_the_middle(photos.read(file))[:2].tolist()
     labels = [
         {"place": 0, "eyes": eyes, "drawn": "at random", "groups": ["glasses"]},
         {"place": 0, "eyes": (np.array(eyes) + 99).tolist(), "drawn": "as hard", "groups": []},

@@ -45,12 +45,12 @@ def test_photos_are_aligned_once_and_those_without_a_face_are_left_out(copy, mon
 
 
 def test_one_photo(copy, one_thread):
-    points, image = lfw._align(copy / "Person_0" / "Person_0_0000.jpg")
+    points, image = lfw.align(copy / "Person_0" / "Person_0_0000.jpg")
     assert np.abs(points[:2] - np.array([(104, 81), (156, 79)])).max() < 6  # Hopper's eyes, measured by hand
     assert image.shape == (3, 64, 64)
-    assert lfw._align(copy / "Person_1" / "Person_1_0001.jpg") == (None, None)  # no face
+    assert lfw.align(copy / "Person_1" / "Person_1_0001.jpg") == (None, None)  # no face
     (copy / "cut.jpg").write_bytes(b"\xff\xd8")
-    points, image = lfw._align(copy / "cut.jpg")
+    points, image = lfw.align(copy / "cut.jpg")
     assert points is None
     assert image.max() == 0
 

@@ -495,13 +495,6 @@ def nvidia(asked: Asked) -> tuple[dict, str]:
     return result, text + table(head, seconds) + f"\n\n{result['machine']}; load {result['load']}."
 
 
-def in_the_middle(photo: np.ndarray) -> np.ndarray | None:
-    """The six points of the face nearest the middle of a photo, which is the person that LFW means."""
-    middle = np.array([photo.shape[1], photo.shape[0]]) / 2
-    faces = sorted(photos.find_faces(photo), key=lambda face: np.linalg.norm(face.points[:4].mean(0) - middle))
-    return faces[0].points if faces else None
-
-
 def landmarks(asked: Asked) -> tuple[dict, str]:
     """On every seventh photo of LFW: whether there is a face and where its eyes lie. On 200 photos labelled by eye:
     whose eyes are found."""
@@ -509,7 +502,7 @@ def landmarks(asked: Asked) -> tuple[dict, str]:
     with single_thread():
         paths = everyone[:: asked.few(7, 700)]
         began = time.perf_counter()
-        points = [in_the_middle(photos.read(path)) for path in paths]
+        points = [lfw.in_the_middle(photos.read(path)) for path in paths]
         milliseconds = 1000 * (time.perf_counter() - began) / len(paths)
         found = np.array([six for six in points if six is not None])  # (n, 6, 2)
         near = np.abs(found[:, :2] - np.median(found[:, :2], axis=0)).max((1, 2)) < lfw.NEAR_MEDIAN
@@ -517,7 +510,7 @@ def landmarks(asked: Asked) -> tuple[dict, str]:
         labels = json.loads(LABELS.read_text(encoding="utf-8"))["labels"][:: asked.few(1, 20)]
         right = []
         for label in labels:
-            six, eyes = in_the_middle(photos.read(everyone[label["place"]])), np.array(label["eyes"])
+            six, eyes = lfw.in_the_middle(photos.read(everyone[label["place"]])), np.array(label["eyes"])
             far = math.inf if six is None else np.linalg.norm(six[:2] - eyes, axis=1).max()
             right.append(bool(far <= np.linalg.norm(eyes[1] - eyes[0]) / 4))  # half an eye's width
     groups = {"all": [True] * len(labels)}

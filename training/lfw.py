@@ -97,20 +97,24 @@ def _download() -> Path:
     return folder()
 
 
-def _align(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
+def in_the_middle(photo: np.ndarray) -> np.ndarray | None:
+    """The six points of the face nearest the middle of a photo: the person that LFW means; another may be larger."""
+    middle = np.array([photo.shape[1], photo.shape[0]]) / 2
+    points = [face.points for face in photos.find_faces(photo)]
+    return min(points, key=lambda six: np.linalg.norm(six[:4].mean(0) - middle), default=None)
+
+
+def align(path: Path, size: int = 64) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Landmarks (6, 2) of the person whom a photo means, and the aligned picture; only a picture: it is damaged."""
     torch.set_num_threads(1)
     try:
         photo = photos.read(path)
     except photos.PhotoError:
-        return None, np.zeros((3, 64, 64), np.uint8)
-    centre = np.array([photo.shape[1], photo.shape[0]]) / 2
-    # The person meant stands in the middle of an LFW photo; another face may be larger.
-    faces = sorted(photos.find_faces(photo), key=lambda face: np.linalg.norm(face.points[:4].mean(0) - centre))
-    if not faces:
+        return None, np.zeros((3, size, size), np.uint8)
+    points = in_the_middle(photo)
+    if points is None:
         return None, None
-    points = faces[0].points
-    return points, photos.cut(photo, photos.window_of(points), 64).transpose(2, 0, 1)
+    return points, photos.cut(photo, photos.window_of(points), size).transpose(2, 0, 1)
 
 
 def turned_away(points: np.ndarray) -> bool:
@@ -128,7 +132,7 @@ def _aligned(home: Path) -> dict[str, np.ndarray]:
     paths = sorted(home.glob("*/*.jpg"))
     names, people = np.unique([path.parent.name for path in paths], return_inverse=True)
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        found = list(tqdm(pool.map(_align, paths, chunksize=32), total=len(paths), desc="aligning"))
+        found = list(tqdm(pool.map(align, paths, chunksize=32), total=len(paths), desc="aligning"))
     median = np.median([points[:2] for points, _ in found if points is not None], axis=0)
     images, kinds = np.zeros((len(paths), 3, 64, 64), np.uint8), np.zeros(len(paths), np.uint8)
     for index, (points, image) in enumerate(found):

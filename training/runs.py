@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import json
 import math
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from latentlib.device import pick_device
 from latentlib.weights import WeightsError
@@ -69,6 +69,28 @@ class Trainer:
         """Each step and each process draws its own numbers, the same ones when the step is done again."""
         number = self.images_seen // self.recipe["batch"]
         torch.manual_seed(hash((self.recipe["seed"], number, self.rank)) % 2**63)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step: from "decay_from" on it falls, in a straight line, to 0 at the last image."""
+        rate, start, end = (self.recipe[name] for name in ("learning_rate", "decay_from", "images"))
+        if start is None or self.images_seen < start:
+            return rate
+        return rate * max(end - self.images_seen, 0) / max(end - start, 1)
+
+    def learn(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> torch.Tensor:
+        """One step of the optimiser that teaches this network; gives the loss without its graph."""
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.share_gradients(network)
+        optimizer.step()
+        return loss.detach()
+
+    @torch.no_grad()
+    def average(self, ema: torch.nn.Module, network: torch.nn.Module, half_life: float) -> None:
+        """Move the running mean of a network's weights by one batch; half_life: in images."""
+        average = get_ema_multi_avg_fn(0.5 ** (self.recipe["batch"] / max(half_life, 1e-8)))
+        average(list(ema.parameters()), list(network.parameters()), None)
 
     def share_gradients(self, network: torch.nn.Module) -> None:
         """The mean over all processes of the gradients of a network."""
@@ -208,7 +230,6 @@ def run(
         if trainer.rank == 0 and trainer.images_seen:
             print(f"going on from {trainer.images_seen} images", flush=True)
         go_on(trainer, path, trainer.recipe.get("images", math.inf), asked.minutes * 60, on_checkpoint)
-        del trainer  # its replicas hold the process group that the session ends
 
 
 @contextlib.contextmanager
@@ -232,7 +253,6 @@ def session(device_name: str):
         sys.exit(str(reason))
     finally:
         if "RANK" in os.environ:
-            gc.collect()  # replicas that nobody needs any more hold the group; what is left of it may abort at exit
             dist.destroy_process_group()
 
 

@@ -154,9 +154,7 @@ class Trainer(runs.Trainer):
         loss = losses["picture"] + self.recipe["smaller"] * losses["smaller"]
         if done < 2 / 3:
             loss = loss + self.recipe["features"] * losses["features"]
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        self.learn(loss, self.optimizer, self.student.synthesis)
         self.images_seen += self.recipe["batch"]
         return {name: value.detach() for name, value in losses.items()}
 

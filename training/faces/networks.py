@@ -11,29 +11,30 @@ from torch import nn
 from latentlib.models.stylegan2 import Convolution, Discriminator, Generator
 
 
-class TrainedGenerator(nn.Module):
-    """Generator with style mixing, and path lengths beside the pictures: one forward, as replicas want."""
+def random_photos(images: torch.Tensor, count: int, device: torch.device) -> torch.Tensor:
+    """So many of the photos (n, 3, r, r) uint8, half of them mirrored, in [-1, 1]."""
+    image = images[torch.randint(len(images), (count,))].to(device).float() / 127.5 - 1
+    return torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, image.flip(3), image)
 
-    def __init__(self, generator: Generator):
-        super().__init__()
-        self.generator = generator
 
-    def forward(self, z, other_z, crossover, resolution, path_lengths: bool):
-        """Pictures (n, 3, resolution, resolution), and the path length of each (n,) or None.
+def random_crossovers(count: int, layers: int, share: float, device: torch.device) -> torch.Tensor:
+    """Style mixing: (count,) the layer at which each picture changes to another w; the rest never does."""
+    crossover = torch.randint(1, layers, (count,), device=device)
+    return torch.where(torch.rand(count, device=device) < share, crossover, layers)
 
-        z, other_z: (n, z_dim). crossover: (n,) the layer at which each picture changes from the w of z to that of
-        other_z.
-        """
-        w, other = self.generator.mapping(torch.cat([z, other_z])).float().chunk(2)
-        layer = torch.arange(self.generator.num_ws, device=z.device)[None, :, None]
-        ws = torch.where(layer < crossover[:, None, None], w[:, None], other[:, None])
-        image = self.generator.synthesis(ws, None, resolution)
-        if not path_lengths:
-            return image, None
-        # How far a random change of the picture is from w (StyleGAN2, section 3.2).
-        noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
-        (slope,) = torch.autograd.grad((image * noise).sum(), ws, create_graph=True)
-        return image, slope.square().sum(dim=2).mean(dim=1).sqrt()
+
+def mixed_styles(generator: Generator, z: torch.Tensor, crossover: torch.Tensor) -> torch.Tensor:
+    """Two z for each picture (2, n, z_dim) -> codes that change at these layers from one's w to the other's."""
+    w, other = generator.mapping(z.flatten(0, 1)).float().chunk(2)
+    layer = torch.arange(generator.num_ws, device=w.device)[None, :, None]
+    return torch.where(layer < crossover[:, None, None], w[:, None], other[:, None])  # (n, num_ws, w_dim)
+
+
+def path_lengths(image: torch.Tensor, ws: torch.Tensor) -> torch.Tensor:
+    """How far a random change of each picture is from its codes: (n,) (StyleGAN2, section 3.2)."""
+    noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
+    (slope,) = torch.autograd.grad((image * noise).sum(), ws, create_graph=True)
+    return slope.square().sum(dim=2).mean(dim=1).sqrt()
 
 
 class GrowingDiscriminator(nn.Module):

@@ -24,16 +24,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from latentlib import photos
 from latentlib.device import autocast, seed_everything
 from latentlib.models.stylegan2 import Generator
 from training import lfw, runs
 from training.faces import train
-from training.faces import trainer as face_trainer
-from training.faces.convert_names import converted, renamed
-from training.faces.networks import TrainedGenerator, augment
+from training.faces.networks import augment, mixed_styles, random_crossovers, random_photos
 from training.runs import Stop
 from training.saving import save_weights
 
@@ -147,7 +143,6 @@ class Trainer(runs.Trainer):
     """Heads and generator taught in turn; images: (n, 3, size, size) uint8, features: a frozen network."""
 
     modules = ("generator", "ema", "heads", "mixers", "g_optimizer", "d_optimizer")
-    learning_rate = face_trainer.Trainer.learning_rate
 
     def __init__(self, recipe: dict, generator: Generator, images: torch.Tensor, features: nn.Module, device):
         super().__init__(recipe, device)
@@ -155,7 +150,6 @@ class Trainer(runs.Trainer):
         seed_everything(recipe["seed"])
         self.generator = generator.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.g = TrainedGenerator(self.generator)
         self.projection = Projection(features, recipe["side"], recipe["seed"]).to(device)
         self.mixers = nn.ModuleList([self.projection.across, self.projection.down])
         self.heads = nn.ModuleList([head(*of, recipe["width"]) for of in zip(MIXED, HALVINGS, strict=True)])
@@ -173,45 +167,34 @@ class Trainer(runs.Trainer):
         for optimizer, part in ((self.g_optimizer, taught / recipe["warm_up"]), (self.d_optimizer, 1.0)):
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * group["share"] * min(max(part, 0.0), 1.0)
-        real = self.images[torch.randint(len(self.images), (count,))].to(device).float() / 127.5 - 1
-        real = torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, real.flip(3), real)
-        z, other_z = torch.randn(2, count, self.generator.z_dim, device=device)
-        layers = self.generator.num_ws
-        crossover = torch.randint(1, layers, (count,), device=device)
-        crossover = torch.where(torch.rand(count, device=device) < recipe["style_mixing"], crossover, layers)
+        real = random_photos(self.images, count, device)
+        z = torch.randn(2, count, self.generator.z_dim, device=device)
+        crossover = random_crossovers(count, self.generator.num_ws, recipe["style_mixing"], device)
         with autocast(device):
             with torch.no_grad():
                 of_real = self.projection(augment(real, recipe["augment"]))
             with torch.set_grad_enabled(taught >= 0):
-                fake, _ = self.g(z, other_z, crossover, self.generator.resolution, False)
+                fake = self.generator.synthesis(mixed_styles(self.generator, z, crossover), None)
                 of_fake = self.projection(augment(fake, recipe["augment"]))
             both = [torch.cat([photo, sample.detach()]) for photo, sample in zip(of_real, of_fake, strict=True)]
             answers = [judge(maps).float().chunk(2) for judge, maps in zip(self.heads, both, strict=True)]
         # Photos above 1, samples below -1; what is there already is left alone (hinge loss).
         loss = sum(F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean() for on_real, on_fake in answers)
-        losses = {"d": self._learn(loss, self.d_optimizer, self.heads)}
+        losses = {"d": self.learn(loss, self.d_optimizer, self.heads)}
         if taught >= 0:  # samples up, through what the frozen network saw in them; then the running average
             self.heads.requires_grad_(False)
             with autocast(device):
                 loss = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=True))
-            losses["g"] = self._learn(loss, self.g_optimizer, self.generator)
+            losses["g"] = self.learn(loss, self.g_optimizer, self.generator)
             self.heads.requires_grad_(True)
-            average = get_ema_multi_avg_fn(0.5 ** (recipe["batch"] / recipe["ema_half_life"]))
-            average(list(self.ema.parameters()), list(self.generator.parameters()), None)
+            self.average(self.ema, self.generator, recipe["ema_half_life"])
         self.images_seen += recipe["batch"]
         return losses
-
-    def _learn(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> torch.Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.share_gradients(network)
-        optimizer.step()
-        return loss.detach()
 
 
 def generator_of(state: dict[str, torch.Tensor], resolution: int | None = None) -> Generator:
     """A generator with these weights; grown, it begins with the enlarged picture: the new block adds nothing."""
-    state = {key: value.float() for key, value in renamed(state).items()}
+    state = {key: value.float() for key, value in state.items()}
     channels = {2**i: len(state[key]) for i in range(2, 11) if (key := f"synthesis.b{2**i}.conv1.bias") in state}
     layers = sum(key.startswith("mapping.fc") and key.endswith(".bias") for key in state)
     w_dim, z_dim = state["mapping.fc0.weight"].shape
@@ -235,14 +218,6 @@ def generator_from(path: Path, resolution: int | None = None) -> tuple[Generator
     return generator_of(state["ema"], resolution), state
 
 
-def _cut(path: Path, size: int) -> np.ndarray:
-    """A photo's face as lfw aligns it, at another size: (3, size, size) uint8."""
-    photo = photos.read(path)
-    centre = np.array([photo.shape[1], photo.shape[0]]) / 2
-    nearest = min(photos.find_faces(photo), key=lambda face: np.linalg.norm(face.points[:4].mean(0) - centre))
-    return photos.cut(photo, photos.window_of(nearest.points), size).transpose(2, 0, 1)
-
-
 def photos_of(size: int) -> torch.Tensor:
     """LFW's training photos, (n, 3, size, size) uint8; when not of 64 pixels they are cut anew, which takes minutes."""
     if size == 64:
@@ -250,9 +225,9 @@ def photos_of(size: int) -> torch.Tensor:
     everyone, kinds = lfw.everything()
     keep = (kinds == 0) & ~torch.isin(everyone.people, lfw.held_out_people(everyone.people))
     paths = zip(sorted(lfw.folder().glob("*/*.jpg")), keep, strict=True)
-    with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        images = pool.map(partial(_cut, size=size), [path for path, wanted in paths if wanted], chunksize=32)
-        return torch.from_numpy(np.stack(list(images)))
+    with ProcessPoolExecutor() as pool:
+        found = pool.map(partial(lfw.align, size=size), [path for path, wanted in paths if wanted], chunksize=32)
+        return torch.from_numpy(np.stack([image for _, image in found]))
 
 
 @torch.no_grad()
@@ -283,7 +258,6 @@ def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | No
 
     def build(state: dict | None, device: torch.device) -> Trainer:
         if state:
-            state = converted(state)
             generator, recipe = generator_of(state["generator"]), RECIPE | state["recipe"]
         elif asked.warm_start:
             generator, source = generator_from(asked.warm_start, asked.resolution)

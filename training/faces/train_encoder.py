@@ -18,13 +18,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from latentlib import weights
 from latentlib.device import autocast, seed_everything
 from latentlib.models.encoder import Encoder
 from latentlib.weights import checksum, read_weights
 from training import lfw, runs
+from training.faces.networks import mixed_styles, random_crossovers, random_photos
 from training.runs import Stop
 from training.saving import save_weights
 
@@ -57,12 +57,8 @@ RECIPE = {
 def draw_codes(generator, count: int, recipe: dict) -> torch.Tensor:
     """Codes w_plus (count, num_ws, w_dim) that cover W and some of W+ around it."""
     device = generator.w_avg.device
-    w, other = generator.mapping(torch.randn(2 * count, generator.z_dim, device=device)).float().chunk(2)
-    layers = generator.num_ws
-    crossover = torch.randint(1, layers, (count,), device=device)
-    crossover = torch.where(torch.rand(count, device=device) < recipe["style_mixing"], crossover, layers)
-    layer = torch.arange(layers, device=device)[None, :, None]
-    ws = torch.where(layer < crossover[:, None, None], w[:, None], other[:, None])
+    z, layers = torch.randn(2, count, generator.z_dim, device=device), generator.num_ws
+    ws = mixed_styles(generator, z, random_crossovers(count, layers, recipe["style_mixing"], device))
     least, most = recipe["spread"]
     spread = least + (most - least) * torch.rand(count, 1, 1, device=device)
     # The difference of two random w's has the directions that w itself has.
@@ -160,10 +156,7 @@ class Trainer(runs.Trainer):
         with torch.no_grad(), autocast(self.device):
             pictures = self.generator.synthesis(codes, noise=None).clamp(-1, 1)
         if photos:
-            chosen = torch.randint(len(self.photos), (photos,))
-            image = self.photos[chosen].to(self.device).float() / 127.5 - 1
-            mirrored = torch.rand(photos, 1, 1, 1, device=self.device) < 0.5
-            pictures = torch.cat([pictures, torch.where(mirrored, image.flip(3), image)])
+            pictures = torch.cat([pictures, random_photos(self.photos, photos, self.device)])
         return codes, pictures
 
     def step(self) -> dict[str, torch.Tensor]:
@@ -191,22 +184,13 @@ class Trainer(runs.Trainer):
         ) / len(features)
         if recipe["identity"] and recipe["photos"]:
             losses["identity"] = self.identity.distance(drawn.float() / 2 + 0.5, target / 2 + 0.5).mean()
-        self.optimizer.zero_grad(set_to_none=True)
-        sum(loss * recipe[name] for name, loss in losses.items()).backward()
-        self.share_gradients(self.encoder)
         ramp = min(1.0, (self.since + recipe["batch"]) / recipe["ramp"])
         self.optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * ramp
-        self.optimizer.step()
+        self.learn(sum(loss * recipe[name] for name, loss in losses.items()), self.optimizer, self.encoder)
         self.images_seen += recipe["batch"]
         self.since += recipe["batch"]
-        self._average()
+        self.average(self.ema, self.encoder, min(recipe["ema_half_life"], recipe["ema_ramp"] * self.since))
         return {name: loss.detach() for name, loss in losses.items()}
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        half_life = min(self.recipe["ema_half_life"], self.recipe["ema_ramp"] * self.since)
-        average = get_ema_multi_avg_fn(0.5 ** (self.recipe["batch"] / half_life))
-        average(list(self.ema.parameters()), list(self.encoder.parameters()), None)
 
     def restore(self, state: dict) -> None:
         """Go on from a checkpoint; of one that was trained on another generator only the weights are taken."""

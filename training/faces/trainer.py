@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
-import inspect
-import warnings
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from latentlib.device import autocast, seed_everything
 from latentlib.models.stylegan2 import Discriminator, Generator
 from training import runs
-from training.faces.networks import GrowingDiscriminator, TrainedGenerator, augment
+from training.faces.networks import (
+    GrowingDiscriminator,
+    augment,
+    mixed_styles,
+    path_lengths,
+    random_crossovers,
+    random_photos,
+)
 
 RECIPE = {
     "seed": 0,
@@ -64,8 +67,6 @@ class Trainer(runs.Trainer):
         discriminator = GrowingDiscriminator(Discriminator(size, recipe["discriminator_channels"]), recipe["growth"])
         self.discriminator = discriminator.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.g = self._replicate(TrainedGenerator(self.generator))
-        self.d = self._replicate(self.discriminator)
         # The penalties ride along in ordinary steps, so that the rates need no correction for steps of their own.
         self.g_optimizer = self._adam(self.generator)
         self.d_optimizer = self._adam(self.discriminator)
@@ -74,28 +75,8 @@ class Trainer(runs.Trainer):
         self.signs = torch.zeros(2, device=device)
         self.sample_z = torch.randn(64, recipe["z_dim"], generator=torch.Generator().manual_seed(1)).to(device)
 
-    def _replicate(self, module):
-        if not self.distributed:
-            return module
-        # A gradient of shape (1, 160) has two right ways to write its strides; PyTorch says once that they differ.
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-        # The buffers never change in training. PyTorch renamed the choice not to send them round before each step.
-        renamed = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
-        choice = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        # While the resolution grows, some parameters wait for their turn.
-        return DistributedDataParallel(module, device_ids=ids, find_unused_parameters=True, **choice)
-
     def _adam(self, module):
         return torch.optim.Adam(module.parameters(), lr=self.learning_rate, betas=(0.0, 0.99), eps=1e-8)
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the next step."""
-        rate, start, end = (self.recipe[name] for name in ("learning_rate", "decay_from", "images"))
-        if start is None or self.images_seen < start:
-            return rate
-        return rate * max(end - self.images_seen, 0) / max(end - start, 1)
 
     @property
     def resolution(self) -> int:
@@ -111,13 +92,6 @@ class Trainer(runs.Trainer):
         begun = max((until for until in self.recipe["growth"].values() if self.images_seen >= until), default=None)
         return 1.0 if begun is None else min(1.0, (self.images_seen - begun + 1) / self.recipe["fade"])
 
-    def _batch(self, count: int) -> torch.Tensor:
-        """Random photos, half of them mirrored, in [-1, 1] at the current resolution."""
-        chosen = torch.randint(len(self.images), (count,), device=self.device)
-        image = self.images[chosen].float() / 127.5 - 1
-        image = torch.where(torch.rand(count, 1, 1, 1, device=self.device) < 0.5, image.flip(3), image)
-        return F.avg_pool2d(image, image.shape[-1] // self.resolution)
-
     def step(self) -> dict[str, torch.Tensor]:
         """One batch through both networks; the losses of this process."""
         recipe, count = self.recipe, self.recipe["batch"] // self.world
@@ -125,17 +99,19 @@ class Trainer(runs.Trainer):
         for optimizer in (self.g_optimizer, self.d_optimizer):
             optimizer.param_groups[0]["lr"] = self.learning_rate
         self.seed_step()
-        real = self._batch(count)
-        z, other_z = torch.randn(2, count, recipe["z_dim"], device=self.device)
-        layers = self.generator.num_ws
-        crossover = torch.randint(1, layers, (count,), device=self.device)
-        crossover = torch.where(torch.rand(count, device=self.device) < recipe["style_mixing"], crossover, layers)
+        real = random_photos(self.images, count, self.device)
+        real = F.avg_pool2d(real, real.shape[-1] // self.resolution)
+        z = torch.randn(2, count, recipe["z_dim"], device=self.device)
+        crossover = random_crossovers(count, self.generator.num_ws, recipe["style_mixing"], self.device)
         regularise = self.images_seen >= recipe["path_length_from"] and number % recipe["path_length_every"] == 0
         with autocast(self.device):
-            fake, lengths = self.g(z, other_z, crossover, self.resolution, regularise)
+            ws = mixed_styles(self.generator, z, crossover)
+            fake = self.generator.synthesis(ws, None, self.resolution)
+            lengths = path_lengths(fake, ws) if regularise else None
         d_loss, on_real = self._teach_discriminator(real, fake.detach(), number % recipe["r1_every"] == 0)
         g_loss = self._teach_generator(fake, lengths)
-        self._average()
+        half_life = min(recipe["ema_half_life"], recipe["ema_ramp"] * (self.images_seen + 1))
+        self.average(self.ema, self.generator, half_life)
         self._adapt(on_real, number)
         self.images_seen += recipe["batch"]
         return {"g": g_loss, "d": d_loss}
@@ -145,15 +121,13 @@ class Trainer(runs.Trainer):
         real.requires_grad_(penalise)
         with autocast(self.device, not penalise):
             shown = torch.cat([augment(real, self.augment_p), augment(fake, self.augment_p)])
-            on_real, on_fake = self.d(shown, self.fade, 2).chunk(2)
+            on_real, on_fake = self.discriminator(shown, self.fade, 2).chunk(2)
         loss = total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
         if penalise:
             (slope,) = torch.autograd.grad(on_real.sum(), real, create_graph=True)
             weight = self.recipe["r1"] * (self.resolution / max(self.recipe["channels"])) ** 2
             total = loss + slope.square().sum(dim=(1, 2, 3)).mean() * (weight / 2 * self.recipe["r1_every"])
-        self.d_optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.d_optimizer.step()
+        self.learn(total, self.d_optimizer, self.discriminator)
         return loss.detach(), on_real.detach()
 
     def _teach_generator(self, fake, lengths: torch.Tensor | None) -> torch.Tensor:
@@ -165,9 +139,7 @@ class Trainer(runs.Trainer):
         if lengths is not None:
             weight = self.recipe["path_length"] * self.recipe["path_length_every"]
             total = loss + self._path_length(lengths) * weight
-        self.g_optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.g_optimizer.step()
+        self.learn(total, self.g_optimizer, self.generator)
         self.discriminator.requires_grad_(True)
         return loss.detach()
 
@@ -179,13 +151,6 @@ class Trainer(runs.Trainer):
             mean /= self.world
         self.path_mean = torch.where(self.path_mean == 0, mean, self.path_mean.lerp(mean, 0.02))
         return (lengths - self.path_mean).square().mean()
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """The shipped weights are a running mean of the trained ones."""
-        half_life = min(self.recipe["ema_half_life"], self.recipe["ema_ramp"] * (self.images_seen + 1))
-        average = get_ema_multi_avg_fn(0.5 ** (self.recipe["batch"] / max(half_life, 1e-8)))
-        average(list(self.ema.parameters()), list(self.generator.parameters()), None)
 
     @torch.no_grad()
     def _adapt(self, on_real, number) -> None:
