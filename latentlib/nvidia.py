@@ -277,27 +277,25 @@ def _built(parts: dict[str, Table], path: Path) -> Generator:
         for part, state in parts.items()
         for name, tensor in (state["_parameters"] | state["_buffers"]).items()
     }
-    sizes = sorted(int(found[1]) for found in map(re.compile(r"synthesis\.b(\d+)\.").fullmatch, parts) if found)
-    expect(len(sizes) > 0, "its generator has no blocks as a StyleGAN2 has; perhaps it is a StyleGAN3")
+    blocks = parts["synthesis."]["_modules"]
+    expect("input" not in blocks, "it is a StyleGAN3; this course knows StyleGAN2")
+    channels = {int(name[1:]): tensors[f"synthesis.{name}.conv1.weight"].size[0] for name in blocks}
     w_dim, z_dim = tensors["mapping.fc0.weight"].size
     clamp = parts["synthesis.b4.conv1."]["conv_clamp"]
     with torch.device("meta"):
         generator = Generator(
-            resolution=sizes[-1],
+            resolution=max(channels),
             z_dim=z_dim,
             w_dim=w_dim,
             mapping_layers=len(parts["mapping."]["_modules"]),
-            channels={r: tensors[f"synthesis.b{r}.conv1.weight"].size[0] for r in sizes},
+            channels=channels,
             resample="fir",
             conv_clamp=clamp and float(clamp),
         )
-    for name, state in parts.items():  # what other settings change, neither names nor shapes tell
-        expected = {
-            "activation": "linear" if name.endswith("affine.") else "lrelu",
-            "bias_gain": LR_MULTIPLIER if name.startswith("mapping.") else 1,
-            "conv_clamp": clamp,
-        }
-        for key, value in expected.items():
+    for name, state in parts.items():  # the settings that neither names nor shapes tell
+        activation = "linear" if name.endswith("affine.") else "lrelu"
+        rate = LR_MULTIPLIER if name.startswith("mapping.") else 1
+        for key, value in (("activation", activation), ("bias_gain", rate), ("conv_clamp", clamp)):
             expect(state.get(key, value) == value, f"its {name}{key} is not {value}, as this course builds it"[:100])
     claimed = sum(tensor.storage.count for tensor in tensors.values())
     expect(claimed <= path.stat().st_size, f"its tensors claim {claimed:,} numbers, more than it has")

@@ -17,28 +17,23 @@ from torch import nn
 
 from latentlib.models.autoencoder import check_images
 
+SEEN = (slice(10, 58), slice(8, 56))  # rows and columns of the picture that are looked at
+CELL, STRIDE = 8, 4  # pixels: the side of a cell, and the way from one to the next, so that there are 11 × 11 cells
+DIRECTIONS = 8  # of edges, all around the circle: from dark to light is not from light to dark
+FEATURES = DIRECTIONS * 11 * 11
+
 
 class Identity(nn.Module):
     """Pictures -> codes in which two photos of one person are, on average, closer than photos of two people."""
 
-    def __init__(
-        self,
-        size: int = 50,  # numbers in a code
-        cell: int = 8,  # side of a cell in pixels
-        stride: int = 4,  # from one cell to the next
-        directions: int = 8,  # of edges, all around the circle: from dark to light is not from light to dark
-        window: tuple[int, int, int, int] = (10, 58, 8, 56),  # top, bottom, left, right of what is looked at
-    ):
+    def __init__(self, size: int = 50):  # numbers in a code
         super().__init__()
-        self.settings = {"size": size, "cell": cell, "stride": stride, "directions": directions, "window": window}
-        self.cell, self.stride, self.directions, self.window = cell, stride, directions, tuple(window)
-        rows, columns = ((end - start - cell) // stride + 1 for start, end in (self.window[:2], self.window[2:]))
-        self.features = directions * rows * columns
-        self.register_buffer("mean", torch.zeros(self.features))  # of the edges of the faces it was fitted to
-        self.register_buffer("matrix", torch.zeros(size, self.features))
+        self.settings = {"size": size}
+        self.register_buffer("mean", torch.zeros(FEATURES))  # of the edges of the faces it was fitted to
+        self.register_buffer("matrix", torch.zeros(size, FEATURES))
 
     def edges(self, images: torch.Tensor) -> torch.Tensor:
-        """How strong the edges in each direction are in each cell: (n, 3, 64, 64) in [0, 1] -> (n, features).
+        """How strong the edges in each direction are in each cell: (n, 3, 64, 64) in [0, 1] -> (n, FEATURES).
 
         Colour is dropped; the mean and the contrast of a picture, and of each part of it, are divided out; the blur
         makes a sharp and a soft picture of the same face alike.
@@ -50,18 +45,16 @@ class Identity(nn.Module):
         grey = F.conv2d(grey, torch.outer(bell, bell)[None, None] / bell.sum() ** 2)  # (n, 1, 64, 64)
         wide = F.pad(grey, (1, 1, 1, 1), mode="replicate")
         right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
-        top, bottom, left, end = self.window
-        right, down = right[..., top:bottom, left:end], down[..., top:bottom, left:end]
-        angles = torch.arange(self.directions, device=images.device) * (2 * math.pi / self.directions)
-        angles = angles[:, None, None]
+        right, down = right[..., *SEEN], down[..., *SEEN]
+        angles = torch.arange(DIRECTIONS, device=images.device)[:, None, None] * (2 * math.pi / DIRECTIONS)
         strength = (right.square() + down.square() + 1e-12).sqrt()  # (n, 1, h, w)
         facing = (right * angles.cos() + down * angles.sin()).clamp(min=0) / strength  # cosine, (n, directions, h, w)
         edges = strength * facing.square().square()
-        cells = F.avg_pool2d(edges, self.cell, self.stride)  # (n, directions, rows, columns)
+        cells = F.avg_pool2d(edges, CELL, STRIDE)  # (n, directions, rows, columns)
         around = F.avg_pool2d(cells.sum(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
         cells = (cells / (around + 0.002) + 1e-6).sqrt().flatten(1)  # no slope is infinite where there is no edge
         cells = cells - cells.mean(1, keepdim=True)
-        return cells / cells.norm(dim=1, keepdim=True).clamp(min=1e-6) * math.sqrt(self.features)
+        return cells / cells.norm(dim=1, keepdim=True).clamp(min=1e-6) * math.sqrt(FEATURES)
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Codes of length 1: (n, 3, 64, 64) in [0, 1] -> (n, size). A face and its mirror image have the same one."""
@@ -71,6 +64,3 @@ class Identity(nn.Module):
     def distance(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """1 − cosine between the codes of pictures, two batches (n, 3, 64, 64) in [0, 1] -> (n,) in [0, 2]."""
         return (1 - (self.embed(a) * self.embed(b)).sum(1)).clamp(0, 2)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.embed(images)

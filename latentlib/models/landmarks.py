@@ -9,14 +9,16 @@ Apache-2.0), converted by ``training/faces/convert_landmarks.py``; the network i
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 SIDE = 128  # pixels of the picture that the network sees
-FINE = (24, 28, 32, 36, 42, 48, 56, 64, 72, 80, 88)  # channels after each block; the third and the sixth halve the size
-COARSE = (96, 96, 96, 96, 96)  # the first of these halves the size
-HALVES = (32, 48)
+# Channels before and after each block; those that bring 32 and 48 halve the size, and so does the first coarse one.
+FINE = (24, 24, 28, 32, 36, 42, 48, 56, 64, 72, 80, 88)
+COARSE = (88, 96, 96, 96, 96, 96)
 
 
 class BlazeBlock(nn.Module):
@@ -25,9 +27,7 @@ class BlazeBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, halve: bool = False):
         super().__init__()
         self.stride, self.more = (2 if halve else 1), channels_out - channels_in
-        self.depthwise = nn.Conv2d(
-            channels_in, channels_in, 3, self.stride, padding=0 if halve else 1, groups=channels_in
-        )
+        self.depthwise = nn.Conv2d(channels_in, channels_in, 3, self.stride, 0 if halve else 1, groups=channels_in)
         self.pointwise = nn.Conv2d(channels_in, channels_out, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -48,12 +48,8 @@ class BlazeFace(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Conv2d(3, 24, 5, stride=2)
-        before = (24, *FINE)
-        self.fine = nn.Sequential(*(BlazeBlock(a, b, halve=b in HALVES) for a, b in zip(before, FINE, strict=False)))
-        before = (FINE[-1], *COARSE)
-        self.coarse = nn.Sequential(
-            *(BlazeBlock(a, b, halve=a == FINE[-1]) for a, b in zip(before, COARSE, strict=False))
-        )
+        self.fine = nn.Sequential(*(BlazeBlock(a, b, halve=b in (32, 48)) for a, b in pairwise(FINE)))
+        self.coarse = nn.Sequential(*(BlazeBlock(a, b, halve=a == 88) for a, b in pairwise(COARSE)))
         self.scores_fine, self.points_fine = nn.Conv2d(88, 2, 1), nn.Conv2d(88, 2 * 16, 1)
         self.scores_coarse, self.points_coarse = nn.Conv2d(96, 6, 1), nn.Conv2d(96, 6 * 16, 1)
         places = [((i % side + 0.5) / side, (i // side + 0.5) / side) for side in (16, 8) for i in range(side**2)]

@@ -399,6 +399,6 @@ def checked_channels(resolution: int, channels: dict[int, int] | None) -> dict[i
         raise ValueError(f"resolution must be a power of two from 8 up, got {resolution}")
     channels = {int(r): count for r, count in (CHANNELS if channels is None else channels).items()}
     wanted = [2**i for i in range(2, resolution.bit_length())]
-    if missing := [r for r in wanted if r not in channels]:
-        raise ValueError(f"channels must name a number for each of {wanted}, {missing} missing")
+    if not channels.keys() >= set(wanted):
+        raise ValueError(f"channels must name a number for each of {wanted}, got {channels}")
     return {r: channels[r] for r in wanted}

@@ -63,21 +63,14 @@ def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tenso
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(mean)
 
 
-def negative_elbo(
-    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],  # what forward gives: logits, mean, log_variance
-    images: torch.Tensor,  # (n, c, h, w) in [0, 1]
-) -> torch.Tensor:
-    """The loss of a VAE in nats a picture: minus the evidence lower bound, so less is better.
-
-    Usable as ``fit(vae, images, loss=negative_elbo)``. It is the sum of ``elbo_parts``.
-    """
-    missed, divergence = elbo_parts(output, images)
-    return missed + divergence
+def negative_elbo(output: tuple[torch.Tensor, torch.Tensor, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """Minus the evidence lower bound in nats a picture, a scalar, for ``fit(vae, images, loss=negative_elbo)``."""
+    return sum(elbo_parts(output, images))
 
 
 def elbo_parts(
-    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    images: torch.Tensor,
+    output: tuple[torch.Tensor, torch.Tensor, torch.Tensor],  # what forward gives: logits, mean, log_variance
+    images: torch.Tensor,  # (n, c, h, w) in [0, 1]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Two scalars in nats, each the mean over the pictures: what the decoder misses, and what the code may cost.
 
