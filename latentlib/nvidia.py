@@ -104,37 +104,25 @@ class Bytes(NamedTuple):
     head: bytes  # the first thousand
 
 
-class Storage(NamedTuple):
-    begin: int  # where its numbers lie in the file
-    dtype: str
-    count: int
-
-
 class Tensor(NamedTuple):
-    storage: Storage
+    storage: Bytes
     offset: int
     size: tuple
     stride: tuple
 
     def read(self, path: Path) -> torch.Tensor:
-        """Its numbers, in float32; RuntimeError when they would lie beyond its storage."""
+        """Its numbers, in float32. Before them lie five small pickles, which are not run, and their count."""
         whole = all(type(number) is int for number in (self.offset, *self.size, *self.stride))
-        expect(whole and type(self.storage) is Storage, "a tensor has no storage, place or size")
-        begin, dtype, count = self.storage
+        expect(whole and type(self.storage) is Bytes, "a tensor has no storage, place or size")
+        found = HEADER.match(self.storage.head)
+        expect(found is not None, "a storage has another format")
+        begin, dtype = found.end() + 8, np.dtype(DTYPES[found[1]])
+        count = int.from_bytes(self.storage.head[found.end() : begin], "little", signed=True)
+        left = self.storage.length - begin
+        expect(left == count * dtype.itemsize, f"a storage claims {count:,} numbers and has {left:,} bytes")
         expect(math.prod(self.size) <= count, f"a tensor claims {self.size} numbers of a storage that has {count:,}")
-        numbers = torch.from_numpy(np.fromfile(path, dtype, count, offset=begin))
-        return numbers.as_strided(self.size, self.stride, self.offset).float()
-
-
-def find_numbers(content: Bytes) -> Storage:
-    """Where they lie in PyTorch's older format: behind five small pickles, which are not run, and their count."""
-    found = HEADER.match(content.head)
-    expect(found is not None, "a storage has another format")
-    begin, dtype = found.end() + 8, DTYPES[found[1]]
-    count = int.from_bytes(content.head[found.end() : begin], "little", signed=True)
-    left = content.length - begin
-    expect(left == count * np.dtype(dtype).itemsize, f"a storage claims {count:,} numbers and has {left:,} bytes")
-    return Storage(content.begin + begin, dtype, count)
+        numbers = torch.from_numpy(np.fromfile(path, dtype, count, offset=self.storage.begin + begin))
+        return numbers.as_strided(self.size, self.stride, self.offset).float()  # RuntimeError beyond the storage
 
 
 HEADER = re.compile(  # a magic number and a version; that low bytes come first; the kind of numbers; a name in a list
@@ -148,7 +136,7 @@ NAMES = {  # the whole list: what an official file names, and what stands here i
     ("collections", "OrderedDict"): Table,
     ("builtins", "set"): Unread,
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): lambda meta: Network(meta["state"]),
-    ("torch.storage", "_load_from_bytes"): find_numbers,
+    ("torch.storage", "_load_from_bytes"): lambda content: content,
     ("torch._utils", "_rebuild_tensor_v2"): lambda *described: Tensor(*described[:4]),
     ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
     ("numpy", "dtype"): Unread,
@@ -297,7 +285,7 @@ def _built(parts: dict[str, Table], path: Path) -> Generator:
         rate = LR_MULTIPLIER if name.startswith("mapping.") else 1
         for key, value in (("activation", activation), ("bias_gain", rate), ("conv_clamp", clamp)):
             expect(state.get(key, value) == value, f"its {name}{key} is not {value}, as this course builds it"[:100])
-    claimed = sum(tensor.storage.count for tensor in tensors.values())
-    expect(claimed <= path.stat().st_size, f"its tensors claim {claimed:,} numbers, more than it has")
+    claimed = sum(tensor.storage.length for tensor in tensors.values())
+    expect(claimed <= path.stat().st_size, f"its tensors claim {claimed:,} bytes, more than it has")
     generator.load_state_dict({name: tensor.read(path) for name, tensor in tensors.items()}, assign=True)
     return generator

@@ -56,11 +56,10 @@ class Encoder(Trunk):
             setattr(self, f"read{size}", Reading(channels[size], size, *LEVELS[size]))
         # Layer 0 draws at 4 × 4, layers 1 and 2 at 8 × 8, layers 3 and 4 at 16 × 16, …
         coarsest = [min(2 ** (2 + (layer + 1) // 2), self.levels[-1]) for layer in range(num_ws)]
-        self.layers = {size: coarsest.count(size) for size in self.levels}
         inputs = 0
         for size in self.levels:
             inputs += LEVELS[size][1]
-            head = nn.Linear(inputs, self.layers[size] * w_dim)
+            head = nn.Linear(inputs, coarsest.count(size) * w_dim)
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
             setattr(self, f"head{size}", head)
@@ -72,5 +71,5 @@ class Encoder(Trunk):
         for size, x in zip(self.levels, reversed(self.features(images)), strict=False):  # from coarse to fine
             seen.append(getattr(self, f"read{size}")(x))
             offset = getattr(self, f"head{size}")(torch.cat(seen, dim=1))
-            offsets.append(offset.float().unflatten(1, (self.layers[size], self.w_dim)))
+            offsets.append(offset.float().unflatten(1, (-1, self.w_dim)))
         return self.w_avg + torch.cat(offsets, dim=1)

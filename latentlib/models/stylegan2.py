@@ -56,10 +56,7 @@ def smooth(x: torch.Tensor, kernel: torch.Tensor, padding: int, gain: float = 1.
 
 
 def upsample(x: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
-    """Twice the size, with a filter (zeros between the pixels, then the sum), or else by linear interpolation.
-
-    With [1, 3, 3, 1] both are the same, but for the border.
-    """
+    """Twice the size, with a filter (zeros between the pixels, then the sum), or else by linear interpolation."""
     if kernel is None:
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
     kernel = (kernel * 4).to(x.dtype).expand(x.shape[1], 1, -1, -1)  # 4 makes up for the zeros
@@ -170,15 +167,12 @@ class ToRGB(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """One resolution: two convolutions, and a share of the RGB picture.
-
-    The first block, whose channels_in is 0, has a constant instead of the first convolution.
-    """
+    """One resolution: two convolutions (the first block: a constant and one), and a share of the RGB picture."""
 
     def __init__(self, channels_in: int, channels_out: int, w_dim: int, resolution: int, resample: str, clamp: Clamp):
         super().__init__()
         self.register_buffer("resample_filter", filter_2d() if resample == "fir" else None)
-        self.first = channels_in == 0
+        self.first = resolution == 4
         self.num_conv = 1 if self.first else 2
         if self.first:
             self.const = nn.Parameter(gaussian(channels_out, resolution, resolution))
@@ -203,10 +197,8 @@ class Synthesis(nn.Module):
     def __init__(self, w_dim: int, channels: dict[int, int], resample: str, clamp: Clamp):
         super().__init__()
         self.resolutions, self.w_dim = list(channels), w_dim  # 4, 8, … resolution
-        before = 0
         for r, count in channels.items():
-            setattr(self, f"b{r}", SynthesisBlock(before, count, w_dim, r, resample, clamp))
-            before = count
+            setattr(self, f"b{r}", SynthesisBlock(channels.get(r // 2, 0), count, w_dim, r, resample, clamp))
         self.num_ws = 2 * len(channels)
 
     def forward(self, w: torch.Tensor, noise="random", resolution: int | None = None) -> torch.Tensor:
@@ -284,16 +276,12 @@ class Generator(nn.Module):
 
 
 class Convolution(nn.Module):
-    """Plain convolution with equalised learning rate. One that halves the size is one of a block's two ways."""
+    """Plain convolution with equalised learning rate.
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        kernel: int,
-        down: bool = False,  # halve the size, and the variance, since the two ways are added
-        act: bool = True,  # False: neither bias nor activation, as in a skip
-    ):
+    down: halve the size, and the variance, since a block adds its two ways. act: False in a skip, which has no bias.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, down: bool = False, act: bool = True):
         super().__init__()
         self.weight = nn.Parameter(gaussian(channels_out, channels_in, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(channels_out)) if act else None

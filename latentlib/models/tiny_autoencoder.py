@@ -51,8 +51,7 @@ class TinyAutoencoder(nn.Module):
         """(n, 3, h, w) in [0, 1] -> (n, 32, h / 8, w / 8)"""
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % 8 or images.shape[3] % 8:
             hint = "; add a batch axis with images[None]" if images.ndim == 3 else ""
-            expected = "(n, 3, h, w) with h and w multiples of 8"
-            raise ValueError(f"images must be {expected}, got {tuple(images.shape)}{hint}")
+            raise ValueError(f"images must be (n, 3, h, w), h and w multiples of 8, got {tuple(images.shape)}{hint}")
         return self.encoder(images)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
