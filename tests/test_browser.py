@@ -52,7 +52,7 @@ widgets.LatentMap(points, shade, torch.arange(50) % 3)""",
         ".latentlib-map img",
     ),
     "pad": (
-        """encode = lambda picture: picture.mean((1, 2, 3))[:, None].repeat(1, 2)
+        """encode = lambda picture: 4 * picture.mean((1, 2, 3))[:, None].repeat(1, 2)  # one pixel of ink is seen
 widgets.LatentMap(points, shade, torch.zeros(50), encode=encode)""",
         ".latentlib-map canvas.latentlib-pad",
         "Space",
@@ -106,6 +106,8 @@ class Page:
         part = self.part(name)
         part.focus()
         part.press(key or WIDGETS[name][2])
+        if name == "pad":  # else a second press would take the ink away again
+            part.press("ArrowRight")
 
     def move(self, name: str) -> None:
         if name == "eyes":

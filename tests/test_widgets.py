@@ -17,6 +17,7 @@ from latentlib import photos
 from latentlib.datasets import portraits
 from latentlib.gan import blending
 from latentlib.models.stylegan2 import Generator
+from latentlib.plots.images import to_uint8
 from latentlib.widgets import EyePicker, FamilyView, LatentMap, picture_slider, player
 from latentlib.widgets import base as base_module
 from latentlib.widgets import card as card_module
@@ -248,7 +249,8 @@ class TestFamily:
         move(view, share=0.3, crossover=4, sibling=2)
         a, b = (blending.per_layer(code, generator.num_ws) for _, code in list(people.values())[:2])
         assert torch.equal(view.code(), blending.blend(a, b, share=0.3, crossover=4, sibling=2))
-        picture = base_module.encoded(generator.draw(view.code()[None])[0], 320)
+        drawn = to_uint8(generator.draw(view.code()[None]))[0]
+        picture = base_module.jpeg_of(Image.fromarray(drawn), 320)
         assert view.pictures["child"] == picture
         assert decoded(picture).shape == (320, 320, 3)
 
@@ -405,6 +407,23 @@ class TestTuning:
         assert view.tuning.line == "Drawn by a copy of the generator that was tuned on both photos."
         view.close()
 
+    def test_a_couple_whose_child_is_left_again_is_not_tuned_anew(self, generator, photos_of_two):
+        asked = []
+
+        def tune(codes, pictures, stop):
+            asked.append(codes)
+            while not stop():
+                time.sleep(0.01)
+            return self.White()
+
+        view = FamilyView(generator, photos_of_two, tune=tune)
+        move(view, breed=0)
+        move(view, back=True)
+        move(view, stop=True)
+        view.wait()
+        assert len(asked) == 1
+        view.close()
+
     def test_an_error_is_said(self, generator, photos_of_two):
         def tune(*_, **__):
             raise RuntimeError("no memory")
@@ -450,7 +469,7 @@ class TestWhatOneKeeps:
         film = Image.open(io.BytesIO(view.pictures["file"]))
         assert (film.format, film.n_frames, film.size, view.file) == ("WEBP", 46, (320, 320), "family_film.webp")
         assert b"trainedAlgorithmicMedia" in film.info["xmp"]
-        first = base_module.encoded(people["person 0"][0], 320)
+        first = base_module.jpeg_of(Image.fromarray(to_uint8(people["person 0"][0])[0]), 320)
         assert np.abs(decoded(view.pictures["file"]) - decoded(first)).mean() < 8
 
 

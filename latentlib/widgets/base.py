@@ -22,10 +22,9 @@ from typing import Any
 import anywidget
 import torch
 import traitlets
-from PIL import Image
-from torch import Tensor
+from PIL import Image, ImageOps
 
-from latentlib.plots.images import LARGE, SMALL, to_uint8, with_palette
+from latentlib.plots.images import LARGE, with_palette
 
 LIMIT = 8 << 20  # bytes in one message: a Jupyter server drops those above 10 MiB, and says nothing
 
@@ -160,16 +159,10 @@ def spoken(value: Any) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
-def encoded(image: Tensor, side: int) -> bytes:
-    """One picture (1 or 3, h, w) in [0, 1] for the page, about `side` pixels wide: crisp squares, or smooth."""
-    sheet, buffer = Image.fromarray(to_uint8(image)[0]), io.BytesIO()
-    if sheet.width < SMALL:
-        factor = max(1, side // sheet.width)
-        sheet = sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
-        sheet.save(buffer, "png", compress_level=1)
-    else:
-        sheet = sheet.resize((side, round(side * sheet.height / sheet.width)), Image.Resampling.LANCZOS)
-        sheet.save(buffer, "jpeg", quality=92, subsampling=0)
+def jpeg_of(image: Image.Image, side: int) -> bytes:
+    """A picture for the page, its longer side so many pixels."""
+    buffer = io.BytesIO()
+    ImageOps.contain(image, (side, side), Image.Resampling.LANCZOS).save(buffer, "jpeg", quality=92, subsampling=0)
     return buffer.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from latentlib import photos
-from latentlib.widgets.base import CourseWidget, Worker, page
+from latentlib.widgets.base import CourseWidget, Worker, jpeg_of, page
 
 ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 SHOWN = 800  # pixels: the longer side of the photo in the browser
@@ -65,7 +64,8 @@ class PhotoWidget(CourseWidget):
             face, note = photos.find_landmarks(self.photo)
         except photos.NoFaceError:
             self.picking = True
-            self.worker.line = "No face was found in this photo. Click the two eyes in it, or choose another photo."
+            told = "No face was found in this photo. Click the two eyes in it, or choose another photo."
+            self.worker.line, self.worker.kind = told, ""
         else:
             self.picking = False
             self._found(face.points, note)
@@ -77,7 +77,7 @@ class PhotoWidget(CourseWidget):
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         content = {"line": self.worker.line, "kind": self.worker.kind, "picking": self.picking}
-        return content, {"photo": _jpeg_of(self.photo)} if self.picking else {}
+        return content, {"photo": jpeg_of(Image.fromarray(self.photo), SHOWN)} if self.picking else {}
 
 
 class EyePicker(PhotoWidget):
@@ -100,10 +100,3 @@ class EyePicker(PhotoWidget):
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A photo to choose, or to click its two eyes; the notebook does not keep it"
-
-
-def _jpeg_of(photo: np.ndarray) -> bytes:
-    image, buffer = Image.fromarray(photo), io.BytesIO()
-    image.thumbnail((SHOWN, SHOWN))
-    image.save(buffer, "jpeg", quality=85)
-    return buffer.getvalue()

@@ -20,7 +20,7 @@ from torch import Tensor
 from latentlib import photos
 from latentlib.gan import blending, tuning
 from latentlib.plots.images import png_of, to_uint8
-from latentlib.widgets.base import Worker, encoded, page
+from latentlib.widgets.base import Worker, jpeg_of, page
 from latentlib.widgets.card import family_card, family_sheet, film
 from latentlib.widgets.eye_picker import PhotoWidget
 
@@ -129,8 +129,8 @@ class FamilyView(PhotoWidget):
     def _redraw(self, parents: bool = True) -> None:
         if parents:
             for side in SIDES:
-                self.pictures[side] = encoded(self._portrait(self.controls[side]), SIZES["parent"])
-        self.pictures["child"] = encoded(self.network().draw(self.code()[None])[0], SIZES["child"])
+                self.pictures[side] = jpeg_of(_image(self._portrait(self.controls[side])), SIZES["parent"])
+        self.pictures["child"] = jpeg_of(_image(self.network().draw(self.code()[None])[0]), SIZES["child"])
         self._stale = True  # the siblings must be drawn again
 
     def _portrait(self, name: str) -> Tensor:
@@ -142,7 +142,7 @@ class FamilyView(PhotoWidget):
     def _draw_siblings(self) -> None:
         drawn = self.network().draw(torch.stack([self.code(seed) for seed in self._seeds]))
         for place, picture in enumerate(drawn):
-            self.pictures[f"sibling {place}"] = encoded(picture, SIZES["sibling"])
+            self.pictures[f"sibling {place}"] = jpeg_of(_image(picture), SIZES["sibling"])
         self._stale = False
 
     # --- breeding
@@ -213,10 +213,11 @@ class FamilyView(PhotoWidget):
     @torch.no_grad()
     def _want_copy(self) -> None:
         """A couple is shown: tune on its pictures, unless there is a copy, or the generator draws them already."""
-        people = [self.people[name] for name in self._names()]
-        if any(person.picture is None for person in people):
+        people, couple = [self.people[name] for name in self._names()], frozenset(self._names())
+        learning = couple == self._wanted and self.tuning.kind == "busy"
+        if learning or any(person.picture is None for person in people):
             return  # the copy of those from whom they were bred may still be tuned
-        self._wanted = couple = frozenset(self._names())
+        self._wanted = couple
         pictures = torch.stack([person.picture.to(self.device) for person in people])
         codes = torch.stack([person.code for person in people])
         if couple in self.copies:
@@ -271,7 +272,7 @@ class FamilyView(PhotoWidget):
         codes = family if what == "card" else [blending.average(a, b, k / (FRAMES - 1)) for k in range(FRAMES)]
         with torch.no_grad():  # one by one, without the lock: the sliders go on meanwhile
             drawn = [network.draw(code[None])[0].cpu() for code in codes]
-        pictures = [Image.fromarray(to_uint8(picture)[0]) for picture in (*parents, *drawn)]
+        pictures = [_image(picture) for picture in (*parents, *drawn)]
         made = family_card(pictures, names) if what == "card" else film(pictures[2:])
         with self.lock:
             self.pictures["file"] = made
@@ -280,3 +281,7 @@ class FamilyView(PhotoWidget):
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A family: two parents, their child and its siblings"
+
+
+def _image(picture: Tensor) -> Image.Image:
+    return Image.fromarray(to_uint8(picture)[0])

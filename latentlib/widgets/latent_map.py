@@ -10,9 +10,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import png_of, text_font, to_uint8
+from latentlib.plots.images import png_of, text_font, to_png, to_uint8
 from latentlib.plots.style import LABEL_COLOURS
-from latentlib.widgets.base import CourseWidget, encoded, page, spoken
+from latentlib.widgets.base import CourseWidget, page, spoken
 
 MOST_NUMBERS = 6  # of a code; beyond two they are sliders
 SIDE = 224  # pixels of the decoded picture
@@ -46,13 +46,13 @@ class LatentMap(CourseWidget):
         if codes.dim() != 2 or not 2 <= codes.shape[1] <= MOST_NUMBERS or not len(codes):
             shape = tuple(codes.shape)
             raise ValueError(f"codes must be (n, d) with d from 2 to {MOST_NUMBERS}, got {shape}; project them")
-        if labels.shape != codes.shape[:1]:
-            raise ValueError(f"labels must be ({len(codes)},), one for each code; got {tuple(labels.shape)}")
         self.codes, self.decode, self.encode = codes.detach(), decode, encode
         self.classes = labels.detach().cpu().long()
         self.names = [str(name) for name in (names or range(int(self.classes.max()) + 1))]
-        if not 0 <= int(self.classes.min()) <= int(self.classes.max()) < len(self.names):
-            raise ValueError(f"labels run from {labels.min()} to {labels.max()}, but there are {len(self.names)} names")
+        low, high = self.classes.min(), self.classes.max()
+        if labels.shape != codes.shape[:1] or not 0 <= low <= high < len(self.names):
+            wanted = f"({len(codes)},) from 0 to {len(self.names) - 1}, as there are names"
+            raise ValueError(f"labels must be {wanted}; got {tuple(labels.shape)} from {low} to {high}")
         low, high = self.codes.double().aminmax(dim=0)
         room = ((high - low) * 0.05).clamp(min=1e-6)
         self.low, self.high = low - room, high + room
@@ -85,7 +85,7 @@ class LatentMap(CourseWidget):
             self._move(values["code"])
 
     def present(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        return {"code": self.code, "said": self.said}, {"drawn": encoded(self.drawn[0], SIDE)}
+        return {"code": self.code, "said": self.said}, {"drawn": to_png(self.drawn, SIDE)}
 
     def still(self) -> bytes:
         """The map with its cursor, and the picture beside it."""
