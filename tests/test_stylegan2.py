@@ -182,11 +182,11 @@ def test_w_and_the_same_w_plus_draw_the_same_picture(generator):
     assert not torch.equal(generator.draw(w), generator.draw(w_plus))
 
 
-def test_noise_fixed_left_out_and_random(generator):
+def test_noise_fixed_and_left_out(generator):
     w, draw = generator.mapping(torch.randn(2, 12)), generator.synthesis
     assert torch.equal(draw(w, "fixed"), draw(w, "fixed"))
     assert not torch.equal(draw(w, "fixed"), draw(w, None))
-    assert not torch.equal(draw(w), draw(w))
+    assert torch.equal(draw(w), draw(w, None))
 
 
 def test_truncation_pulls_to_the_mean(generator):
@@ -199,7 +199,7 @@ def test_truncation_pulls_to_the_mean(generator):
 
 def test_gradients_reach_every_weight_and_all_that_is_searched(generator):
     z = torch.randn(4, 12, requires_grad=True)
-    picture = generator(z)
+    picture = generator(z, noise="fixed")
     judge = Discriminator(16, SMALL)
     judge(picture).sum().backward()
     for parameter in [z, *generator.parameters(), *judge.parameters()]:

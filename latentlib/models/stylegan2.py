@@ -141,12 +141,10 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", gaussian(resolution, resolution))
         self.up, self.clamp = up, clamp
 
-    def forward(self, x: torch.Tensor, w: torch.Tensor, noise="random") -> torch.Tensor:
+    def forward(self, x: torch.Tensor, w: torch.Tensor, noise: str | None) -> torch.Tensor:
         x = modulated_convolution(x, self.weight, self.affine(w), True, GAIN, self.up, self.resample_filter)
         if noise is not None:
-            shape = (len(x), 1, *x.shape[2:])
-            values = torch.randn(shape, device=x.device) if noise == "random" else self.noise_const
-            x = x + (values * (self.noise_strength * GAIN)).to(x.dtype)
+            x = x + (self.noise_const * (self.noise_strength * GAIN)).to(x.dtype)
         x = x + (self.bias[:, None, None] * GAIN).to(x.dtype)
         return clip(F.leaky_relu_(x, SLOPE), self.clamp)
 
@@ -201,11 +199,11 @@ class Synthesis(nn.Module):
             setattr(self, f"b{r}", SynthesisBlock(channels.get(r // 2, 0), count, w_dim, r, resample, clamp))
         self.num_ws = 2 * len(channels)
 
-    def forward(self, w: torch.Tensor, noise="random", resolution: int | None = None) -> torch.Tensor:
+    def forward(self, w: torch.Tensor, noise: str | None = None, resolution: int | None = None) -> torch.Tensor:
         """Pictures (n, 3, resolution, resolution), about [-1, 1].
 
         w: (n, w_dim), the same for all layers, or w_plus (n, num_ws, w_dim).
-        noise: "random" (new each time), "fixed" (the stored maps), or None (left out).
+        noise: "fixed" adds the stored maps; None leaves them out.
         resolution: stop at a smaller picture; the RGB skips make each block's sum one.
         """
         ws = w[:, None].expand(-1, self.num_ws, -1) if w.ndim == 2 else w
@@ -214,8 +212,8 @@ class Synthesis(nn.Module):
                 f"w must be (n, {self.w_dim}) or (n, {self.num_ws}, {self.w_dim}), got {tuple(w.shape)}"
                 + ("; add a batch axis with w[None]" if w.ndim == 1 else "")
             )
-        if noise not in ("random", "fixed", None):
-            raise ValueError(f'noise must be "random", "fixed" or None, got {noise!r}')
+        if noise not in ("fixed", None):
+            raise ValueError(f'noise must be "fixed" or None, got {noise!r}')
         x = rgb = None
         layer = 0
         for r in self.resolutions:
@@ -257,7 +255,7 @@ class Generator(nn.Module):
         """Pull codes towards their mean: 1 leaves them, 0 gives the mean face. Works on w and on w_plus."""
         return w if psi == 1 else self.w_avg + (w - self.w_avg) * psi
 
-    def forward(self, z: torch.Tensor, psi: float = 1.0, noise="random") -> torch.Tensor:
+    def forward(self, z: torch.Tensor, psi: float = 1.0, noise: str | None = None) -> torch.Tensor:
         """(n, z_dim) -> pictures (n, 3, resolution, resolution), about [-1, 1]."""
         return self.synthesis(self.truncate(self.mapping(z), psi), noise)
 
