@@ -99,35 +99,13 @@ class Mapping(nn.Module):
         return x  # (n, w_dim)
 
 
-def modulated_convolution(
-    x: torch.Tensor,  # (n, channels_in, h, w)
-    weight: torch.Tensor,  # (channels_out, channels_in, k, k), shared by all pictures
-    style: torch.Tensor,  # (n, channels_in), one scale for each channel of each picture
-    demodulate: bool = True,  # bring the result back to unit variance?
-    gain: float = 1.0,  # multiplies a demodulated result
-    up: bool = False,  # double the size?
-    up_filter: torch.Tensor | None = None,  # (4, 4), to double with; None: interpolate
-) -> torch.Tensor:
-    """Convolve with weights that the style has scaled (section 2.2 of the paper), without building those weights.
-
-    Scaling the weights' inputs is scaling x; dividing the weights' outputs by their length is scaling the result. So
-    one shared convolution serves the whole batch: the same function as a grouped convolution, far faster on a CPU.
-    """
-    style = style.float()
-    x = x * style[:, :, None, None].to(x.dtype)
-    if up and up_filter is not None:  # side r -> 2r + 1 -> 2r
-        x = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)
-        x = smooth(x, up_filter, padding=1, gain=4.0)
-    else:
-        x = F.conv2d(x, weight.to(x.dtype), padding=weight.shape[-1] // 2)
-    if demodulate:
-        length = style.square() @ weight.float().square().sum(dim=(2, 3)).T  # (n, channels_out)
-        x = x * ((length + 1e-8).rsqrt() * gain)[:, :, None, None].to(x.dtype)
-    return upsample(x) if up and up_filter is None else x  # last: before it a convolution costs four times as much
-
-
 class SynthesisLayer(nn.Module):
-    """Modulated 3×3 convolution (one that doubles the size, or not), noise, bias, activation."""
+    """Modulated 3×3 convolution (one that doubles the size, or not), noise, bias, activation.
+
+    Modulated: convolved with weights that the style has scaled (section 2.2 of the paper). Those weights are not built.
+    Scaling their inputs is scaling x; dividing their outputs by their length is scaling the result. So one convolution
+    serves the whole batch: the same function as a grouped convolution, far faster on a CPU.
+    """
 
     def __init__(
         self, channels_in: int, channels_out: int, w_dim: int, resolution: int, up: bool, resample: str, clamp: Clamp
@@ -142,7 +120,17 @@ class SynthesisLayer(nn.Module):
         self.up, self.clamp = up, clamp
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise: str | None) -> torch.Tensor:
-        x = modulated_convolution(x, self.weight, self.affine(w), True, GAIN, self.up, self.resample_filter)
+        style = self.affine(w).float()  # (n, w_dim) -> (n, channels_in)
+        x, weight = x * style[:, :, None, None].to(x.dtype), self.weight.to(x.dtype)
+        if self.up and self.resample_filter is not None:  # side r -> 2r + 1 -> 2r
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+            x = smooth(x, self.resample_filter, padding=1, gain=4.0)
+        else:
+            x = F.conv2d(x, weight, padding=1)
+        length = style.square() @ self.weight.float().square().sum(dim=(2, 3)).T  # (n, channels_out)
+        x = x * ((length + 1e-8).rsqrt() * GAIN)[:, :, None, None].to(x.dtype)
+        if self.up and self.resample_filter is None:
+            x = upsample(x)  # last: before it a convolution costs four times as much
         if noise is not None:
             x = x + (self.noise_const * (self.noise_strength * GAIN)).to(x.dtype)
         x = x + (self.bias[:, None, None] * GAIN).to(x.dtype)
@@ -150,7 +138,7 @@ class SynthesisLayer(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Modulated 1×1 convolution to three colours; no demodulation, so the style decides how much it adds."""
+    """Modulated 1×1 convolution to three colours; not divided by any length, so the style decides how much it adds."""
 
     def __init__(self, channels: int, w_dim: int, clamp: Clamp):
         super().__init__()
@@ -160,7 +148,8 @@ class ToRGB(nn.Module):
         self.weight_gain, self.clamp = 1 / math.sqrt(channels), clamp
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        rgb = modulated_convolution(x, self.weight, self.affine(w) * self.weight_gain, demodulate=False)
+        style = (self.affine(w) * self.weight_gain)[:, :, None, None]
+        rgb = F.conv2d(x * style.to(x.dtype), self.weight.to(x.dtype))
         return clip(rgb.float() + self.bias[:, None, None], self.clamp)
 
 
