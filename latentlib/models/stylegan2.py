@@ -321,8 +321,9 @@ def minibatch_deviation(x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
     kinds: of pictures that lie one after the other in the batch, as many of each; a group is of one kind.
     """
     n, _, h, w = x.shape
-    group = next(size for size in (4, 3, 2, 1) if n // kinds % size == 0)
-    grouped = x.float().reshape(kinds, group, n // kinds // group, -1)
+    each = n // kinds
+    group = next(size for size in (4, 3, 2, 1) if each % size == 0)
+    grouped = x.float().reshape(kinds, group, each // group, -1)
     deviation = grouped.var(dim=1, unbiased=False).add(1e-8).sqrt().mean(dim=-1)  # (kinds, groups)
     channel = deviation[:, None].expand(-1, group, -1).reshape(n, 1, 1, 1).expand(-1, 1, h, w)
     return torch.cat([x, channel.to(x.dtype)], dim=1)
