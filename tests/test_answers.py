@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from latentlib.exercises.checks import judged, lesson, solved
+from latentlib.exercises.checks import EXERCISES, judged, solved
 
 NUMBERS = sorted(path.stem[-2:] for path in Path(__file__).with_name("answers").glob("lesson_*.py"))
 
@@ -39,6 +39,7 @@ def test_wrong_answers_are_wrong(key, answer):
 @pytest.mark.parametrize("number", NUMBERS)
 def test_ten_of_each_kind_for_every_exercise(number):
     module = importlib.import_module(f"tests.answers.lesson_{number}")
-    for key in lesson(number):
+    keys = {key for key in EXERCISES if key.startswith(number)}
+    for key in keys:
         assert min(len(module.RIGHT[key]), len(module.WRONG[key])) >= 10, key
-    assert set(lesson(number)) == set(module.RIGHT) == set(module.WRONG)
+    assert keys == set(module.RIGHT) == set(module.WRONG)

@@ -16,7 +16,7 @@ from latentlib.exercises import checks, guesses
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Nothing guessed or solved."""
-    for module, names in ((guesses, ("asked", "guesses", "SENTENCES")), (checks, ("answers", "tried", "EXERCISES"))):
+    for module, names in ((guesses, ("asked", "guesses", "SENTENCES")), (checks, ("answers", "EXERCISES"))):
         for name in names:
             monkeypatch.setattr(module, name, {})
     monkeypatch.setattr(guesses, "settled", set())
@@ -172,9 +172,3 @@ def test_a_right_answer_that_is_changed_for_a_wrong_one_is_not_used():
     exercises.check("99-double", lambda x: 2 * x)
     exercises.check("99-double", lambda x: x)
     assert exercises.solved("99-double", None) is None
-    assert checks.tried["99-double"] is True
-
-
-def test_an_unknown_exercise_gets_a_sentence(capsys):
-    exercises.check("99-triple", 3)
-    assert "lesson 99 has 99-double" in capsys.readouterr().out

@@ -14,7 +14,7 @@ sentence: only ``claim`` stops a notebook.
 import importlib
 
 from latentlib.claims import not_checked
-from latentlib.exercises.checks import check, drawn_like, exercise, same_as, solved
+from latentlib.exercises.checks import check, drawn_like, exercise, same_as, slopes_come_through, solved
 from latentlib.exercises.guesses import claim, guess, reveal, score, sentence, yours
 
 for number in range(10):

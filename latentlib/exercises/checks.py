@@ -25,7 +25,6 @@ class Exercise(NamedTuple):
 
 EXERCISES: dict[str, Exercise] = {}
 answers: dict[str, Any] = {}  # key -> the answer that was looked at last, when it is right
-tried: dict[str, bool] = {}  # key -> was it ever right?
 
 
 def exercise(key: str, title: str, why: str) -> Callable:
@@ -75,6 +74,14 @@ def drawn_like(means: torch.Tensor, spreads: torch.Tensor, rows: torch.Tensor, c
     assert together < 0.05, "each number of a row should be drawn by itself; in yours some rise and fall together"
 
 
+def slopes_come_through(value: torch.Tensor, *inputs: torch.Tensor) -> None:
+    """Raises AssertionError where a value that an answer gave does not lead back to one of its inputs."""
+    told = "the numbers are right, but slopes must come through to all inputs; use PyTorch's functions only"
+    assert value.requires_grad, told
+    slopes = torch.autograd.grad(value.sum(), inputs, allow_unused=True, materialize_grads=True)
+    assert all(slope.any() for slope in slopes), told
+
+
 def close(got: Any, expected: Any, tolerance: float = 1e-4) -> bool:
     """Whether two answers are the same numbers, but for rounding and axes of length 1."""
     got, expected = tensor(got), tensor(expected)
@@ -121,10 +128,7 @@ def check(key: str, answer: Any) -> None:
 
 def judged(key: str, answer: Any) -> str:
     """What ``check`` says: it begins with … for not answered yet, ✘ for wrong, ✔ for right."""
-    known = lesson(key[:2])
-    if key not in known:
-        return f"There is no exercise {key!r}; lesson {key[:2]} has {', '.join(known) or 'none'}."
-    task = known[key]
+    task = EXERCISES[key]
     answers.pop(key, None)
     if blank(answer):
         return f"… {task.title}: not answered yet."
@@ -139,9 +143,8 @@ def judged(key: str, answer: Any) -> str:
     except Exception as error:  # whatever a learner's code may do
         fault = f"your code stopped with {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
     else:
-        answers[key], tried[key] = answer, True
+        answers[key] = answer
         return f"✔ {task.title}: right. {task.why}"
-    tried.setdefault(key, False)
     return f"✘ {task.title}: not yet. {fault[:1].upper()}{fault[1:]}"
 
 
@@ -161,11 +164,6 @@ def _wrapped(answer: Callable) -> Callable:
         return got.to(place) if isinstance(got, torch.Tensor) and place is not None else got
 
     return call
-
-
-def lesson(number: str) -> dict[str, Exercise]:
-    """The exercises of a lesson: "01" -> {key: exercise}, in their order; empty when it has none."""
-    return {key: task for key, task in EXERCISES.items() if key.startswith(f"{number}-")}
 
 
 def blank(answer: Any) -> bool:

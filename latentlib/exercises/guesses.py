@@ -140,9 +140,9 @@ class Score:
 
         keys = [key for key in asked if key.startswith(number) and key not in SENTENCES]
         self.rows = [(asked[key], answer(key), answer(key, "measured")) for key in keys]
-        states = {True: "solved", False: "tried", None: "–"}
-        for key, task in checks.lesson(number).items():
-            self.rows.append((f"Exercise: {task.title}", states[checks.tried.get(key)], ""))
+        for key, task in checks.EXERCISES.items():
+            if key.startswith(number):
+                self.rows.append((f"Exercise: {task.title}", "solved" if key in checks.answers else "–", ""))
         for key, said in SENTENCES.items():
             if key.startswith(number):
                 verdict = f"{said.verdict}. {said.why}" if key in settled else "not measured in this run"

@@ -2,6 +2,7 @@
 
 import torch
 
+from latentlib import metrics
 from latentlib.exercises import exercise, same_as, sentence
 
 sentence(
@@ -26,17 +27,13 @@ sentence(
 
 @exercise("02-triplets", "A test that cannot be fooled", why="Whoever knows nothing scores one half, no more.")
 def _(alike_share):
-    def reference(anchors, alikes, others):
-        near, far = ((anchors - x).double().flatten(1).norm(dim=1) for x in (alikes, others))
-        return ((near < far).float() + (near == far).float() / 2).mean()
-
     a, b, c = torch.randn(3, 300, 4)
     nothing, half = torch.zeros(2, 3), torch.cat([a[:10], torch.zeros(10, 4)])
     pictures = torch.rand(3, 300, 1, 4, 4) * torch.linspace(0.1, 3, 4)
     stretched = torch.tensor([0.1, 1.0, 1.0, 5.0])
     cases = [(nothing, nothing, nothing), (a, b, c), (a, a + 0.9 * b, c), tuple(pictures)]
     cases += [(half, half.flip(0), half.flip(0)), (half, half, half.flip(0))]
-    same_as(reference, alike_share, [*cases, (a * stretched, b * stretched, c * stretched)])
+    same_as(metrics.triplet_accuracy, alike_share, [*cases, (a * stretched, b * stretched, c * stretched)])
 
 
 @exercise("02-forget", "Make a code forget", why="A straight line reads nothing any more; a curved reader still may.")

@@ -5,8 +5,8 @@ import functools
 import torch
 from torch import nn
 
-from latentlib import fit
-from latentlib.exercises import drawn_like, exercise, same_as, sentence
+from latentlib import fit, models
+from latentlib.exercises import drawn_like, exercise, same_as, sentence, slopes_come_through
 
 sentence(
     "03-everything",
@@ -39,13 +39,6 @@ def _(one_step):
             same_as(reference, answer, [case], 1e-3, what)
 
 
-def _let_slopes_through(value, *given):
-    told = "the numbers are right, but slopes must come through to both inputs; use PyTorch's functions only"
-    assert value.requires_grad, told
-    slopes = torch.autograd.grad(value.sum(), given, allow_unused=True, materialize_grads=True)
-    assert all(slope.any() for slope in slopes), told
-
-
 @exercise("03-sample", "Draw from a cloud", why="With the dice outside, slopes reach mean and variance.")
 def _(draw):
     mean, log_variance = (torch.tensor(row).repeat(20_000, 1).requires_grad_() for row in ([1, -2.0, 0], [0, -3, 1.5]))
@@ -54,12 +47,12 @@ def _(draw):
     dice = (codes - mean).detach() / spread
     assert (dice**4).mean(0).sub(3).abs().max() < 0.5, "the dice should follow bell curves; yours do not"
     assert not torch.equal(codes, draw(mean, log_variance)), "drawn again, the codes should differ; yours are the same"
-    _let_slopes_through(codes.square(), mean, log_variance)
+    slopes_come_through(codes.square(), mean, log_variance)
 
 
 @exercise("03-kl", "The KL term", why="Every cloud pays for differing from a standard Gaussian, so the clouds gather.")
 def _(kl):
     zero, one, mean, log_variance = torch.zeros(4, 2), torch.ones(1, 1), *torch.linspace(-1, 2, 60).view(2, 6, 5).sin()
     cases = [(zero, zero), (one, 0 * one), (0 * one, one), (0 * one, -one), (zero + 2, zero), (mean, log_variance)]
-    same_as(lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v).sum() / len(m), kl, [*cases, (-mean[:2], 2 * log_variance[:2])])
-    _let_slopes_through(kl(mean.requires_grad_(), log_variance.requires_grad_()), mean, log_variance)
+    same_as(models.vae.kl_divergence, kl, [*cases, (-mean[:2], 2 * log_variance[:2])])
+    slopes_come_through(kl(mean.requires_grad_(), log_variance.requires_grad_()), mean, log_variance)

@@ -1,8 +1,8 @@
 """What the exercises of lesson 07, on the child of two faces, ask of an answer."""
 
 import torch
-from torch.nn.functional import avg_pool2d
 
+from latentlib import metrics
 from latentlib.exercises import exercise, same_as, sentence
 
 sentence(
@@ -56,12 +56,8 @@ def _(is_fade):
 
 @exercise("07-sharpen", "Sharpen", why="Every photo program has this button. It is your opponent now.")
 def _(sharpen):
-    def right(pictures, amount):
-        blurred = avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
-        return (pictures + amount * (pictures - blurred)).clamp(0, 1)
-
     def inside(function):  # at the border a blur may do as it likes
         return lambda pictures, amount: function(pictures, amount)[..., 1:-1, 1:-1]
 
     cases = [(0.3 + 0.4 * faces(3), 0.0), (0.3 + 0.4 * faces(3), 1.0), (faces(1), 0.5), (faces(2), 2.0)]
-    same_as(inside(right), inside(sharpen), cases)
+    same_as(inside(metrics.sharpened), inside(sharpen), cases)

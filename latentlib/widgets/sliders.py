@@ -27,14 +27,17 @@ class PictureSlider(CourseWidget):
 
     def __init__(self, render: Callable[..., Any], width: int | None = None, **controls: Any):
         self.render, self.width, self.specs = render, width, controls
-        described = [_described(name, spec) for name, spec in controls.items()]
+        self.controls = {name: _described(name, spec) for name, spec in controls.items()}
         self.positions = {}
-        self.take({control["name"]: control["start"] for control in described}, [])
-        super().__init__(controls=described, width=width)
+        self.take({name: control["start"] for name, control in self.controls.items()}, [])
+        super().__init__(controls=list(self.controls.values()), width=width)
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
         positions = {**self.positions, **values}
-        meant = {name: _value(spec, positions[name]) for name, spec in self.specs.items()}
+        meant = {}
+        for name, spec in self.specs.items():
+            number = (float if self.controls[name]["digits"] else int)(positions[name])
+            meant[name] = spec[number] if isinstance(spec, list) else number
         drawn = self.render(**meant)
         if hasattr(drawn, "savefig"):
             drawn = figure_png(drawn)
@@ -76,27 +79,15 @@ class Player(CourseWidget):
 picture_slider, player = PictureSlider, Player  # as the notebooks call them
 
 
-def _value(spec: list | tuple, position: float) -> Any:
-    """What a position of a slider means."""
-    if isinstance(spec, list):
-        return spec[int(position)]
-    return int(position) if _whole(spec) else float(position)
-
-
-def _whole(spec: tuple) -> bool:
-    return all(isinstance(number, int) for number in spec)
-
-
 def _described(name: str, spec: list | tuple) -> dict[str, Any]:
     """What the page needs to know of a slider."""
     control = {"name": name, "label": name.replace("_", " ")}
     if isinstance(spec, list) and spec:
-        texts = [spoken(option) for option in spec]
-        return {**control, "texts": texts, "low": 0, "high": len(spec) - 1, "step": 1, "start": 0}
+        control["texts"], spec = [spoken(option) for option in spec], (0, len(spec) - 1)
     if not isinstance(spec, tuple) or len(spec) not in (2, 3) or not spec[0] <= spec[-1] <= spec[1]:
         raise ValueError(f'slider "{name}" must be [...], (low, high) or (low, high, start between them), got {spec}')
-    low, high, *start = spec
-    if _whole(spec):
-        return {**control, "low": low, "high": high, "step": 1, "start": (*start, low)[0], "digits": 0}
-    middle, step = (low + high) / 2, (high - low) / 100 or 1.0
-    return {**control, "low": low, "high": high, "step": step, "start": (*start, middle)[0], "digits": 2}
+    whole = all(isinstance(number, int) for number in spec)
+    low, high = spec[:2]
+    start = spec[2] if len(spec) == 3 else low if whole else (low + high) / 2
+    step = 1 if whole else (high - low) / 100 or 1.0
+    return {**control, "low": low, "high": high, "step": step, "start": start, "digits": 0 if whole else 2}
