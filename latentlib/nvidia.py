@@ -94,9 +94,6 @@ class Network(NamedTuple):
 class Unread:
     """Stands for what nobody reads: sets, and NumPy's numbers, which follow from others."""
 
-    def __init__(self, *_: Any):
-        pass
-
 
 class Bytes(NamedTuple):
     begin: int  # where they lie in the file
@@ -134,14 +131,14 @@ DTYPES = {b"Float": "<f4", b"Half": "<f2", b"Double": "<f8", b"Long": "<i8", b"B
 NAMES = {  # the whole list: what an official file names, and what stands here in its place
     ("dnnlib.util", "EasyDict"): Table,
     ("collections", "OrderedDict"): Table,
-    ("builtins", "set"): Unread,
+    ("builtins", "set"): lambda *_: Unread(),
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): lambda meta: Network(meta["state"]),
     ("torch.storage", "_load_from_bytes"): lambda content: content,
     ("torch._utils", "_rebuild_tensor_v2"): lambda *described: Tensor(*described[:4]),
     ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-    ("numpy", "dtype"): Unread,
-    ("numpy.core.multiarray", "scalar"): Unread,
-    ("numpy._core.multiarray", "scalar"): Unread,
+    ("numpy", "dtype"): lambda *_: Unread(),
+    ("numpy.core.multiarray", "scalar"): lambda *_: Unread(),
+    ("numpy._core.multiarray", "scalar"): lambda *_: Unread(),
 }
 
 
