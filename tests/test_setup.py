@@ -82,7 +82,6 @@ def commands(monkeypatch, tmp_path) -> list[str]:
     monkeypatch.setattr(setup.shutil, "which", lambda name: None)
     monkeypatch.setattr(setup, "NVIDIA", [])
     monkeypatch.setattr(setup.sys, "platform", "linux")
-    monkeypatch.delenv("LATENTLIB_TORCH_INDEX", raising=False)
     return made
 
 

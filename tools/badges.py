@@ -27,17 +27,8 @@ MARKED = re.compile(r"<!-- badges -->.*?<!-- /badges -->", re.S)  # where a note
 
 def launch_links(path: str, slug: str, revision: str) -> tuple[str, str]:
     """Where Colab and Binder open the notebook at this path in the repository."""
-    return (
-        f"https://colab.research.google.com/github/{slug}/blob/{revision}/{path}",
-        f"https://mybinder.org/v2/gh/{slug}/{revision}?urlpath=lab/tree/{path}",
-    )
-
-
-def hub_link(path: str, slug: str, revision: str) -> str:
-    """What stands behind a JupyterHub's address so that nbgitpuller fetches the course and opens this notebook."""
-    repository = quote(f"https://github.com/{slug}", safe="")
-    place = quote(f"lab/tree/{slug.partition('/')[2]}/{path}", safe="")
-    return f"/hub/user-redirect/git-pull?repo={repository}&branch={quote(revision, safe='')}&urlpath={place}"
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{revision}/{path}"
+    return colab, f"https://mybinder.org/v2/gh/{slug}/{revision}?urlpath=lab/tree/{path}"
 
 
 def badges(path: str, slug: str, revision: str) -> str:
@@ -99,7 +90,10 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         notebook = nbformat.read(path, as_version=4)
         nbformat.write(apply(notebook, path.relative_to(root).as_posix(), root), path)
     print("Behind a JupyterHub's address, for nbgitpuller (the branch `class` has no outputs: make class-branch):")
-    print("".join(f"  {hub_link(f'notebooks/{path.name}', slug, 'class')}\n" for path in lessons(root)))
+    for path in lessons(root):
+        place = quote(f"lab/tree/{slug.partition('/')[2]}/notebooks/{path.name}", safe="")
+        repository = quote(f"https://github.com/{slug}", safe="")
+        print(f"  /hub/user-redirect/git-pull?repo={repository}&branch=class&urlpath={place}")
     print(f"The badges are those of {slug} at {revision}.")
     return 0
 

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from tools import chromium
 from tools.course import ROOT, copy, lessons, solutions
@@ -27,16 +26,8 @@ NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with=tests/nbval_sa
 NBVAL += ["--nbval-cell-timeout=300", f"--above-import-mb={ABOVE_IMPORT_MB}"]  # seconds, MB
 
 
-class Step(NamedTuple):
-    """What one part of the check came to."""
-
-    name: str
-    ok: bool
-    seconds: float
-
-
-def step(name: str, *commands: list, root: Path = ROOT, **environment: str | None) -> Step:
-    """Run commands with this Python. None takes a variable away.
+def step(name: str, *commands: list, root: Path = ROOT, **environment: str | None) -> str:
+    """Run commands with this Python; gives a line for the summary. None takes a variable away.
 
     Elsewhere than in the course's folder, the superuser runs them without a superuser's rights.
     """
@@ -47,14 +38,14 @@ def step(name: str, *commands: list, root: Path = ROOT, **environment: str | Non
     start = time.perf_counter()
     commands = [[*bound, sys.executable, "-m", *map(str, command)] for command in commands]
     codes = [subprocess.run(command, cwd=root, env=settings).returncode for command in commands]
-    return Step(name, not any(codes), time.perf_counter() - start)
+    return f"{'FAILED' if any(codes) else 'ok    '}  {name:64} {time.perf_counter() - start:6.0f} s"
 
 
-def notebooks(paths: list[Path], name: str, root: Path = ROOT, **environment: str | None) -> Step:
+def notebooks(paths: list[Path], name: str, root: Path = ROOT, **environment: str | None) -> str:
     return step(f"notebooks {name}", [*PYTEST, *NBVAL, *paths], root=root, LATENTLIB_OFFLINE="1", **environment)
 
 
-def on_a_bad_hub(paths: list[Path]) -> Step:
+def on_a_bad_hub(paths: list[Path]) -> str:
     """Linux: in a copy whose folders may not be written, with a HOME that is not there."""
     bare: dict[str, str | None] = {"LATENTLIB_DATA": None}
     with tempfile.TemporaryDirectory() as name:
@@ -72,23 +63,22 @@ def on_a_bad_hub(paths: list[Path]) -> Step:
         return done
 
 
-def run_all(paths: list[Path]) -> tuple[list[Step], list[str]]:
-    """The steps that the paths ask for (all without paths), and what was left out."""
+def run_all(paths: list[Path]) -> list[str]:
+    """The summary of the steps that the paths ask for (all without paths), and of what was left out."""
     books = [path for path in paths if path.suffix == ".ipynb"] if paths else [*lessons(), *solutions()]
     tests = [path for path in paths if path not in books]
     steps = [] if paths else [step("style", ["ruff", "check"], ["ruff", "format", "--check"])]
-    left_out = []
     if tests or not paths:
         steps.append(step("unit and browser tests", [*PYTEST, *(tests or [*COVERAGE, "tests"])]))
         if chromium.find() is None and not chromium.required():
-            left_out.append("the browser tests: no Chromium was found on this machine (Chrome or Edge would do, too)")
+            steps.append("left out: the browser tests: no Chromium was found on this machine (Chrome or Edge would do)")
     if books and use_data():
         steps.append(notebooks(books, "with MNIST"))
     elif books:
-        left_out.append("the notebooks with MNIST: LATENTLIB_DATA does not name a folder that has it")
+        steps.append("left out: the notebooks with MNIST: LATENTLIB_DATA does not name a folder that has it")
     if books:
         steps.append(on_a_bad_hub(books))
-    return steps, left_out
+    return steps
 
 
 def main(arguments: list[str]) -> int:
@@ -96,14 +86,10 @@ def main(arguments: list[str]) -> int:
     if lost := [path for path in paths if not path.exists()]:
         print(f"check: there is no {lost[0]}")
         return 2
-    steps, left_out = run_all(paths)
-    print("\n=== summary")
-    for name, ok, seconds in steps:
-        print(f"{'ok    ' if ok else 'FAILED'}  {name:64} {seconds:6.0f} s")
-    for text in left_out:
-        print(f"left out: {text}")
-    print("all passed" if all(step.ok for step in steps) else "FAILED", flush=True)
-    return 0 if all(step.ok for step in steps) else 1
+    steps = run_all(paths)
+    failed = any(line.startswith("FAILED") for line in steps)
+    print("\n=== summary", *steps, "FAILED" if failed else "all passed", sep="\n", flush=True)
+    return int(failed)
 
 
 if __name__ == "__main__":

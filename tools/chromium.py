@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
 NAMES += ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
@@ -13,9 +12,7 @@ NAMES += [r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe"]
 
 
 def find() -> str | None:
-    """The path of a Chromium, Chrome or Edge on this machine, or None. LATENTLIB_CHROMIUM names one."""
-    if named := os.environ.get("LATENTLIB_CHROMIUM"):
-        return named if Path(named).is_file() else None
+    """The path of a Chromium, Chrome or Edge on this machine, or None."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 

@@ -1,4 +1,4 @@
-"""What a class guessed: `python -m tools.class_guesses FOLDER [PICTURE.png]` reads the CSV files that learners saved.
+"""What a class guessed: `python -m tools.class_guesses FOLDER` reads the CSV files that learners saved.
 
 Each file is what the button below a lesson's last table downloads; none holds a name.
 Prints how many answered each question, before and after, and draws one histogram for each question.
@@ -15,8 +15,6 @@ import numpy as np
 
 from latentlib import plots
 from latentlib.exercises.guesses import COLUMNS
-
-SHADES = ["#8A8A8A", plots.colour("blue")]  # before, after
 
 
 def read(folder: Path) -> dict[str, list[dict[str, str]]]:
@@ -49,7 +47,8 @@ def draw(answers: dict[str, list[dict[str, str]]]):
             given = {name: [choices.index(text) for text in texts] for name, texts in given.items()}
             bins = [k - 0.5 for k in range(len(choices) + 1)]
             ax.set_xticks(range(len(choices)), choices)
-        ax.hist([given["before"], given["after"]], bins, label=["before", "after"], color=SHADES)
+        colours = ["#8A8A8A", plots.colour("blue")]
+        ax.hist([given["before"], given["after"]], bins, label=["before", "after"], color=colours)
         for measured in given["measured"][:1]:
             ax.axvline(measured, color="black", linestyle="--", label="measured")
         ax.set(title=question, ylabel="learners")
@@ -59,7 +58,7 @@ def draw(answers: dict[str, list[dict[str, str]]]):
 
 
 def main(arguments: list[str]) -> int:
-    if not 1 <= len(arguments) <= 2 or not Path(arguments[0]).is_dir():
+    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
         print(__doc__)
         return 2
     answers = read(Path(arguments[0]))
@@ -68,9 +67,8 @@ def main(arguments: list[str]) -> int:
         return 1
     for question, rows in sorted(answers.items()):
         print(f"{question}: {len(rows)} before, {sum(bool(row['after']) for row in rows)} after")
-    path = Path(arguments[1] if len(arguments) == 2 else "class-guesses.png")
-    path.write_bytes(plots.figure_png(draw(answers)))
-    print(f"drawn in {path}")
+    Path("class-guesses.png").write_bytes(plots.figure_png(draw(answers)))
+    print("drawn in class-guesses.png")
     return 0
 
 

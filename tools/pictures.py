@@ -49,7 +49,6 @@ def lesson_09() -> None:
 
 def save(name: str, png: bytes, quality: int = 92) -> None:
     Image.open(io.BytesIO(png)).convert("RGB").save(ROOT / name, quality=quality)
-    print(f"{name}: {(ROOT / name).stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

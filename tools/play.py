@@ -240,10 +240,7 @@ def exported(network: nn.Module, example: Tensor) -> bytes:
 
 
 def fetch() -> None:
-    """Install the exporter and the packages of npm into build/play, unless they are there.
-
-    Raises SystemExit with one sentence when they cannot be had.
-    """
+    """Install the exporter and the packages of npm into build/play; SystemExit with one sentence when that fails."""
     packages, requirements = SOURCE / "package.json", SOURCE / "requirements.txt"
     npm = shutil.which("npm")
     if not (WORK / "npm.txt").is_file() and (npm is None or offline()):

@@ -16,7 +16,7 @@ import nbformat
 from tools.badges import apply
 from tools.course import ROOT, lessons, solutions
 from tools.rules import clean, problems
-from tools.run import execute, row, use_data
+from tools.run import execute, header, row, use_data
 
 
 def refresh(path: Path) -> bool:
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     if not use_data():
         print("LATENTLIB_DATA is not set; committed outputs are those with MNIST, which is downloaded if need be.")
     paths = [Path(argument) for argument in arguments] or [*lessons(), *solutions()]
+    print(header())
     results = [refresh(path) for path in paths]
     return 0 if all(results) else 1
 

@@ -4,7 +4,6 @@ Does nothing when .venv was made from what pyproject.toml and constraints.txt sa
 the folder `offline` instead of a network when it is there (docs/troubleshooting.md says how to fill it).
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ OFFLINE = ROOT / "offline"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "latentlib-stamp"
 WANTED = ["-r", "requirements.txt", "-c", "constraints.txt"]
-# PyTorch's own index of builds without GPU libraries. LATENTLIB_TORCH_INDEX names another; empty: the ordinary index.
+# PyTorch's own index: on Linux without an NVIDIA GPU the ordinary build would bring 5 GB of libraries for one.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NVIDIA = ["/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/dxg"]  # the last one is Windows' GPU under WSL
 
@@ -27,10 +26,9 @@ def say(text):
 
 
 def stamp():
-    """A hash of all that decides what .venv must hold, the folder's place included."""
+    """All that decides what .venv must hold, the folder's place included."""
     names = ("pyproject.toml", "requirements.txt", "constraints.txt")
-    parts = [(ROOT / name).read_text(encoding="utf-8") for name in names]
-    return hashlib.sha256("\0".join([*parts, str(ROOT)]).encode()).hexdigest()
+    return "\n".join([str(ROOT), *((ROOT / name).read_text(encoding="utf-8") for name in names)])
 
 
 def starts():
@@ -40,17 +38,6 @@ def starts():
         return subprocess.run([PYTHON, "-c", question], capture_output=True).returncode == 0
     except OSError:
         return False
-
-
-def torch_index():
-    """The index from which PyTorch alone is taken; None for the ordinary one.
-
-    On Linux without an NVIDIA GPU the ordinary build would bring 5 GB of libraries for one; others bring none.
-    """
-    if "LATENTLIB_TORCH_INDEX" in os.environ:
-        return os.environ["LATENTLIB_TORCH_INDEX"].strip() or None
-    gpu = shutil.which("nvidia-smi") or any(os.path.exists(path) for path in NVIDIA)
-    return CPU_INDEX if sys.platform.startswith("linux") and not gpu else None
 
 
 def install(*arguments, hurry=False):
@@ -75,10 +62,10 @@ def make():
         if subprocess.run([*(with_uv if uv else without), "--clear", VENV]).returncode:
             sys.exit("setup: Python could not make the folder .venv, see above.")
     install("--quiet", "--upgrade", "pip")  # that of a new .venv cannot read every release's metadata
-    index = None if OFFLINE.is_dir() else torch_index()
-    if index:
+    gpu = shutil.which("nvidia-smi") or any(os.path.exists(path) for path in NVIDIA)
+    if sys.platform.startswith("linux") and not gpu and not OFFLINE.is_dir():
         say("No NVIDIA GPU here: taking PyTorch's build for the CPU ...")
-        alone = ("--no-deps", "--index-url", index, "-c", "constraints.txt", "torch", "torchvision")
+        alone = ("--no-deps", "--index-url", CPU_INDEX, "-c", "constraints.txt", "torch", "torchvision")
         if not install(*alone, hurry=True):
             say("That index cannot be used from here: taking the ordinary build, which brings 5 GB for GPUs.")
     if not install(*WANTED):
@@ -86,7 +73,7 @@ def make():
             "setup: the packages could not be installed, see above. Is there a network, and room on the disk (10 GB on "
             "Linux with an NVIDIA GPU, else 3)? The same command goes on from here."
         )
-    STAMP.write_text(stamp())
+    STAMP.write_text(stamp(), encoding="utf-8")
     say(f"Ready: {VENV}")
 
 
@@ -95,7 +82,7 @@ def main():
         this = sys.version.split()[0]
         sys.exit(f"The course needs Python 3.11 or newer, and this is {this}; name another: make PYTHON=python3.13 lab")
     try:
-        if not (starts() and STAMP.is_file() and STAMP.read_text() == stamp()):
+        if not (starts() and STAMP.is_file() and STAMP.read_text(encoding="utf-8") == stamp()):
             make()
     except PermissionError as error:
         sys.exit(f"setup: {error.filename} may not be written; move the course to a folder of your own.")

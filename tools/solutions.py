@@ -21,7 +21,7 @@ from tools.badges import apply
 from tools.course import ROOT, lessons
 
 PART = re.compile(r"^# %% (\S+)\n", re.M)
-BLANK = re.compile(r"[ ]*#:[ ]?(.*)$")
+BLANK = re.compile(r"^( *)(.*?) *#:[ ]?(.*)\n", re.M)  # indent, solution, what the learner finds
 FOLDED = re.compile(r"(<!-- solution (\S+) -->)(.*?)(<!-- /solution -->)", re.S)
 
 
@@ -38,19 +38,12 @@ def parts(text: str) -> tuple[str, dict[str, str]]:
 
 def solved(part: str) -> str:
     """An exercise with its solution, without the marks."""
-    return "\n".join(BLANK.sub("", line) for line in part.splitlines())
+    return BLANK.sub(r"\1\2\n", f"{part}\n").rstrip()
 
 
 def stub(part: str) -> str:
     """An exercise as the learner finds it."""
-    lines = []
-    for line in part.splitlines():
-        match = BLANK.search(line)
-        if match is None:
-            lines.append(line)
-        elif match[1]:
-            lines.append(line[: len(line) - len(line.lstrip())] + match[1])
-    return "\n".join(lines)
+    return BLANK.sub(lambda line: f"{line[1]}{line[3]}\n" if line[3] else "", f"{part}\n").rstrip()
 
 
 def folded(part: str) -> str:
