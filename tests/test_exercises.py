@@ -25,7 +25,7 @@ def fresh(monkeypatch):
     def _(double):
         exercises.same_as(lambda x: 2 * x, double, [(torch.tensor([1.0, 3.0]),), (torch.ones(3, 4),)])
 
-    exercises.sentence("99-far", "Alike is near.", "half true", "Only where it was learned.")
+    guesses.SENTENCES["99-far"] = exercises.Sentence("Alike is near.", "half true", "Only where it was learned.")
 
 
 # --- guesses

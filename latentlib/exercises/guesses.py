@@ -27,19 +27,14 @@ settled: set[str] = set()  # keys of the article's sentences that this run has m
 
 
 class Sentence(NamedTuple):
-    """What is said about latent spaces, in our words; the verdict; and why, in one sentence without numbers."""
+    """What the article says, in our words; the verdict; and why, in one sentence without numbers."""
 
     text: str
     verdict: str
     why: str
 
 
-SENTENCES: dict[str, Sentence] = {}
-
-
-def sentence(key: str, text: str, verdict: str, why: str) -> None:
-    """Enter one of the article's sentences, as "02-colour". For ``lesson_NN.py``."""
-    SENTENCES[key] = Sentence(text, verdict, why)
+SENTENCES: dict[str, Sentence] = {}  # "02-colour" -> one of the article's sentences; ``lesson_NN.py`` enters them
 
 
 def claim(text: str, passed: Any, settles: str | None = None) -> None:

@@ -2,16 +2,14 @@
 
 import torch
 
-from latentlib.exercises import exercise, same_as, sentence
+from latentlib.exercises import SENTENCES, Sentence, exercise, same_as
 
-sentence(
-    "01-identified",
+SENTENCES["01-identified"] = Sentence(
     "Squeezed to 3 numbers, every picture is identified by them.",
     verdict="half true",
     why="Nearly every picture has numbers of its own, but so it has with random mixtures; drawing is another matter.",
 )
-sentence(
-    "01-structure",
+SENTENCES["01-structure"] = Sentence(
     "A network trained to classify learns structural similarity on the way.",
     verdict="half true",
     why="Here the digits it was taught come together; those it was never taught gain next to nothing.",

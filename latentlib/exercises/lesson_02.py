@@ -3,22 +3,19 @@
 import torch
 
 from latentlib import metrics
-from latentlib.exercises import exercise, same_as, sentence
+from latentlib.exercises import SENTENCES, Sentence, exercise, same_as
 
-sentence(
-    "02-closer",
+SENTENCES["02-closer"] = Sentence(
     "Pictures that are alike lie closer together in latent space.",
     verdict="half true",
     why="Alike in what? A code brings together what it kept; for kind, colour and turn three different codes win.",
 )
-sentence(
-    "02-colour",
+SENTENCES["02-colour"] = Sentence(
     "Irrelevant information, such as the colour of a chair, is ignored in latent space.",
     verdict="half true",
     why="A code drops colour when its task does not need it or when it has no room; with room, it keeps colour.",
 )
-sentence(
-    "02-smaller",
+SENTENCES["02-smaller"] = Sentence(
     "Making the code smaller moves alike pictures closer together.",
     verdict="half true",
     why="Chairs do, a little; chairs of one colour come apart, and random directions bring nothing closer.",

@@ -6,10 +6,9 @@ import torch
 from torch import nn
 
 from latentlib import fit, models
-from latentlib.exercises import drawn_like, exercise, same_as, sentence, slopes_come_through
+from latentlib.exercises import SENTENCES, Sentence, drawn_like, exercise, same_as, slopes_come_through
 
-sentence(
-    "03-everything",
+SENTENCES["03-everything"] = Sentence(
     "Squeezing a picture through a small code forces the network to keep everything that matters.",
     verdict="half true",
     why="It keeps what makes its own error small. Which digit it is was lost more often than with a larger code.",

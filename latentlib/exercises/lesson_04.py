@@ -5,10 +5,9 @@ import math
 import torch
 
 from latentlib import space
-from latentlib.exercises import exercise, same_as, sentence
+from latentlib.exercises import SENTENCES, Sentence, exercise, same_as
 
-sentence(
-    "04-halfway",
+SENTENCES["04-halfway"] = Sentence(
     "Walk from one code to another, and the decoder draws what lies between the two.",
     verdict="half true",
     why="It does between chairs that are turned alike. Turned far apart, halfway is no better than an average chair.",

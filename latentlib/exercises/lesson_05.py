@@ -3,10 +3,9 @@
 import torch
 from torch import nn
 
-from latentlib.exercises import exercise, same_as, sentence
+from latentlib.exercises import SENTENCES, Sentence, exercise, same_as
 
-sentence(
-    "05-steer",
+SENTENCES["05-steer"] = Sentence(
     "One can steer what a generator draws from outside, but how it works inside stays hidden.",
     verdict="half true",
     why="Directions fitted to measurements steer unseen faces; whether the layers are hidden is a matter of words: "

@@ -3,10 +3,9 @@
 import torch
 
 from latentlib import metrics
-from latentlib.exercises import exercise, same_as, sentence
+from latentlib.exercises import SENTENCES, Sentence, exercise, same_as
 
-sentence(
-    "06-any-face",
+SENTENCES["06-any-face"] = Sentence(
     "By searching, one finds the code of any face.",
     verdict="half true",
     why="Some code draws nearly any picture, also a photo upside down, and so does a generator that never learned; "

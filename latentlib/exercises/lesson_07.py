@@ -3,10 +3,9 @@
 import torch
 
 from latentlib import metrics
-from latentlib.exercises import exercise, same_as, sentence
+from latentlib.exercises import SENTENCES, Sentence, exercise, same_as
 
-sentence(
-    "07-child",
+SENTENCES["07-child"] = Sentence(
     "The point between the codes of two parents is the face of their child.",
     verdict="not shown",
     why="It is a face, but a sharpened cross-fade passes every measure that we tried. Photos of real families could "

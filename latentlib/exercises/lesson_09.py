@@ -4,11 +4,10 @@ import math
 
 import torch
 
-from latentlib.exercises import exercise, same_as, sentence, slopes_come_through
+from latentlib.exercises import SENTENCES, Sentence, exercise, same_as, slopes_come_through
 from latentlib.models import flow
 
-sentence(
-    "09-between",
+SENTENCES["09-between"] = Sentence(
     "Halfway between the codes of two pictures lies the code of something in between.",
     verdict="half true",
     why="Between two people the GAN of lesson 05 draws one person; in the space of FLUX.2, which is made to store "

@@ -125,7 +125,6 @@ class Worker:
 
     def start(self, job: Callable[[Callable[[], bool]], str], meanwhile: str) -> None:
         """job(stop) gives the line that is said when it is done; it ends soon after stop() is true."""
-
         self.say(meanwhile, "busy")
         stop = self._stop
 

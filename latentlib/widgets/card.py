@@ -27,12 +27,12 @@ XMP = (
 def family_sheet(pictures: Sequence[Image.Image], names: Sequence[str], title: str = "") -> Image.Image:
     """Two parents with their child between them and its siblings below.
 
-    pictures: the two parents, the child, and any number of siblings; names: of the two parents
+    pictures: the two parents, the child, and its siblings, at least one; names: of the two parents
     """
     count = len(pictures) - 3
-    side = min(140, (WIDTH - 40) // count - GAP) if count else 0
+    side = min(140, (WIDTH - 40) // count - GAP)
     top = 56 if title else 12
-    height = top + CHILD + 30 + (side + 40 if count else 0) + 34
+    height = top + CHILD + side + 104
     sheet = Image.new("RGB", (WIDTH, height), "white")
     pen = ImageDraw.Draw(sheet)
 

@@ -48,11 +48,11 @@ class LatentMap(CourseWidget):
             raise ValueError(f"codes must be (n, d) with d from 2 to {MOST_NUMBERS}, got {shape}; project them")
         self.codes, self.decode, self.encode = codes.detach(), decode, encode
         self.classes = labels.detach().cpu().long()
-        self.names = [str(name) for name in (names or range(int(self.classes.max()) + 1))]
-        low, high = self.classes.min(), self.classes.max()
-        if labels.shape != codes.shape[:1] or not 0 <= low <= high < len(self.names):
-            wanted = f"({len(codes)},) from 0 to {len(self.names) - 1}, as there are names"
-            raise ValueError(f"labels must be {wanted}; got {tuple(labels.shape)} from {low} to {high}")
+        classes = self.classes.flatten().tolist() or [0]
+        self.names = [str(name) for name in names or range(max(classes) + 1)]
+        if labels.shape != codes.shape[:1] or not 0 <= min(classes) <= max(classes) < len(self.names):
+            got = f"{tuple(labels.shape)} from {min(classes)} to {max(classes)}"
+            raise ValueError(f"labels must be ({len(codes)},), below the number of names, {len(self.names)}; got {got}")
         low, high = self.codes.double().aminmax(dim=0)
         room = ((high - low) * 0.05).clamp(min=1e-6)
         self.low, self.high = low - room, high + room
