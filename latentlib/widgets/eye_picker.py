@@ -55,7 +55,8 @@ class PhotoWidget(CourseWidget):
             self._arriving[1].extend(content)
             self._touched = time.monotonic()
             if len(self._arriving[1]) >= size:
-                self.upload(bytes(self._arriving[1]), **where)
+                whole, self._arriving = bytes(self._arriving[1]), ("", bytearray())
+                self.upload(whole, **where)
 
     def upload(self, content: bytes, **where: Any) -> None:
         """Take the bytes of a photo's file; raises ``photos.PhotoError``, and keeps what it had, when it is none."""
