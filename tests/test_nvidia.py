@@ -248,9 +248,10 @@ def nested_system() -> bytes:
 
 def memo_bomb() -> bytes:
     """Twelve networks, each of which has the one before ten times: 10**12 parts in a thousand bytes."""
-    network = None
+    parts = {}
     for _ in range(12):
-        network = persistent("G", {"_modules": {str(k): network for k in range(10)}})
+        network = persistent("G", {"_modules": parts, "_parameters": {}, "_buffers": {}})
+        parts = {str(k): network for k in range(10)}
     return pickled({"G_ema": network})
 
 
