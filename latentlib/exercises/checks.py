@@ -47,7 +47,7 @@ def same_as(
     """Raises AssertionError that names the first case, a tuple of arguments, which the answer changes or gets wrong.
 
     The answer may have one axis of length 1 more or less; numbers may differ by the tolerance, in parts of the largest.
-    what: the two functions give, for the sentence
+    what: the sentence's name for that which both functions give
     """
     for case in cases:
         before = copy.deepcopy(case)
@@ -55,7 +55,8 @@ def same_as(
         assert all(map(close, case, before)), "what you were given has changed; clone it first, or do without +="
         if not close(got, expected, tolerance):
             given = ", ".join(map(_short, case))
-            if _large(expected) and _large(got) and got.shape == expected.shape:
+            if _large(expected) and _large(got) and got.squeeze().shape == expected.squeeze().shape:
+                got = got.reshape(expected.shape)
                 place = torch.unravel_index((got - expected).abs().nan_to_num(torch.inf).argmax(), got.shape)
                 what, expected, got = f"number {[int(k) for k in place]} of {what}", expected[place], got[place]
             raise AssertionError(f"given {given}, {what} should be {_short(expected)}; yours is {_short(got)}")
