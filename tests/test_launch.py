@@ -15,7 +15,7 @@ import pytest
 
 from tools.badges import service_cell
 from tools.colab import settings
-from tools.course import ROOT, serve, setting
+from tools.course import ROOT, repository, setting
 
 CELL = service_cell("setup", setting("slug"), setting("revision"))
 LEFT_OUT = ("latentlib", "__editable__", "anywidget", "psygnal", "pip", "__pycache__")
@@ -66,18 +66,10 @@ def run_cell(python: Path | str, folder: Path, more: str = "", **variables: str)
     return subprocess.run([python, "-c", CELL + more], cwd=folder, env=environment, capture_output=True, text=True)
 
 
-@pytest.fixture
-def server(tmp_path):
+def test_alone_on_colab_it_installs_the_course_with_its_weights_and_changes_nothing(python, make_wheel, tmp_path):
+    """No network: git has a repository on this machine, pip finds wheels in a folder."""
     if not (ROOT / ".git").exists():
         pytest.skip("the course is not in a git clone here")
-    with serve(tmp_path) as url:
-        yield url
-
-
-def test_alone_on_colab_it_installs_the_course_with_its_weights_and_changes_nothing(
-    python, make_wheel, server, tmp_path
-):
-    """No network: git has a server on this machine, pip finds wheels in a folder."""
     for name in ("anywidget", "psygnal", "setuptools"):
         make_wheel(name, tmp_path)
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
@@ -87,7 +79,7 @@ def test_alone_on_colab_it_installs_the_course_with_its_weights_and_changes_noth
     path.parent.mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     before = installed(python)
-    environment = {**clean(), **settings(tmp_path / "colab", server), **offline}
+    environment = {**clean(), **settings(tmp_path / "colab", repository(tmp_path)), **offline}
     done = subprocess.run([python, "-c", RUN, path], cwd=path.parent, env=environment, capture_output=True, text=True)
     after = installed(python)
     subprocess.run([python, "-m", "pip", "uninstall", "-q", "-y", "latentlib"], check=True)

@@ -3,8 +3,9 @@
     python -m tools.colab [NOTEBOOK ...]
 
 Each notebook runs alone in an empty folder, IPython has imported google.colab, and the set-up cell fetches the course
-from a git server; for the next notebook the course is removed again. Not imitated: Colab's page and its JavaScript, its
-GPU, its network. Exit status 1 when a notebook failed or a package that was there before is another one now.
+from a git repository on this machine; for the next notebook the course is removed again. Not imitated: Colab's page and
+its JavaScript, its GPU, its network. Exit status 1 when a notebook failed or a package that was there before is another
+one now.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools.course import lessons, serve
+from tools.course import lessons, repository
 from tools.run import Result, execute, header, row, use_data
 
 STUB = '''"""Enough of Colab's module for widgets."""
@@ -32,7 +33,7 @@ def enable_custom_widget_manager():
 '''
 
 
-def settings(folder: Path, server: str) -> dict[str, str]:
+def settings(folder: Path, url: str) -> dict[str, str]:
     """The environment variables of a fresh Colab machine, whose IPython has imported google.colab at its start."""
     stub, startup = folder / "stub" / "google" / "colab", folder / "ipython" / "profile_default" / "startup"
     stub.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,7 @@ def settings(folder: Path, server: str) -> dict[str, str]:
     return {
         "LATENTLIB_OFFLINE": "1",
         "LATENTLIB_CACHE": str(folder / "cache"),
-        "LATENTLIB_REPOSITORY": server,
+        "LATENTLIB_REPOSITORY": url,
         "PYTHONPATH": str(folder / "stub"),
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_DATA_DIR": str(folder / "jupyter"),
@@ -78,8 +79,8 @@ def main(arguments: list[str]) -> int:
         print("colab: latentlib is installed in this Python already; `nox -s colab` makes one where it is not")
         return 2
     paths = [Path(argument).resolve() for argument in arguments] or lessons()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, serve(Path(name)) as server:
-        os.environ.update(settings(Path(name), server))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        os.environ.update(settings(Path(name), repository(Path(name))))
         print(f"Colab, imitated\n{header()}")
         results = [run(path, Path(name)) for path in paths]
     return 1 if any(result.error for result in results) else 0

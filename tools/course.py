@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import http.server
 import shutil
 import subprocess
-import threading
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,18 +57,10 @@ def once(stamp: Path, named: Path, *commands: list) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """The URL, on this machine, of a repository that holds a copy, on the revision that the badges name."""
-    work = copy(folder / "work")
+def repository(folder: Path) -> str:
+    """The URL of a git repository, made in the folder, that holds a copy on the revision that the badges name."""
+    work = copy(folder / "course")
     git("init", "--quiet", "--initial-branch", setting("revision"), cwd=work)
     git(*WHO, "add", "--all", "--force", cwd=work)
     git(*WHO, "commit", "--quiet", "--message", "the course", cwd=work)
-    git("clone", "--quiet", "--bare", work, folder / "course.git", cwd=folder)
-    git("update-server-info", cwd=folder / "course.git")
-    shutil.rmtree(work)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/course.git"
-        server.shutdown()
+    return work.as_uri().replace("///", "//localhost/")  # pip takes no URL without a host

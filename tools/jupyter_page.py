@@ -79,11 +79,9 @@ def chromium_browser() -> Iterator:
     """Playwright's browser, which talks to nobody but the page."""
     from playwright.sync_api import sync_playwright
 
-    quiet = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+    quiet = ["--disable-gpu", "--disable-quic", "--no-proxy-server"]
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium.find(), args=[*quiet, "--disable-sync", "--no-first-run", "--no-proxy-server"]
-        )
+        started = playwright.chromium.launch(executable_path=chromium.find(), args=quiet)
         yield started
         started.close()
 

@@ -18,6 +18,7 @@ from latentlib import metrics, plots, space, weights
 from latentlib.datasets import furniture, portraits
 from tools.course import ROOT
 from tools.play import tuned_copy
+from tools.rules import pictures
 
 STEPS = 9
 
@@ -41,10 +42,9 @@ def face_walk(couple: torch.Tensor, steps: int) -> torch.Tensor:
 def lesson_09() -> None:
     notebook = nbformat.read(ROOT / "notebooks" / "09_inside_todays_generators.ipynb", as_version=4)
     for cell in notebook.cells:
-        name = re.search(r"without_files\(\s*\"(\w+)\"", cell.source)
-        pngs = [output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
-        if name and pngs:
-            save(f"data/weights/lesson-09-{name[1]}.jpg", base64.b64decode(pngs[0]), quality=85)
+        name, shown = re.search(r"without_files\(\s*\"(\w+)\"", cell.source), pictures(cell)
+        if name and shown:
+            save(f"data/weights/lesson-09-{name[1]}.jpg", base64.b64decode(shown[0].data["image/png"]), quality=85)
 
 
 def save(name: str, png: bytes, quality: int = 92) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from tools.badges import tagged
 from tools.course import ROOT, lessons
 from tools.memory import ABOVE_IMPORT_MB, import_torch, own, peak
 
@@ -71,9 +72,9 @@ def run(path: Path, parameters: dict[str, str]) -> Result:
     """Execute one notebook with these parameters into BUILD."""
     notebook = nbformat.read(path, as_version=4)
     if parameters:
-        from papermill.parameterize import parameterize_notebook  # not above: Colab's imitation does without
-
-        notebook = parameterize_notebook(notebook, parameters)
+        lines = "\n".join(["# Parameters", *(f"{name} = {value!r}" for name, value in parameters.items())])
+        place = notebook.cells.index(tagged(notebook, "parameters")[0]) + 1
+        notebook.cells.insert(place, nbformat.v4.new_code_cell(lines, metadata={"tags": ["injected-parameters"]}))
     result = execute(notebook, path.parent, path.stem)
     notebook.metadata.pop("widgets", None)
     BUILD.mkdir(exist_ok=True)
