@@ -11,7 +11,7 @@ from latentlib import weights
 from latentlib.datasets import portraits
 from latentlib.gan import tuning
 from latentlib.gan.inversion import invert, mahalanobis_p
-from latentlib.gan.tuning import draw_blocks, orthogonal, pivots, tune
+from latentlib.gan.tuning import orthogonal, pivots, tune
 from latentlib.metrics import feature_distance, perceptual_features, psnr
 from latentlib.models.stylegan2 import Discriminator, Generator
 
@@ -90,8 +90,8 @@ def test_stop_and_interrupt_give_the_best_so_far(run, couple, monkeypatch, capsy
 
 
 def test_blocks_one_after_the_other_draw_what_the_network_draws(generator, codes):
-    x, rgb = draw_blocks(generator.synthesis, codes, [4])
-    _, rgb = draw_blocks(generator.synthesis, codes, [8, 16], x, rgb)
+    x, rgb = generator.synthesis.draw_blocks(codes, [4])
+    _, rgb = generator.synthesis.draw_blocks(codes, [8, 16], x, rgb)
     torch.testing.assert_close(rgb, generator.synthesis(codes, noise=None))
 
 

@@ -84,7 +84,7 @@ def tune(
     least, best, pictures, step = torch.inf, [p.detach().clone() for p in weights], images, 0
 
     def look(codes: Tensor, begun: tuple, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        _, rgb = draw_blocks(tuned.synthesis, codes, fine, *begun)
+        _, rgb = tuned.synthesis.draw_blocks(codes, fine, *begun)
         loss = error(rgb / 2 + 0.5).sum()
         return rgb.detach() / 2 + 0.5, loss.detach(), torch.autograd.grad(loss, weights)
 
@@ -92,7 +92,7 @@ def tune(
     try:
         with bar, torch.enable_grad(), thread_map(device, len(images)) as (each, parts):
             errors = [PictureError(part, discriminator, PERCEPTUAL_WEIGHT) for part in images.chunk(parts)]
-            begun = [draw_blocks(tuned.synthesis, part, coarse) for part in codes.chunk(parts)]  # stays as it is
+            begun = [tuned.synthesis.draw_blocks(part, coarse) for part in codes.chunk(parts)]  # stays as it is
             for step in range(steps + 1):
                 drawn, losses, slopes = zip(*each(look, codes.chunk(parts), begun, errors), strict=True)
                 loss = sum(losses).item()
@@ -114,15 +114,6 @@ def tune(
     for weight, kept in zip(weights, best, strict=True):
         weight.data, weight.grad = kept, None
     return Tuning(tuned.requires_grad_(False), pictures)
-
-
-def draw_blocks(synthesis: nn.Module, codes: Tensor, resolutions: list[int], x=None, rgb=None):
-    """(features, picture) after some of the blocks, noise off; x, rgb: those of the blocks before."""
-    for r in resolutions:
-        block = getattr(synthesis, f"b{r}")
-        first = max(0, 2 * int(math.log2(r)) - 5)  # of the layers whose w the block reads
-        x, rgb = block(x, rgb, codes[:, first : first + block.num_conv + 1], None)
-    return x, rgb
 
 
 class Muon:

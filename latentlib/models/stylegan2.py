@@ -203,15 +203,15 @@ class Synthesis(nn.Module):
             )
         if noise not in ("fixed", None):
             raise ValueError(f'noise must be "fixed" or None, got {noise!r}')
-        x = rgb = None
-        layer = 0
-        for r in self.resolutions:
+        return self.draw_blocks(ws, [r for r in self.resolutions if r <= (resolution or r)], noise=noise)[1]
+
+    def draw_blocks(self, w_plus: torch.Tensor, resolutions: list[int], x=None, rgb=None, noise: str | None = None):
+        """(features, picture) after some of the blocks; x, rgb: those of the blocks before."""
+        for r in resolutions:
             block = getattr(self, f"b{r}")
-            x, rgb = block(x, rgb, ws[:, layer : layer + block.num_conv + 1], noise)
-            layer += block.num_conv
-            if r == resolution:
-                break
-        return rgb
+            first = max(0, 2 * int(math.log2(r)) - 5)  # of the layers whose w the block reads
+            x, rgb = block(x, rgb, w_plus[:, first : first + block.num_conv + 1], noise)
+        return x, rgb
 
 
 class Generator(nn.Module):

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from latentlib import weights
 from latentlib.device import autocast
-from latentlib.gan.tuning import draw_blocks
 from latentlib.models import stylegan2
 from training import runs
 from training.runs import Stop
@@ -110,7 +109,7 @@ def blocks(synthesis, w_plus: Tensor) -> list[tuple[Tensor, Tensor]]:
     """(features, picture so far) of each resolution, noise off."""
     found = [(None, None)]
     for r in synthesis.resolutions:
-        found.append(draw_blocks(synthesis, w_plus, [r], *found[-1]))
+        found.append(synthesis.draw_blocks(w_plus, [r], *found[-1]))
     return found[1:]
 
 
