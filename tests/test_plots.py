@@ -165,13 +165,6 @@ def test_bottleneck_draws_a_bar_for_each_number_of_the_code(monkeypatch):
     assert "2 numbers" in [text.get_text() for text in ax.texts]
 
 
-def test_the_child_is_at_least_256_pixels_wide(published):
-    plots.family(RED, 1 - RED, RED, titles=("A", "child", "B"))
-    cyan = (np.array(published[0]) == (0, 255, 255)).all(2)
-    assert cyan.any(0).sum() >= 256
-    assert cyan.any(1).sum() >= 256
-
-
 def test_signed_numbers_are_white_at_zero():
     got = plots.signed(torch.tensor([[[[0.0, 2.0, -2.0]]]]))
     assert got[0, :, 0, 0].tolist() == [1, 1, 1]

@@ -8,7 +8,6 @@ from latentlib.plots.figures import (
     bottleneck,
     curves,
     draw_codes,
-    family,
     figure,
     figure_png,
     live,

@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import TEXT, png_of, publish, text_font, to_png, to_uint8, with_palette
+from latentlib.plots.images import TEXT, publish, text_font, to_png, to_uint8, with_palette
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
 if TYPE_CHECKING:
@@ -274,17 +274,6 @@ def bottleneck(picture: Tensor, code: Tensor, returned: Tensor) -> None:
     ax.set_aspect("equal")
     ax.axis("off")
     show(fig)
-
-
-def family(first: Tensor, child: Tensor, second: Tensor, titles: Sequence[str] = ("", "child", "")) -> None:
-    """Show two parents and, larger between them, their child: (3, h, w) in [0, 1] each."""
-    sheet, left = Image.new("RGB", (192 + 300 + 192 + 24, 300 + 24), "white"), 0
-    for picture, side, title in zip((first, child, second), (192, 300, 192), titles, strict=True):
-        face = Image.fromarray(to_uint8(picture)[0]).resize((side, side), Image.Resampling.LANCZOS)
-        sheet.paste(face, (left, 300 - side))
-        ImageDraw.Draw(sheet).text((left + side / 2, 304), title, fill="black", font=text_font(14), anchor="ma")
-        left += side + 12
-    publish(png_of(sheet, optimize=True))
 
 
 @styled()
