@@ -111,14 +111,15 @@ def test_curves_draw_the_numbers(monkeypatch):
     assert ax.get_xscale() == "log"
 
 
-def test_codes_are_drawn_where_they_lie_with_names_at_the_middles(monkeypatch):
+def test_codes_are_drawn_where_they_lie_with_names_at_the_middles():
     codes, labels = torch.tensor([[0.0, 0.0], [2.0, 2.0], [9.0, 5.0]]), torch.tensor([0, 0, 1])
-    (ax,) = drawn_axes(monkeypatch, lambda: plots.scatter(codes, labels, "Furniture"))
+    _, ax = plots.figure()
+    plots.draw_codes(ax, codes, labels, "Furniture")
     assert ax.collections[0].get_offsets().tolist() == codes.tolist()
     assert {text.get_text(): text.get_position() for text in ax.texts} == {"0": (1, 1), "1": (9, 5)}
     for bad in ((torch.zeros(3, 4), labels), (codes, labels[:2])):
         with pytest.raises(ValueError, match="must be"):
-            plots.scatter(*bad, "Bad")
+            plots.draw_codes(ax, *bad, "Bad")
 
 
 def test_three_numbers_are_plotted_to_turn_with_a_still_picture(monkeypatch, published):

@@ -11,7 +11,6 @@ from latentlib.plots.figures import (
     figure,
     figure_png,
     live,
-    scatter,
     scatter_3d,
     show,
     signed,

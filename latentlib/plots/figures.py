@@ -83,14 +83,6 @@ def live() -> Callable[[Figure | Tensor], None]:
 
 
 @styled()
-def scatter(codes: Tensor, labels: Tensor, title: str) -> None:
-    """Show 2-D codes in a plot of their own, as ``draw_codes`` draws them."""
-    fig, ax = figure(7.0, 5.6)
-    draw_codes(ax, codes, labels, title)
-    show(fig)
-
-
-@styled()
 def draw_codes(ax: Axes, codes: Tensor, labels: Tensor, title: str, names: Sequence[str] | None = None) -> None:
     """Draw 2-D codes into ``ax``: one colour for each class, and its name (or number) at the class's middle.
 
