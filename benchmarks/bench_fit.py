@@ -1,7 +1,7 @@
 """One MNIST epoch in ``fit`` beside a plain DataLoader loop.
 
-Same model, batch size, optimiser and number of steps for both. It needs MNIST (LATENTLIB_DATA, or the cache). The aim: 4
-times the plain loop, at the same test loss.
+Same model, batch size, optimiser and number of steps for both. It needs MNIST (LATENTLIB_DATA, or the cache).
+The aim: 4 times the plain loop, at the same test loss.
 """
 
 from __future__ import annotations
