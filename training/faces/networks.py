@@ -11,9 +11,10 @@ from torch import nn
 from latentlib.models.stylegan2 import Convolution, Discriminator, Generator
 
 
-def random_photos(images: torch.Tensor, count: int, device: torch.device) -> torch.Tensor:
-    """So many of the photos (n, 3, r, r) uint8, half of them mirrored, in [-1, 1]."""
-    image = images[torch.randint(len(images), (count,))].to(device).float() / 127.5 - 1
+def random_photos(images: torch.Tensor, count: int, device: torch.device, chances=None) -> torch.Tensor:
+    """Photos out of (n, 3, r, r) uint8, by their chances (n,) or all alike, half of them mirrored, in [-1, 1]."""
+    chosen = torch.randint(len(images), (count,)) if chances is None else torch.multinomial(chances, count, True)
+    image = images[chosen].to(device).float() / 127.5 - 1
     return torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, image.flip(3), image)
 
 

@@ -29,6 +29,7 @@ from latentlib.device import autocast, seed_everything
 from latentlib.models.stylegan2 import Generator
 from training import lfw, runs
 from training.faces import train
+from training.faces.convert_names import converted, renamed
 from training.faces.networks import augment, mixed_styles, random_crossovers, random_photos
 from training.runs import Stop
 from training.saving import save_weights
@@ -39,6 +40,7 @@ RECIPE = {
     "images": 5_000_000,  # real pictures shown in all
     "heads_alone": 15_000,  # of these, shown while only the heads learn; heads that are new know nothing
     "width": 128,  # channels of a head
+    "pixel_width": 0,  # channels of a fifth head, which reads the pixels themselves; 0: there is none
     "warm_up": 5_000,  # images after these over which the generator's rates rise to what they are
     "side": 128,  # pixels of what the frozen network sees
     "learning_rate": 1e-3,  # Adam, betas (0, 0.99), of the synthesis network and of the heads
@@ -47,6 +49,7 @@ RECIPE = {
     "augment": 0.2,  # probability of each change
     "style_mixing": 0.5,
     "ema_half_life": 10_000,  # images
+    "most_of_a_person": None,  # 1: everybody is shown equally often; None: as often as they have photos
 }
 NEW_CHANNELS = 24  # of a block that is grown
 TAPS = (2, 4, 10, 15)  # blocks after which the discriminator looks: 1/4, 1/8, 1/16 and 1/32 of the side
@@ -100,7 +103,8 @@ class Projection(nn.Module):
         self.across, self.down = (nn.ParameterList(kernels).requires_grad_(False) for kernels in (across, down))
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """(n, 3, r, r) in [-1, 1] -> four maps, from fine to coarse."""
+        """(n, 3, r, r) in [-1, 1] -> four maps, from fine to coarse, and the picture itself."""
+        pixels = image
         image = F.interpolate(image, size=self.side, mode="bilinear", align_corners=False)
         found = self.features(image.contiguous(memory_format=torch.channels_last))
         maps = [F.conv2d(x, weight) for x, weight in zip(found, self.across, strict=True)]
@@ -108,7 +112,7 @@ class Projection(nn.Module):
             passed = F.conv2d(maps[fine + 1], self.down[fine], padding=1)
             passed = F.interpolate(passed, size=maps[fine].shape[-2:], mode="bilinear", align_corners=False)
             maps[fine] = (maps[fine] + passed) * math.sqrt(0.5)
-        return maps
+        return [*maps, pixels]
 
 
 class SpectralConvolution(nn.Module):
@@ -140,19 +144,25 @@ def head(channels: int, halvings: int, width: int) -> nn.Sequential:
 
 
 class Trainer(runs.Trainer):
-    """Heads and generator taught in turn; images: (n, 3, size, size) uint8, features: a frozen network."""
+    """Heads and generator taught in turn.
+
+    images: (n, 3, size, size) uint8; people: (n,) whom they show; features: a frozen network
+    """
 
     modules = ("generator", "ema", "heads", "mixers", "g_optimizer", "d_optimizer")
 
-    def __init__(self, recipe: dict, generator: Generator, images: torch.Tensor, features: nn.Module, device):
+    def __init__(self, recipe: dict, generator: Generator, images: torch.Tensor, people, features: nn.Module, device):
         super().__init__(recipe, device)
-        self.images = images
+        _, which, count = people.unique(return_inverse=True, return_counts=True)
+        self.images, self.chances = images, ((recipe["most_of_a_person"] or len(images)) / count[which]).clamp(max=1)
         seed_everything(recipe["seed"])
         self.generator = generator.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.projection = Projection(features, recipe["side"], recipe["seed"]).to(device)
         self.mixers = nn.ModuleList([self.projection.across, self.projection.down])
         self.heads = nn.ModuleList([head(*of, recipe["width"]) for of in zip(MIXED, HALVINGS, strict=True)])
+        if recipe["pixel_width"]:
+            self.heads.append(head(3, 2, recipe["pixel_width"]))
         self.heads.to(device, memory_format=torch.channels_last)
         groups = {self.generator.synthesis: 1.0, self.generator.mapping: recipe["mapping_rate"]}
         groups = [{"params": part.parameters(), "share": share} for part, share in groups.items()]
@@ -167,7 +177,7 @@ class Trainer(runs.Trainer):
         for optimizer, part in ((self.g_optimizer, taught / recipe["warm_up"]), (self.d_optimizer, 1.0)):
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * group["share"] * min(max(part, 0.0), 1.0)
-        real = random_photos(self.images, count, device)
+        real = random_photos(self.images, count, device, self.chances)
         z = torch.randn(2, count, self.generator.z_dim, device=device)
         crossover = random_crossovers(count, self.generator.num_ws, recipe["style_mixing"], device)
         with autocast(device):
@@ -177,14 +187,14 @@ class Trainer(runs.Trainer):
                 fake = self.generator.synthesis(mixed_styles(self.generator, z, crossover), None)
                 of_fake = self.projection(augment(fake, recipe["augment"]))
             both = [torch.cat([photo, sample.detach()]) for photo, sample in zip(of_real, of_fake, strict=True)]
-            answers = [judge(maps).float().chunk(2) for judge, maps in zip(self.heads, both, strict=True)]
+            answers = [judge(maps).float().chunk(2) for judge, maps in zip(self.heads, both, strict=False)]
         # Photos above 1, samples below -1; what is there already is left alone (hinge loss).
         loss = sum(F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean() for on_real, on_fake in answers)
         losses = {"d": self.learn(loss, self.d_optimizer, self.heads)}
         if taught >= 0:  # samples up, through what the frozen network saw in them; then the running average
             self.heads.requires_grad_(False)
             with autocast(device):
-                loss = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=True))
+                loss = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=False))
             losses["g"] = self.learn(loss, self.g_optimizer, self.generator)
             self.heads.requires_grad_(True)
             self.average(self.ema, self.generator, recipe["ema_half_life"])
@@ -194,7 +204,7 @@ class Trainer(runs.Trainer):
 
 def generator_of(state: dict[str, torch.Tensor], resolution: int | None = None) -> Generator:
     """A generator with these weights; grown, it begins with the enlarged picture: the new block adds nothing."""
-    state = {key: value.float() for key, value in state.items()}
+    state = {key: value.float() for key, value in renamed(state).items()}
     channels = {2**i: len(state[key]) for i in range(2, 11) if (key := f"synthesis.b{2**i}.conv1.bias") in state}
     layers = sum(key.startswith("mapping.fc") and key.endswith(".bias") for key in state)
     w_dim, z_dim = state["mapping.fc0.weight"].shape
@@ -251,13 +261,14 @@ def export(state: dict, folder: Path) -> None:
 
 
 def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | None = None) -> None:
-    """images: (n, 3, size, size) uint8 instead of LFW; features: a frozen network instead of EfficientNet-Lite0."""
+    """images: (n, 3, size, size) uint8 of n people instead of LFW; features: a frozen network instead of Lite0."""
     parser = runs.options(__doc__, "faces-projected")
     parser.add_argument("--resolution", type=int, choices=(64, 128), help="grow to this when a run begins")
     asked = parser.parse_args(argv)
 
     def build(state: dict | None, device: torch.device) -> Trainer:
         if state:
+            state = converted(state)
             generator, recipe = generator_of(state["generator"]), RECIPE | state["recipe"]
         elif asked.warm_start:
             generator, source = generator_from(asked.warm_start, asked.resolution)
@@ -265,12 +276,14 @@ def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | No
         else:
             raise Stop("there is no checkpoint yet; name the weights to begin with: --warm-start FILE")
         shown = photos_of(generator.resolution) if images is None else images
-        trainer = Trainer(runs.changed(recipe, asked.set), generator, shown, features or LiteFeatures(0), device)
+        people = lfw.load("train").people if images is None else torch.arange(len(images))
+        recipe = runs.changed(recipe, asked.set)
+        trainer = Trainer(recipe, generator, shown, people, features or LiteFeatures(0), device)
         if state:
             trainer.restore(state)
         elif source:
-            for name in ("heads", "mixers", "d_optimizer"):
-                getattr(trainer, name).load_state_dict(source[name])
+            trainer.mixers.load_state_dict(source["mixers"])
+            trainer.heads.load_state_dict(source["heads"], strict=not recipe["pixel_width"])
         return trainer
 
     sheet = runs.runs_folder() / asked.run / "samples.png"
