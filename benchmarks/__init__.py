@@ -1,1 +1,1 @@
-"""Speed, each figure beside that of a peer: ``make bench``, or ``python -m benchmarks.run [fit inversion ...]``."""
+"""Speed, each figure beside that of a peer: ``make bench``, or ``python -m benchmarks.run [inversion tuning ...]``."""
