@@ -99,6 +99,15 @@ def test_a_stopped_run_goes_on_with_equal_numbers_and_lends_its_heads(tmp_path, 
     assert torch.equal(lent[-heads:], whole[1][-heads:])
 
 
+def test_the_finest_block_may_learn_alone():
+    trainer, w = tiny(rate_below=0, heads_alone=0, warm_up=1), torch.randn(2, 8)
+    before = [trainer.generator.synthesis(w, None, resolution) for resolution in (8, 16)]
+    for _ in range(3):
+        trainer.step()
+    after = [trainer.generator.synthesis(w, None, resolution) for resolution in (8, 16)]
+    assert [torch.equal(*pair) for pair in zip(before, after, strict=True)] == [True, False]
+
+
 def test_growing_begins_with_the_enlarged_picture():
     small, w = generator(), torch.randn(2, 8)
     large = projected.generator_of(small.state_dict(), 32)

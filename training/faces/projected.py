@@ -44,7 +44,8 @@ RECIPE = {
     "warm_up": 5_000,  # images after these over which the generator's rates rise to what they are
     "side": 128,  # pixels of what the frozen network sees
     "learning_rate": 1e-3,  # Adam, betas (0, 0.99), of the synthesis network and of the heads
-    "mapping_rate": 0.1,  # of that, for the mapping network
+    "rate_below": 1.0,  # of that, for all but the finest block; 0: they stay as they are, and with them every code
+    "mapping_rate": 0.1,  # of that again, for the mapping network
     "decay_from": None,  # images seen from which the learning rates fall, in a straight line, to 0 at the last one
     "augment": 0.2,  # probability of each change
     "style_mixing": 0.5,
@@ -164,8 +165,12 @@ class Trainer(runs.Trainer):
         if recipe["pixel_width"]:
             self.heads.append(head(3, 2, recipe["pixel_width"]))
         self.heads.to(device, memory_format=torch.channels_last)
-        groups = {self.generator.synthesis: 1.0, self.generator.mapping: recipe["mapping_rate"]}
-        groups = [{"params": part.parameters(), "share": share} for part, share in groups.items()]
+        *blocks, finest = self.generator.synthesis.children()
+        rate, below, mapping = recipe["rate_below"], nn.ModuleList(blocks), self.generator.mapping
+        for part in (below, mapping):
+            part.requires_grad_(rate > 0)
+        shares = {finest: 1.0, below: rate, mapping: rate * recipe["mapping_rate"]}
+        groups = [{"params": part.parameters(), "share": share} for part, share in shares.items()]
         self.g_optimizer = torch.optim.Adam(groups, betas=(0.0, 0.99))
         self.d_optimizer = torch.optim.Adam([{"params": self.heads.parameters(), "share": 1.0}], betas=(0.0, 0.99))
 
