@@ -7,6 +7,7 @@ portraits of the course, and for the batch of eight their mirror images and dark
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +17,14 @@ from latentlib import weights
 from latentlib.datasets import portraits
 from latentlib.device import pick_device, synchronize, thread_map
 from latentlib.gan import inversion
-from latentlib.gan.inversion import PictureError, Step, invert
+from latentlib.gan.inversion import PictureError, invert
+
+
+class Step(NamedTuple):
+    """Where a search is: seconds since its beginning, the squared error, mean over the pictures."""
+
+    seconds: float
+    error: float
 
 
 def one_by_one(generator, encoder, images: Tensor, draws: int) -> list[Step]:
@@ -63,7 +71,10 @@ def run(steps: int = 120) -> list[Row]:
     mirrored, rows = torch.cat([both, both.flip(3)]), []
     for images in (both, torch.cat([mirrored, 0.8 * mirrored])):
         invert(generator, images, steps=2, encoder=encoder, progress=False)  # wakes up threads and kernels
-        ours = invert(generator, images, steps=steps, encoder=encoder, progress=False).history
+        began = time.perf_counter()
+        way = invert(generator, images, steps=steps, encoder=encoder, snapshots=steps + 1, progress=False).snapshots
+        seconds = time.perf_counter() - began
+        ours = [Step(seconds * k / steps, (now - images).square().mean().item()) for k, now in enumerate(way)]
         theirs = one_by_one(generator, encoder, images, steps)
         synchronize(device)
         goal = max(ours[-1].error, theirs[-1].error)

@@ -1,4 +1,4 @@
-"""Every benchmark of this folder in one table: `make bench NAMES="inversion tuning"`, or `python -m benchmarks.run tuning`.
+"""Every benchmark of this folder in one table: `make bench NAMES="inversion tuning"`, or `python -m benchmarks.run`.
 
 Each bench_NAME.py has run(), which gives rows; a row's peer was measured in the same run, so that the ratio means
 something on a machine that is busy with other things, while value and peer alone may not.

@@ -70,13 +70,10 @@ def test_every_method_beats_the_mean_face_and_tells_how_it_went(method, run, gen
     away = (found.images - images).square().mean((1, 2, 3))
     mean_face = (generator.draw(generator.w_avg.expand(3, -1)) - images).square().mean((1, 2, 3))
     assert (away < 0.25 * mean_face).all()
-    assert len(found.history) == 31
     assert torch.equal(found.snapshots[-1], found.images)
     torch.testing.assert_close(found.snapshot_codes[-1], found.codes)
     torch.testing.assert_close(generator.draw(found.snapshot_codes[1]), found.snapshots[1], atol=1e-4, rtol=0)
-    errors = [step.error for step in found.history]
-    assert [(step - images).square().mean().item() for step in found.snapshots] == pytest.approx(errors[::10])
-    assert errors[-1] == pytest.approx(away.mean().item(), abs=1e-7)
+    errors = [(step - images).square().mean().item() for step in found.snapshots]
     assert errors == sorted(errors, reverse=True) or method == "p-norm"
 
 
@@ -154,7 +151,6 @@ def test_an_interrupt_gives_the_best_so_far(run, images, monkeypatch, capsys):
 
     monkeypatch.setattr(inversion, "batched_lbfgs", stopped)
     found = run(images)
-    assert len(found.history) == 4
     assert found.images.isfinite().all()
     assert "3 of 30" in capsys.readouterr().out
 
@@ -166,7 +162,7 @@ def test_an_interrupt_gives_the_best_so_far(run, images, monkeypatch, capsys):
         {"steps": 0},
         {"steps": 2.5},
         {"images": torch.rand(3, 16, 16)},
-        {"images": torch.rand(1, 3, 8, 8)},
+        {"images": torch.rand(1, 3, 4, 4)},
         {"images": torch.zeros(1, 3, 16, 16, dtype=torch.uint8)},
         {"images": torch.full((1, 3, 16, 16), float("nan"))},
         {"images": torch.full((1, 3, 16, 16), -1.0)},
@@ -176,6 +172,16 @@ def test_an_interrupt_gives_the_best_so_far(run, images, monkeypatch, capsys):
 def test_what_cannot_work_is_refused(run, images, wrong):
     with pytest.raises(ValueError, match="must"):
         run(**{"images": images} | wrong)
+
+
+def test_a_code_is_found_by_a_picture_of_half_the_size_and_draws_the_whole(generator, codes, images):
+    torch.manual_seed(0)
+    large = Generator(32, 12, 10, 2, CHANNELS | {32: 4}, num_ws=generator.num_ws).eval().requires_grad_(False)
+    large.load_state_dict(generator.state_dict(), strict=False)
+    found = invert(large, images, "w", steps=60, progress=False)
+    torch.testing.assert_close(found.codes, codes[:, None].expand(-1, generator.num_ws, -1), atol=1e-3, rtol=0)
+    assert found.images.shape == images.shape
+    torch.testing.assert_close(large.draw(found.codes), large.draw(codes), atol=1e-2, rtol=0)
 
 
 def test_broken_weights_are_said(images):

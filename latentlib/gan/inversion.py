@@ -8,7 +8,6 @@ and changes a copy of it. Pictures here are (n, 3, r, r) in [0, 1].
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -27,26 +26,18 @@ FIRST_STEP = 0.1  # how far the first step moves the numbers of a code; later on
 BROKEN = "the generator draws values that are no numbers; are its weights whole?"
 
 
-class Step(NamedTuple):
-    """The start of a search, or where it is after a step."""
-
-    seconds: float
-    error: float  # squared error of the best so far, mean over the pictures
-
-
 class Inversion(NamedTuple):
     """What ``invert`` found."""
 
     codes: Tensor  # (n, num_ws, w_dim), whatever the method; generator.draw(codes) are the images
     images: Tensor  # (n, 3, r, r) in [0, 1], what the codes draw
-    history: list[Step]  # one for each step, the start included
     snapshots: list[Tensor]  # each (n, 3, r, r) in [0, 1]; evenly spaced over the steps, the start and the end included
     snapshot_codes: list[Tensor]  # each (n, num_ws, w_dim)
 
 
 def invert(
     generator: Generator,  # is left as it is
-    images: Tensor,  # (n, 3, r, r) in [0, 1], r the generator's resolution; on any device
+    images: Tensor,  # (n, 3, r, r) in [0, 1], r the generator's resolution or half of it; on any device
     method: str = "w+",  # one of METHODS
     *,
     steps: int = 120,  # in each the generator draws once and the gradient goes back once
@@ -68,17 +59,17 @@ def invert(
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     check(generator, images, steps)
-    device, began = generator.w_avg.device, time.perf_counter()
+    device = generator.w_avg.device
     images = images.detach().to(device, torch.float32)
     unusual = mahalanobis_p(generator, seed) if method == "p-norm" else None
-    history, way = [], []
+    way = []
     with progress_bar(steps, steps, "step", progress) as bar, thread_map(device, len(images)) as (each, parts):
         errors = [PictureError(part) for part in images.chunk(parts)]
         start = generator.w_avg.repeat(len(images), 1 if method == "w" else generator.num_ws, 1)
         if encoder is not None and method != "w":
             start = _encoded(encoder, images, start)
         # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
-        axes = preconditioner(generator, same_w=method == "w") if unusual is None else None
+        axes = preconditioner(generator, method == "w", images.shape[-1]) if unusual is None else None
 
         def to_codes(position: Tensor) -> Tensor:
             """How far from the start, (n, numbers) along the axes -> codes (n, num_ws, w_dim)."""
@@ -88,7 +79,7 @@ def invert(
 
         def look(codes: Tensor, error: PictureError) -> tuple[Tensor, Tensor, Tensor]:
             codes.requires_grad_()
-            drawn = generator.synthesis(codes, noise=None) / 2 + 0.5
+            drawn = generator.synthesis(codes, None, images.shape[-1]) / 2 + 0.5
             loss = error(drawn)
             (slope,) = torch.autograd.grad(loss.sum(), codes)
             return loss.detach(), slope, drawn.detach().clamp(0, 1)
@@ -106,20 +97,19 @@ def invert(
                 return loss, *torch.autograd.grad(total, position), drawn
 
         try:
-            for now in batched_lbfgs(evaluate, torch.zeros_like(start).flatten(1), FIRST_STEP):
+            for done, now in enumerate(batched_lbfgs(evaluate, torch.zeros_like(start).flatten(1), FIRST_STEP)):
                 way = [*way, now] if snapshots else [now]
-                history.append(Step(time.perf_counter() - began, (now.pictures - images).square().mean().item()))
-                bar.update(len(history) > 1)
-                if len(history) > steps:
+                bar.update(done > 0)
+                if done == steps:
                     break
         except KeyboardInterrupt:
             if not way:
                 raise  # nothing was drawn yet
-            print(f"Stopped after {len(history) - 1} of {steps} steps; each picture keeps its best code so far.")
+            print(f"Stopped after {done} of {steps} steps; each picture keeps its best code so far.")
     with torch.no_grad():
         codes = [to_codes(state.position).contiguous() for state in way]
     kept = torch.linspace(0, len(way) - 1, snapshots).round().int().tolist()
-    return Inversion(codes[-1], way[-1].pictures, history, [way[k].pictures for k in kept], [codes[k] for k in kept])
+    return Inversion(codes[-1], way[-1].pictures, [way[k].pictures for k in kept], [codes[k] for k in kept])
 
 
 def _encoded(encoder: Callable[[Tensor], Tensor], images: Tensor, like: Tensor) -> Tensor:
@@ -178,9 +168,9 @@ def mahalanobis_p(generator: Generator, seed: int = 0) -> Callable[[Tensor], Ten
     return lambda w_plus: ((F.leaky_relu(w_plus, 1 / SLOPE) - mean) @ whiten).square().mean(dim=(1, 2))
 
 
-def preconditioner(generator: Generator, same_w: bool = False) -> Tensor:
+def preconditioner(generator: Generator, same_w: bool = False, size: int | None = None) -> Tensor:
     """Axes along which a picture changes about equally fast: (num_ws, w_dim, w_dim), each row a change of a layer's w;
-    with ``same_w`` (1, w_dim, w_dim), changes of the w of all layers.
+    with ``same_w`` (1, w_dim, w_dim), changes of the w of all layers. size: of the picture; None: the generator's.
 
     Searching w as it is walks slowly: what an affine layer hardly reads gets small gradients, and so do fine layers,
     which change few colours. So the metric of a layer is what its affine weights make of a change, times how much the
@@ -189,19 +179,19 @@ def preconditioner(generator: Generator, same_w: bool = False) -> Tensor:
     synthesis, num_ws, w_dim = generator.synthesis, generator.num_ws, generator.w_dim
     reads = torch.zeros(num_ws, w_dim, w_dim, dtype=torch.float64)
     layer = 0
-    for resolution in synthesis.resolutions:
+    for resolution in [r for r in synthesis.resolutions if r <= (size or r)]:
         block = getattr(synthesis, f"b{resolution}")
         parts = [block.conv1, block.torgb] if block.first else [block.conv0, block.conv1, block.torgb]
         for place, part in enumerate(parts, start=layer):
             weight = (part.affine.weight * part.affine.weight_gain).detach().cpu().double()
-            reads[place] += weight.T @ weight
+            reads[min(place, num_ws - 1)] += weight.T @ weight
         layer += len(parts) - 1  # a block's torgb shares its w with the next block's first convolution
     reads = reads / reads.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-2 * torch.eye(w_dim, dtype=torch.float64)
     numbers = torch.Generator().manual_seed(0)
     answer = torch.zeros(num_ws, dtype=torch.float64)
     with torch.enable_grad():
         w_plus = generator.w_avg.repeat(1, num_ws, 1).requires_grad_()
-        drawn = synthesis(w_plus, noise=None)
+        drawn = synthesis(w_plus, None, size)
         for _ in range(4):
             look = torch.randn(drawn.shape, generator=numbers).to(drawn)
             (slope,) = torch.autograd.grad(drawn, w_plus, look, retain_graph=True)
@@ -221,7 +211,8 @@ def _inverse_root(matrix: Tensor) -> Tensor:
 def check(generator: nn.Module, images: Tensor, steps: int) -> None:
     """Raises ValueError, with one sentence, unless images are (n, 3, r, r) numbers in [0, 1], and steps 1 or more."""
     size = generator.resolution
-    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1:] != (3, size, size) or not len(images):
+    shapes = [(3, side, side) for side in (size, size // 2)]
+    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1:] not in shapes or not len(images):
         got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         hint = "; add a batch axis with images[None]" if got == (3, size, size) else ""
         raise ValueError(f"images must be a tensor (n, 3, {size}, {size}), got {got}{hint}")

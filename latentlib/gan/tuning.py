@@ -23,10 +23,12 @@ from torch import Tensor, nn
 from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.inversion import BROKEN, Inversion, PictureError, check, invert
+from latentlib.models.autoencoder import shrunk
 from latentlib.models.stylegan2 import Discriminator, Generator
 
 RATE = 0.05  # of Muon at the start; it falls to 0
 PERCEPTUAL_WEIGHT = 0.15
+SEARCHED = 64  # pixels: larger pictures are searched for at this size; the tuning then sees them whole
 PIVOT_PSI = 0.75  # pulls the encoder's answer towards the mean face: what is unusual in it need not be searched away
 
 
@@ -49,6 +51,7 @@ def pivots(
     def near(x: Tensor) -> Tensor:
         return generator.truncate(encoder(x), PIVOT_PSI)
 
+    images = shrunk(images, SEARCHED)
     return invert(generator, images, "p-norm", steps=steps, encoder=near, p_norm_weight=0.003, progress=progress)
 
 
@@ -76,8 +79,8 @@ def tune(
     # Gradients of weights are faster with plain memory.
     tuned = copy.deepcopy(generator).to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
     # The coarse blocks place the face, which the codes do well enough. Of the others the kernels are tuned.
-    coarse = [4] if generator.resolution < 32 else [4, 8]
-    fine = [r for r in tuned.synthesis.resolutions if r not in coarse]
+    coarse = [4] if images.shape[-1] < 32 else [4, 8]
+    fine = [r for r in tuned.synthesis.resolutions if r not in coarse and r <= images.shape[-1]]
     blocks = [getattr(tuned.synthesis, f"b{r}") for r in fine]
     weights = [layer.weight.requires_grad_(True) for block in blocks for layer in (block.conv0, block.conv1)]
     muon = Muon(weights)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -100,6 +101,12 @@ def down(a: int, b: int) -> list[nn.Module]:
 
 def up(a: int, b: int) -> list[nn.Module]:
     return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(a, b, kernel_size=3, padding=1), nn.ReLU()]
+
+
+def shrunk(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Square pictures of twice the side, or three times, … averaged down to it; any others as they are."""
+    times = images.shape[-1] // side
+    return F.avg_pool2d(images, times) if times > 1 and images.shape[-2:] == (times * side,) * 2 else images
 
 
 def check_images(images: torch.Tensor, shape: tuple[int, ...]) -> None:

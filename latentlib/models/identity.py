@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentlib.models.autoencoder import check_images
+from latentlib.models.autoencoder import check_images, shrunk
 
 SEEN = (slice(10, 58), slice(8, 56))  # rows and columns of the picture that are looked at
 CELL, STRIDE = 8, 4  # pixels: the side of a cell, and the way from one to the next, so that there are 11 × 11 cells
@@ -36,8 +36,9 @@ class Identity(nn.Module):
         """How strong the edges in each direction are in each cell: (n, 3, 64, 64) in [0, 1] -> (n, FEATURES).
 
         Colour is dropped; the mean and the contrast of a picture, and of each part of it, are divided out; the blur
-        makes a sharp and a soft picture of the same face alike.
+        makes a sharp and a soft picture of the same face alike. Larger pictures are averaged down to 64 pixels.
         """
+        images = shrunk(images, 64)
         check_images(images, (3, 64, 64))
         weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
         grey = F.pad((images * weights).sum(1, keepdim=True), (3, 3, 3, 3), mode="reflect")

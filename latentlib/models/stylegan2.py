@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latentlib.models.autoencoder import shrunk
+
 CHANNELS = {4: 160, 8: 160, 16: 128, 32: 64, 64: 32}  # of the course's networks
 SLOPE = 0.2  # of the leaky ReLU below zero
 GAIN = math.sqrt(2)  # keeps the variance after it; spent before it, since f(√2·x) = √2·f(x)
@@ -181,12 +183,12 @@ class SynthesisBlock(nn.Module):
 class Synthesis(nn.Module):
     """w, one for each layer, -> picture. A block's torgb shares its w with the next block's first convolution."""
 
-    def __init__(self, w_dim: int, channels: dict[int, int], resample: str, clamp: Clamp):
+    def __init__(self, w_dim: int, channels: dict[int, int], resample: str, clamp: Clamp, num_ws: int | None = None):
         super().__init__()
         self.resolutions, self.w_dim = list(channels), w_dim  # 4, 8, … resolution
         for r, count in channels.items():
             setattr(self, f"b{r}", SynthesisBlock(channels.get(r // 2, 0), count, w_dim, r, resample, clamp))
-        self.num_ws = 2 * len(channels)
+        self.num_ws = min(2 * len(channels), num_ws or math.inf)
 
     def forward(self, w: torch.Tensor, noise: str | None = None, resolution: int | None = None) -> torch.Tensor:
         """Pictures (n, 3, resolution, resolution), about [-1, 1].
@@ -209,8 +211,9 @@ class Synthesis(nn.Module):
         """(features, picture) after some of the blocks; x, rgb: those of the blocks before."""
         for r in resolutions:
             block = getattr(self, f"b{r}")
-            first = max(0, 2 * int(math.log2(r)) - 5)  # of the layers whose w the block reads
-            x, rgb = block(x, rgb, w_plus[:, first : first + block.num_conv + 1], noise)
+            first = min(max(0, 2 * int(math.log2(r)) - 5), self.num_ws - 1)  # of the layers whose w the block reads
+            ws = w_plus[:, first : first + block.num_conv + 1]  # or the last one, which it shares
+            x, rgb = block(x, rgb, ws.expand(-1, block.num_conv + 1, -1), noise)
         return x, rgb
 
 
@@ -226,13 +229,14 @@ class Generator(nn.Module):
         channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
         resample: str = "bilinear",  # how the size changes: "bilinear" or "fir"
         conv_clamp: Clamp = None,  # what leaves a convolution is cut off at ± this; NVIDIA: 256
+        num_ws: int | None = None,  # most that a code has, an even number: finer blocks share the last; None: none do
     ):
         super().__init__()
         channels = checked_channels(resolution, channels)
         self.settings = arguments(locals())
         self.resolution, self.z_dim, self.w_dim = resolution, z_dim, w_dim
         self.mapping = Mapping(z_dim, w_dim, mapping_layers)
-        self.synthesis = Synthesis(w_dim, channels, resample, conv_clamp)
+        self.synthesis = Synthesis(w_dim, channels, resample, conv_clamp, num_ws)
         self.num_ws = self.synthesis.num_ws
 
     @property
@@ -309,8 +313,12 @@ class Trunk(nn.Module):
             setattr(self, f"b{r}", DiscriminatorBlock(channels[r], channels[r // 2], reads_rgb=r == resolution))
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """What each block sees, from fine to coarse: (n, channels, r, r) for r = resolution / 2, … 4."""
-        x = getattr(self, f"b{self.resolution}").fromrgb(image.contiguous(memory_format=torch.channels_last))
+        """What each block sees, from fine to coarse: (n, channels, r, r) for r = resolution / 2, … 4.
+
+        image: (n, 3, resolution, resolution) in [-1, 1]; a larger one is averaged down to that.
+        """
+        image = shrunk(image, self.resolution).contiguous(memory_format=torch.channels_last)
+        x = getattr(self, f"b{self.resolution}").fromrgb(image)
         return [x := getattr(self, f"b{r}")(x) for r in self.resolutions]
 
 

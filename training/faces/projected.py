@@ -53,6 +53,7 @@ RECIPE = {
     "most_of_a_person": None,  # 1: everybody is shown equally often; None: as often as they have photos
 }
 NEW_CHANNELS = 24  # of a block that is grown
+NUM_WS = 10  # in a code, as at 64 pixels: what is grown shares the last w, so that codes and encoder stay what they are
 TAPS = (2, 4, 10, 15)  # blocks after which the discriminator looks: 1/4, 1/8, 1/16 and 1/32 of the side
 MIXED = (64, 64, 128, 128)  # channels after the mixing, from fine to coarse
 HALVINGS = (2, 1, 1, 0)  # in each head: all end at 4 to 8 pixels
@@ -214,7 +215,7 @@ def generator_of(state: dict[str, torch.Tensor], resolution: int | None = None) 
     layers = sum(key.startswith("mapping.fc") and key.endswith(".bias") for key in state)
     w_dim, z_dim = state["mapping.fc0.weight"].shape
     size = resolution or max(channels)
-    generator = Generator(size, z_dim, w_dim, layers, {size: NEW_CHANNELS} | channels)
+    generator = Generator(size, z_dim, w_dim, layers, {size: NEW_CHANNELS} | channels, num_ws=NUM_WS)
     if size not in channels:
         new = getattr(generator.synthesis, f"b{size}")
         nn.init.zeros_(new.torgb.weight)
