@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import re
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-import processes
 from latentlib import weights
 from latentlib.fit import squared_error
 from latentlib.models.autoencoder import Autoencoder
@@ -252,7 +255,7 @@ def test_a_recipe_takes_known_names_and_json():
             runs.changed(FACES, [wrong])
 
 
-TWO = """
+RUN = """
 import test_training as small
 from training import runs
 from training.faces import train
@@ -264,13 +267,22 @@ def build(state, device):
         trainer.restore(state)
     return trainer
 
-runs.run(runs.options("", "two").parse_args(["--device", "cpu"]), build, train.export)
+runs.run(runs.options("", "one").parse_args(["--device", "cpu"]), build, train.export)
 """
 
 
-def test_two_processes_share_a_batch_and_stop_together(tmp_path):
-    process = processes.start(tmp_path, TWO.format(images=10**9), processes=2)
-    checkpoint = tmp_path / "runs" / "two" / "checkpoint.pt"
+def start(folder, images):
+    """A run in a process of its own, its checkpoints in folder/runs; what it prints comes in its stdout."""
+    (folder / "script.py").write_text(RUN.format(images=images), encoding="utf-8")
+    places = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parent)))
+    own = {"OMP_NUM_THREADS": "1", "LATENTLIB_RUNS": str(folder / "runs"), "PYTHONPATH": places}
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([sys.executable, folder / "script.py"], env=os.environ | own, **how)
+
+
+def test_a_signal_ends_a_run_with_a_checkpoint_and_the_next_start_goes_on(tmp_path):
+    process = start(tmp_path, images=10**9)
+    checkpoint = tmp_path / "runs" / "one" / "checkpoint.pt"
     for line in process.stdout:
         if " images, " in line:
             break
@@ -278,7 +290,7 @@ def test_two_processes_share_a_batch_and_stop_together(tmp_path):
     process.communicate(timeout=300)
     seen = runs.read_checkpoint(checkpoint, CPU)["images_seen"]
     assert seen >= 8
-    process = processes.start(tmp_path, TWO.format(images=seen + 16), processes=2)
+    process = start(tmp_path, images=seen + 16)
     text, _ = process.communicate(timeout=300)
     assert process.returncode == 0, text
     assert f"going on from {seen} images" in text

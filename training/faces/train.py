@@ -1,7 +1,6 @@
-"""Train the course's face generator on LFW: one CPU, one GPU, or many with torchrun. Kill it at any moment; it goes on.
+"""Train the course's face generator on LFW, on a CPU or a GPU. Kill it at any moment; it goes on.
 
 python -m training.faces.train                              start, or go on from the last checkpoint
-torchrun --nproc-per-node 4 -m training.faces.train         the same on four GPUs (or CPU processes)
 python -m training.faces.train --warm-start data/weights    start from the shipped weights
 python -m training.faces.train --export data/weights        ship the last checkpoint
 """
@@ -34,12 +33,11 @@ def sheet(pictures: torch.Tensor, columns: int = 16):
 
 
 def photos() -> torch.Tensor:
-    """LFW's training photos; of several processes on a machine the first aligns them, should that still be to do."""
-    with runs.first_process_first():
-        try:
-            return lfw.load("train").images
-        except RuntimeError as error:  # not here, and not to be had
-            raise Stop(str(error)) from error
+    """LFW's training photos; Stop when they are not here, and not to be had."""
+    try:
+        return lfw.load("train").images
+    except RuntimeError as error:
+        raise Stop(str(error)) from error
 
 
 def random_turn(size: int) -> torch.Tensor:

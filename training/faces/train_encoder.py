@@ -1,7 +1,6 @@
 """Train the encoder of faces on the generator's own samples and on LFW. Kill it at any moment; it goes on.
 
 python -m training.faces.train_encoder --minutes 20                     start, or go on from the last checkpoint
-torchrun --nproc-per-node 2 -m training.faces.train_encoder --minutes 20          the same with two processes
 python -m training.faces.train_encoder --warm-start data/weights        start from the shipped encoder
 python -m training.faces.train_encoder --export data/weights            ship the last checkpoint
 
@@ -31,7 +30,7 @@ from training.saving import save_weights
 NAME = "faces-64-encoder"
 RECIPE = {
     "seed": 0,
-    "batch": 32,  # over all processes
+    "batch": 32,
     "learning_rate": 1e-3,  # Adam, betas (0.9, 0.99)
     "ramp": 3_200,  # images over which the learning rate rises, from the start and after a change of the generator
     "photos": 0.5,  # share of the batch that are training photos; 0: samples alone
@@ -148,8 +147,8 @@ class Trainer(runs.Trainer):
         self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=rate, betas=(0.9, 0.99))
 
     def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """(codes of the samples, pictures in [-1, 1]: the samples, then the photos); each step and process its own."""
-        count = self.recipe["batch"] // self.world
+        """(codes of the samples, pictures in [-1, 1]: the samples, then the photos), each step its own."""
+        count = self.recipe["batch"]
         self.seed_step()
         photos = round(count * self.recipe["photos"])
         codes = draw_codes(self.generator, count - photos, self.recipe)
@@ -186,7 +185,7 @@ class Trainer(runs.Trainer):
             losses["identity"] = self.identity.distance(drawn.float() / 2 + 0.5, target / 2 + 0.5).mean()
         ramp = min(1.0, (self.since + recipe["batch"]) / recipe["ramp"])
         self.optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * ramp
-        self.learn(sum(loss * recipe[name] for name, loss in losses.items()), self.optimizer, self.encoder)
+        self.learn(sum(loss * recipe[name] for name, loss in losses.items()), self.optimizer)
         self.images_seen += recipe["batch"]
         self.since += recipe["batch"]
         self.average(self.ema, self.encoder, min(recipe["ema_half_life"], recipe["ema_ramp"] * self.since))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
@@ -23,7 +22,7 @@ from training.faces.networks import (
 
 RECIPE = {
     "seed": 0,
-    "batch": 16,  # over all processes; few photos a step: a CPU has time for few steps
+    "batch": 16,  # few photos a step: a CPU has time for few steps
     "images": 2_000_000,  # real pictures shown in all
     "channels": {4: 160, 8: 160, 16: 128, 32: 64, 64: 32},
     "discriminator_channels": {4: 160, 8: 160, 16: 128, 32: 64, 64: 32},
@@ -93,8 +92,8 @@ class Trainer(runs.Trainer):
         return 1.0 if begun is None else min(1.0, (self.images_seen - begun + 1) / self.recipe["fade"])
 
     def step(self) -> dict[str, torch.Tensor]:
-        """One batch through both networks; the losses of this process."""
-        recipe, count = self.recipe, self.recipe["batch"] // self.world
+        """One batch through both networks; the losses."""
+        recipe, count = self.recipe, self.recipe["batch"]
         number = self.images_seen // recipe["batch"]
         for optimizer in (self.g_optimizer, self.d_optimizer):
             optimizer.param_groups[0]["lr"] = self.learning_rate
@@ -127,7 +126,7 @@ class Trainer(runs.Trainer):
             (slope,) = torch.autograd.grad(on_real.sum(), real, create_graph=True)
             weight = self.recipe["r1"] * (self.resolution / max(self.recipe["channels"])) ** 2
             total = loss + slope.square().sum(dim=(1, 2, 3)).mean() * (weight / 2 * self.recipe["r1_every"])
-        self.learn(total, self.d_optimizer, self.discriminator)
+        self.learn(total, self.d_optimizer)
         return loss.detach(), on_real.detach()
 
     def _teach_generator(self, fake, lengths: torch.Tensor | None) -> torch.Tensor:
@@ -139,16 +138,13 @@ class Trainer(runs.Trainer):
         if lengths is not None:
             weight = self.recipe["path_length"] * self.recipe["path_length_every"]
             total = loss + self._path_length(lengths) * weight
-        self.learn(total, self.g_optimizer, self.generator)
+        self.learn(total, self.g_optimizer)
         self.discriminator.requires_grad_(True)
         return loss.detach()
 
     def _path_length(self, lengths: torch.Tensor) -> torch.Tensor:
         """A step in w should change the picture by the same amount everywhere: the spread about the running mean."""
         mean = lengths.detach().mean()
-        if self.distributed:
-            dist.all_reduce(mean)
-            mean /= self.world
         self.path_mean = torch.where(self.path_mean == 0, mean, self.path_mean.lerp(mean, 0.02))
         return (lengths - self.path_mean).square().mean()
 
@@ -157,8 +153,6 @@ class Trainer(runs.Trainer):
         """ADA: augment more while the discriminator is too sure of the photos, less while it is not."""
         self.signs += torch.stack([on_real.sign().sum(), torch.tensor(float(len(on_real)), device=self.device)])
         if number % 4 == 3:
-            if self.distributed:
-                dist.all_reduce(self.signs)
             mean = (self.signs[0] / self.signs[1]).item()
             self.signs.zero_()
             change = 4 * self.recipe["batch"] / self.recipe["augment_images"]
