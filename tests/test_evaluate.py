@@ -187,3 +187,8 @@ def test_the_blind_test_counts_what_a_person_said(people, monkeypatch):
     labels = ["photo" if of else "skin" for of in truth]
     assert blind_test.counted(labels, truth) == {"photos": 1, "samples": 0, "flaws": {"skin": 50}}
     assert blind_test.sheets(shown)[0].size == (5 * 200, 4 * 216)
+    assert blind_test.pictures(weights.load("faces-64", "cpu"), blind_test.COUNT).shape == (400, 3, 64, 64)
+    shares = {"women among photos": 0.5, "women among samples": 0, "under 40 among photos": 0.5}
+    assert blind_test.who(["wy", "mo", "my", "mo"], [True, True, False, False]) == shares | {
+        "under 40 among samples": 0.5
+    }

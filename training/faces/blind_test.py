@@ -1,11 +1,12 @@
 """Fifty generated faces mixed blindly with fifty photos of people never seen: which are photographs? A person answers.
 
-    python -m training.faces.blind_test --sheets FOLDER   # outside the clone: 5 sheets of each test
+    python -m training.faces.blind_test --sheets FOLDER   # outside the clone: 5 sheets of each test, 20 of the count
     python -m training.faces.blind_test                   # compares blind_labels.json with the key; fills in the card
 
 One test shows whole pictures, the other, with other people, from the brows to the chin alone: where do the flaws lie?
+A count mixes 200 of each: who looks like a woman (w) or a man (m), under 40 (y) or older (o)? It was done twice.
 Sheets show people: they are never committed. ``blind_labels.json`` holds, for each place in the order, "photo" or what
-gave the picture away, written down before the key was looked at; and the checksum of the weights that drew the faces.
+gave the picture away, or "wy", "mo" …, written down before the key was looked at; and the checksum of the weights.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from latentlib import weights
 from latentlib.gan.inversion import random_z
 from latentlib.weights import WEIGHTS, checksum
 from training import lfw
-from training.evaluate import first_photos, put_between, table
+from training.evaluate import first_photos, put_between, some, table
 
 LABELS = Path(__file__).with_name("blind_labels.json")
 EACH, PSI = 50, 0.7  # pictures of each kind, truncation
@@ -39,6 +40,7 @@ class Test(NamedTuple):
     first: int
     rows: slice
     columns: slice
+    each: int = EACH
 
 
 WHOLE = slice(0, 64)
@@ -46,24 +48,28 @@ TESTS = {
     "whole": Test("whole pictures", 2026, 0, WHOLE, WHOLE),
     "face": Test("from the brows to the chin", 2027, EACH, slice(18, 54), slice(14, 50)),
 }
+COUNT = Test("a count", 2028, 0, WHOLE, WHOLE, 200)  # of any photos, as often as LFW has them of a person
 
 
 def order(test: Test) -> Tensor:
-    """The places of photos (0 to 49) and samples (50 to 99) on the sheets, drawn by chance."""
-    return torch.randperm(2 * EACH, generator=torch.Generator().manual_seed(test.seed))
+    """The places of photos (the lower numbers) and samples on the sheets, drawn by chance."""
+    return torch.randperm(2 * test.each, generator=torch.Generator().manual_seed(test.seed))
 
 
 def key(test: Test) -> list[bool]:
     """For each place in the order whether a photo stands there."""
-    return (order(test) < EACH).tolist()
+    return (order(test) < test.each).tolist()
 
 
 @torch.no_grad()
 def pictures(generator, test: Test) -> Tensor:
-    """What is shown of photos and samples, in the order of the key: (100, 3, h, w) uint8. Needs LFW."""
-    held = lfw.load("held_out")
-    photos = held.images[first_photos(held, test.first + EACH)[test.first :]]
-    w = generator.truncate(generator.mapping(random_z(generator, EACH, seed=test.seed)), PSI)
+    """What is shown of photos and samples, in the order of the key: (2 · each, 3, h, w) uint8. Needs LFW."""
+    if test is COUNT:
+        photos = some(lfw.load("train").images, test.each, test.seed)
+    else:
+        held = lfw.load("held_out")
+        photos = held.images[first_photos(held, test.first + EACH)[test.first :]]
+    w = generator.truncate(generator.mapping(random_z(generator, test.each, seed=test.seed)), PSI)
     both = torch.cat([photos, (generator.draw(w) * 255).round().byte()])[order(test)]
     return both[:, :, test.rows, test.columns]
 
@@ -94,6 +100,16 @@ def counted(labels: list[str], photo: list[bool]) -> dict:
     return {"photos": share[True], "samples": share[False], "flaws": dict(flaws.most_common())}
 
 
+def who(labels: list[str], photo: list[bool]) -> dict[str, float]:
+    """labels: "wy", "mo" …; photo: the key. Shares of women and of people under 40 among photos and samples."""
+    return {
+        f"{name} among {kind}": sum(letter in label for label, truth in zip(labels, photo, strict=True) if truth is of)
+        / photo.count(of)
+        for letter, name in (("w", "women"), ("y", "under 40"))
+        for of, kind in ((True, "photos"), (False, "samples"))
+    }
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="where the sheets go; not inside the repository")
@@ -101,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         generator = weights.load("faces-64", "cpu")
-        for name, test in TESTS.items():
+        for name, test in (*TESTS.items(), ("count", COUNT)):
             for number, page in enumerate(sheets(pictures(generator, test))):
                 page.save(folder / f"{name}-{number}.png")
         return
@@ -115,6 +131,11 @@ def main(arguments: list[str] | None = None) -> None:
         rows.append((test.shown, f"{found['samples']:.0%}", f"{found['photos']:.0%}", flaws))
     head = f"{EACH} and {EACH} | samples called photographs | photos called photographs | what gave samples away"
     put_between(WEIGHTS / "README.md", "blind test", table(head, rows))
+    print(table(head, rows))
+    counts = [who(labels, key(COUNT)) for labels in stored["count"]]
+    rows = [(name, *(f"{count[name]:.0%}" for count in counts)) for name in counts[0]]
+    head = f"{COUNT.each} and {COUNT.each} | first count | second count"
+    put_between(WEIGHTS / "README.md", "blind count", table(head, rows))
     print(table(head, rows))
 
 
