@@ -88,7 +88,7 @@ def draw_couples(generator: nn.Module, count: int = 48, seed: int = 0) -> Tensor
     """Codes of couples of generated people who have nothing to do with each other: (count, 2, num_ws, w_dim)."""
     # Not the stream of seed 0: those numbers are also what the mapping's first layer started from.
     z = torch.randn(2 * count, generator.z_dim, generator=torch.Generator().manual_seed(seed + 1))
-    w = generator.truncate(generator.mapping(z.to(generator.w_avg.device)), 0.7)
+    w = generator.truncate(generator.mapping(z.to(generator.w_avg.device)), 0.8)
     return w[:, None].repeat(1, generator.num_ws, 1).unflatten(0, (count, 2))
 
 

@@ -84,7 +84,7 @@ def test_bias(generated):
     assert counts["most_photos_of_one_person"] == 2
     assert counts["people_with_one_photo"] == 0
     assert sum(band["photos"] for band in counts["by_cheek_brightness"]) == 48
-    for kind in ("photos", "samples_at_1.0", "samples_at_0.7"):
+    for kind in ("photos", "samples_at_1.0", "samples_at_0.8"):
         assert sum(band[f"share_of_{kind}"] for band in counts["by_cheek_brightness"]) == pytest.approx(1)
 
 

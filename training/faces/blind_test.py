@@ -28,7 +28,7 @@ from training import lfw
 from training.evaluate import first_photos, put_between, some, table
 
 LABELS = Path(__file__).with_name("blind_labels.json")
-EACH, PSI = 50, 0.7  # pictures of each kind, truncation
+EACH, PSI = 50, 0.8  # pictures of each kind, truncation
 ACROSS, DOWN, SIDE = 5, 4, 192  # of a sheet: pictures, pictures, and a picture's pixels on it
 
 

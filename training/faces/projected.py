@@ -260,7 +260,7 @@ def export(state: dict, folder: Path) -> None:
     generator = generator_of(state["ema"]).requires_grad_(False)
     name = f"faces-{generator.resolution}"
     folder.mkdir(parents=True, exist_ok=True)
-    samples(generator, 0.7).save(folder / f"{name}-samples.png", optimize=True)
+    samples(generator, 0.8).save(folder / f"{name}-samples.png", optimize=True)
     generator.compute_w_avg()
     made = {"recipe": state["recipe"], "images_seen": state["images_seen"], "hours": round(state["seconds"] / 3600, 2)}
     save_weights(name, generator, {"network": generator.settings, **made}, folder, ("mapping.w_avg",))
