@@ -96,7 +96,8 @@ def test_kinship(generated):
         table["detail, beside the parents'"]["sharpened cross-fade"]
         > table["detail, beside the parents'"]["cross-fade"]
     )
-    assert table["own parents nearest"]["another couple's child"] == 0
+    nearer = table["nearer to own than to other couples"]
+    assert nearer["another couple's child"] < 0.7 < nearer["cross-fade"]
     assert result["parents"]["codes"]["psnr_mean"] > 12
 
 
