@@ -52,7 +52,7 @@ RECIPE = {
     "ema_half_life": 10_000,  # images
     "most_of_a_person": None,  # 1: everybody is shown equally often; None: as often as they have photos
 }
-NEW_CHANNELS = 24  # of a block that is grown
+NEW_CHANNELS = 32  # of a block that is grown
 NUM_WS = 10  # in a code, as at 64 pixels: what is grown shares the last w, so that codes and encoder stay what they are
 TAPS = (2, 4, 10, 15)  # blocks after which the discriminator looks: 1/4, 1/8, 1/16 and 1/32 of the side
 MIXED = (64, 64, 128, 128)  # channels after the mixing, from fine to coarse
