@@ -54,12 +54,11 @@ def save(name: str, png: bytes, quality: int = 92) -> None:
 if __name__ == "__main__":
     generator = weights.load("faces-64", "cpu")
     with torch.no_grad():
-        nobodies = generator.draw(metrics.draw_couples(generator, 10, seed=9).flatten(0, 1))
-    hopper, collins = portraits.load().images
+        nobodies = generator.draw(metrics.draw_couples(generator, 11, seed=9).flatten(0, 1))
+    collins = portraits.load().images[1]
     walks = torch.cat([furniture_walk(), face_walk(torch.stack([collins, nobodies[2]]), STEPS)])
     save("docs/pictures/walk.png", plots.to_png(walks, width=128, columns=STEPS))
-    couples = list(zip(nobodies[::2], nobodies[1::2], strict=True))
-    couples[1] = collins, nobodies[2]
+    couples = [(collins, nobodies[2]), *zip(nobodies[4::2], nobodies[5::2], strict=True)]
     families = [[pair[0], face_walk(torch.stack(pair), 3)[1], pair[1]] for pair in couples]
     children = torch.stack([picture for family in families for picture in family])
     save("docs/pictures/children.jpg", plots.to_png(children, width=128, columns=6))
