@@ -6,11 +6,9 @@ stays as it is.
 
 from __future__ import annotations
 
-import ast
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
@@ -118,6 +116,7 @@ def _home() -> Path | None:
 
 
 def _temporary() -> Path:
+    import tempfile  # only here: a third of what importing the package would take
     return Path(tempfile.gettempdir()) / f"latentlib-{getattr(os, 'getuid', lambda: 'course')()}"
 
 
@@ -138,6 +137,8 @@ def parameters(fast, seed, device, dataset) -> tuple:
     Gives (fast: bool, seed: int, device: torch.device, dataset: str), and seeds Python, NumPy and PyTorch.
     Raises ValueError with one sentence for what cannot be meant, and for other names in papermill's cell above.
     """
+    import ast
+
     from latentlib.device import pick_device, seed_everything
 
     ran = sys.modules["__main__"].__dict__.get("In", [""])  # a notebook's cells, as text
