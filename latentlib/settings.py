@@ -117,6 +117,7 @@ def _home() -> Path | None:
 
 def _temporary() -> Path:
     import tempfile  # only here: a third of what importing the package would take
+
     return Path(tempfile.gettempdir()) / f"latentlib-{getattr(os, 'getuid', lambda: 'course')()}"
 
 
