@@ -116,7 +116,7 @@ def _home() -> Path | None:
 
 
 def _temporary() -> Path:
-    import tempfile  # only here: a third of what importing the package would take
+    import tempfile  # only here: importing the package must be quick
 
     return Path(tempfile.gettempdir()) / f"latentlib-{getattr(os, 'getuid', lambda: 'course')()}"
 
