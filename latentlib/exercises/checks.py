@@ -1,7 +1,5 @@
 """Checks that answer a learner: not answered yet; wrong, and where; right, and why it matters."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import functools

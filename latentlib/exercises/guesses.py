@@ -4,8 +4,6 @@ Guesses stand in the learner's cells and live in memory; the table's button save
 leaves the machine by itself.
 """
 
-from __future__ import annotations
-
 import base64
 import csv
 import io

@@ -5,8 +5,6 @@ share says how much comes from ``b``: 0 gives parent a, 1 parent b. A child is a
 not a prediction of a real child.
 """
 
-from __future__ import annotations
-
 import math
 from statistics import NormalDist
 

@@ -6,8 +6,6 @@ What is searched is one w, or one w for each layer (W+). The generator stays as 
 and changes a copy of it. Pictures here are (n, 3, r, r) in [0, 1].
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

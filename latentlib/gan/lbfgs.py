@@ -6,8 +6,6 @@ both side by side), and the first of torch.optim's optimizers loads PyTorch's co
 curvature is a difference of gradients, which bfloat16 would round away.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Callable, Iterator

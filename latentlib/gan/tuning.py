@@ -10,8 +10,6 @@ What it has of the paper: frozen codes, an error of pixels and of features. What
 discriminator's), and the locality regularisation, which holds the copy to the original at random codes.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable

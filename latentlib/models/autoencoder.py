@@ -1,7 +1,5 @@
 """Two autoencoders: picture → a few numbers → picture. What the few numbers keep is the subject of the course."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

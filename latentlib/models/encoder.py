@@ -6,8 +6,6 @@ Each layer of the generator gets its w from features about as coarse as what it 
 al. 2021, made small): the coarse layers from the 4 × 4 features, the finer ones from those and from finer features.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

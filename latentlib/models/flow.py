@@ -1,7 +1,5 @@
 """A flow: a network that leads noise to codes along nearly straight lines (flow matching, Lipman et al. 2023)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 

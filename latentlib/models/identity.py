@@ -7,8 +7,6 @@ then linear discriminants, was fitted so that photos of one person lie close tog
 apart. It cannot recognise anybody: it only ranks pairs better than pixels do.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

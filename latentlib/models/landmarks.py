@@ -7,8 +7,6 @@ A guess is a score, a box and six points, told from the middle of its place. The
 Apache-2.0), converted by ``training/faces/convert_landmarks.py``; the network is small enough to run on any CPU.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

@@ -1,7 +1,5 @@
 """A network that looks at a picture and names numbers: sizes, turn, colour. Its code keeps what the numbers need."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -10,8 +10,6 @@ fit as they are. Of two ways to double the size, a generator has one:
 - "bilinear", the course's, twice as fast on a CPU: convolve at the smaller size, then interpolate.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -4,8 +4,6 @@ It imitates the large one of FLUX.2 (Black Forest Labs) and was trained by Ollin
 licence), whose weights ``latentlib.weights.load("taef2")`` fetches. The parts have the names of those files.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -3,8 +3,6 @@
 Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

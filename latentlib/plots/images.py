@@ -4,8 +4,6 @@ Drawn by PIL, which takes a tenth of the time of a matplotlib figure. Pictures t
 (digits, glyphs) are enlarged to crisp squares; faces and furniture smoothly, by Lanczos, as a screen would.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import math

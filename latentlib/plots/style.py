@@ -1,7 +1,5 @@
 """The look that all pictures share: colours that everybody can tell apart, type that a projector shows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache

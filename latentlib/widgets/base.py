@@ -7,8 +7,6 @@ JupyterLab hands questions to a thread of their own (ipykernel 7), which may run
 lock, draws without pyplot, and takes no number from torch's global random generator.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import threading

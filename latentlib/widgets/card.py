@@ -1,7 +1,5 @@
 """What one keeps of a family: a card and a film, both marked for machines as made by a trained network."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Choose a photo, and click the two eyes where no face is found, for ``photos.align(picker.photo, picker.eyes)``."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any

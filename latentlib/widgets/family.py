@@ -5,8 +5,6 @@ is ready it draws on, and is kept for the time when these two are chosen again. 
 notebook saves.
 """
 
-from __future__ import annotations
-
 import copy
 import io
 import time

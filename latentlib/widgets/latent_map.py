@@ -1,7 +1,5 @@
 """A map of codes to point at, and to draw on: a drawing's code moves on the map, and the decoder draws it again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

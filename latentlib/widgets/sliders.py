@@ -1,7 +1,5 @@
 """Sliders above a picture that is drawn again at each move, and a film to play."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
