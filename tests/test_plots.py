@@ -76,13 +76,11 @@ def test_rows_columns_and_captions(published):
         plots.show_images(torch.zeros(3, 1, 8, 8), columns=0)
 
 
-def test_a_figure_leaves_as_a_png_of_its_size_and_may_not_be_too_wide(published):
+def test_a_figure_leaves_as_a_png_of_its_size(published):
     fig, ax = plots.figure(4.0, 2.0)
     ax.plot([0, 1], [1, 0])
     plots.show(fig)
     assert published[0].size == (4 * 96, 2 * 96)
-    with pytest.raises(ValueError, match="does not fit"):
-        plots.figure(12.0, 2.0)
 
 
 def drawn_axes(monkeypatch, call) -> list:
@@ -100,8 +98,6 @@ def test_bars_have_one_bar_a_number_and_groups_share_their_names(monkeypatch):
     groups = {"first": {"a": 1, "b": 2}, "second": {"a": 3, "b": 4}}
     (ax,) = drawn_axes(monkeypatch, lambda: plots.bars(groups, "x"))
     assert sorted(bar.get_width() for bar in ax.patches) == [1, 2, 3, 4]
-    with pytest.raises(ValueError, match="same names"):
-        plots.bars({"first": {"a": 1}, "second": {"b": 1}}, "x")
 
 
 def test_curves_draw_the_numbers(monkeypatch):
@@ -139,7 +135,8 @@ def test_the_plot_to_turn_has_no_buttons(monkeypatch):
     assert "image/png" in shown[0]
     plot = shown[0]["application/vnd.plotly.v1+json"]
     assert plot["config"] == {"displayModeBar": False}
-    assert [trace["name"] for trace in plot["data"][:3]] == ["0", "1", "2"]
+    assert [trace["name"] for trace in plot["data"][::2]] == [trace["text"] for trace in plot["data"][1::2]]
+    assert [trace["name"] for trace in plot["data"][::2]] == ["0", "1", "2"]
 
 
 def ramp(codes: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDEST = 9.0  # inches; the most that a laptop shows without scrolling
 MOST_TURNED = 1000  # points in a plot to turn: it is saved in the notebook
 PLOTLY = {"displayModeBar": False}  # its buttons would cover the title, and one of them uploads the plot
 
@@ -35,12 +34,11 @@ def figure(
 ) -> tuple[Figure, Any]:
     """A figure of ``width`` × ``height`` inches and its axes, like ``plt.subplots``; hand it to ``show``.
 
+    A laptop shows 9 inches without scrolling.
     options: passed to ``Figure.subplots`` (sharex, width_ratios, subplot_kw ...).
     """
     from matplotlib.figure import Figure
 
-    if width > WIDEST:
-        raise ValueError(f"a figure {width} inches wide does not fit a laptop; keep width at most {WIDEST}")
     made = Figure(figsize=(width, height))
     return made, made.subplots(rows, columns, **options)
 
@@ -127,9 +125,8 @@ def _turnable(groups: dict[int, np.ndarray], title: str) -> dict[str, dict]:
     for k, group in groups.items():
         x, y, z = group.T.tolist()
         plot.add_scatter3d(x=x, y=y, z=z, mode="markers", name=str(k), marker={"size": 3, "color": _shade(k)})
-    x, y, z = np.array([np.median(group, axis=0) for group in groups.values()]).round(3).T.tolist()
-    names = {"text": list(map(str, groups)), "textfont": {"size": 18, "color": "black"}, "showlegend": False}
-    plot.add_scatter3d(x=x, y=y, z=z, mode="text", **names)  # the names also stand where their points are
+        x, y, z = np.median(group, axis=0).round(3)[:, None].tolist()  # the name also stands where its points are
+        plot.add_scatter3d(x=x, y=y, z=z, mode="text", text=str(k), textfont={"size": 18}, showlegend=False)
     if "google.colab" in sys.modules:  # Colab draws no plotly data by itself
         plot.show(renderer="colab", config=PLOTLY)
         return {}
@@ -207,8 +204,6 @@ def bars(values: Mapping[str, Any], xlabel: str, mark: tuple[str, float] | None 
     """
     groups = {name: value if isinstance(value, Mapping) else {"": value} for name, value in values.items()}
     series = list(next(iter(groups.values())))
-    if any(list(group) != series for group in groups.values()):
-        raise ValueError(f"every group needs the same names in the same order: {', '.join(series)}")
     fig, ax = figure(7.4, 1.0 + len(groups) * (0.27 * len(series) + 0.2) + 0.3 * (len(series) > 1))
     middles, step = np.arange(len(groups)), 0.82 / len(series)
     known = [colour(name) if name.lower() in THINGS else PALETTE["blue"] for name in groups]
@@ -239,29 +234,26 @@ def bottleneck(picture: Tensor, code: Tensor, returned: Tensor) -> None:
 
     picture, returned: (c, h, w) in [0, 1]; code: (d,), drawn as bars
     """
-    from matplotlib.patches import Rectangle
-
-    def box(x, y, width, height, edge):
-        ax.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=edge, linewidth=1.5, zorder=3))
-
     fig, ax = figure(9.0, 3.2)
-    for left, image in ((0.0, picture), (8.0, returned)):
-        shown = Image.fromarray(to_uint8(image)[0]).resize((256, 256), Image.Resampling.LANCZOS)
-        ax.imshow(shown, extent=(left, left + 2, 0, 2), aspect="auto", zorder=2)
-        box(left, 0, 2, 2, "#555555")
-    for x, high, low in ((2.3, 1.0, 0.35), (6.0, 0.35, 1.0)):
-        corners = [(x, 1 - high), (x, 1 + high), (x + 1.7, 1 + low), (x + 1.7, 1 - low)]
-        ax.fill(*zip(*corners, strict=True), color=PALETTE["blue" if x < 5 else "green"], alpha=0.25, linewidth=0)
+    for left, image in ((0, picture), (8, returned)):
+        ax.imshow(to_uint8(image)[0], extent=(left, left + 2, 0, 2), interpolation="lanczos")
+    ax.fill_between([2.3, 4.0], [0, 0.65], [2, 1.35], color=PALETTE["blue"], alpha=0.25, linewidth=0)
+    ax.fill_between([6.0, 7.7], [0.65, 0], [1.35, 2], color=PALETTE["green"], alpha=0.25, linewidth=0)
     numbers = code.detach().float().cpu().numpy()
     lengths = numbers / max(abs(numbers).max(), 1e-9) * 0.62
     ax.barh(np.linspace(1.6, 0.4, len(numbers)), lengths, 1.0 / len(numbers), left=5.0, color=PALETTE["black"])
-    box(4.3, 0.3, 1.4, 1.4, PALETTE["black"])
-    pixels, size = "×".join(map(str, picture.shape[-2:])), picture.numel()
-    plural = "number" if len(code) == 1 else "numbers"
-    for x, word in ((1.0, "picture"), (3.15, "encoder"), (5.0, "code"), (6.85, "decoder"), (9.0, "picture again")):
+    sides = [2, 1.4, 2]  # of the frames around picture, code and picture
+    ax.bar([1, 5, 9], sides, sides, bottom=[0, 0.3, 0], fill=False, edgecolor=["#555555", "black", "#555555"])
+    pixels, size = "×".join(map(str, picture.shape[-2:])), f"{picture.numel():,} numbers"
+    for x, word, below in (
+        (1.0, "picture", f"{pixels}: {size}"),
+        (3.15, "encoder", ""),
+        (5.0, "code", f"{len(code)} numbers"),
+        (6.85, "decoder", ""),
+        (9.0, "picture again", size),
+    ):
         ax.text(x, 2.25, word, ha="center", fontsize=13, weight="bold")
-    for x, word in ((1.0, f"{pixels}: {size:,} numbers"), (5.0, f"{len(code)} {plural}"), (9.0, f"{size:,} numbers")):
-        ax.text(x, -0.35, word, ha="center", fontsize=11)
+        ax.text(x, -0.35, below, ha="center", fontsize=11)
     ax.set(xlim=(-0.1, 10.1), ylim=(-0.6, 2.6))
     ax.set_aspect("equal")
     ax.axis("off")
@@ -274,12 +266,11 @@ def signed(images: Tensor) -> Tensor:
 
     images: (n, 1, h, w) of any range -> (n, 3, h, w) in [0, 1]
     """
-    from matplotlib.colors import to_rgb
+    from matplotlib.colors import LinearSegmentedColormap
 
-    share = images.detach() / images.abs().max().clamp(min=1e-12)  # -1 to 1
-    # What is taken away from white.
-    above, below = (1 - images.new_tensor(to_rgb(colour(name)))[:, None, None] for name in ("vermillion", "blue"))
-    return 1 - share.clamp(min=0) * above - (-share).clamp(min=0) * below
+    shares = images.detach() / images.abs().max().clamp(min=1e-12)  # -1 to 1
+    shades = LinearSegmentedColormap.from_list("signed", [PALETTE["blue"], "white", PALETTE["vermillion"]], N=511)
+    return torch.from_numpy(shades(shares[:, 0].cpu().numpy() / 2 + 0.5)[..., :3]).permute(0, 3, 1, 2).to(images)
 
 
 # --- parts

@@ -19,7 +19,6 @@ from torch import Tensor
 PAGE_WIDTH = 900  # pixels: what a laptop shows without scrolling
 GAP = 4  # white pixels between two pictures
 SMALL = 48  # pixels: narrower pictures are shown by their pixels
-LARGE = 50_000  # bytes: a stored picture beyond this gets a palette
 TEXT = "[picture]"  # the plain text of every picture; what it shows stands in the cell's metadata, as "alt"
 
 
@@ -72,9 +71,7 @@ def show_images(
     columns: pictures in a row; None puts up to ten in a row
     width: of a picture on the page, in pixels; None chooses what fits. Pictures below 48 pixels show crisp squares
     """
-    sheet = _sheet(images, width, columns, titles, rows)
-    png = png_of(sheet, optimize=True)
-    publish(png if len(png) <= LARGE else with_palette(sheet))
+    publish(with_palette(_sheet(images, width, columns, titles, rows)))
 
 
 def with_palette(sheet: Image.Image) -> bytes:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 # Okabe and Ito, "Color Universal Design" (2008): eight colours that people with any colour vision tell apart.
 PALETTE = {
@@ -37,19 +35,12 @@ THINGS = {
 STYLE = Path(__file__).with_name("latentlib.mplstyle")
 
 
-@cache
-def parameters() -> dict[str, Any]:
-    import matplotlib  # only here: the widgets need colours and no plots
-
-    return matplotlib.rc_params_from_file(STYLE, use_default_template=False)
-
-
 @contextmanager
 def styled() -> Iterator[None]:
     """The course's look inside a ``with styled():`` block, or inside a function after ``@styled()``."""
-    import matplotlib
+    from matplotlib import style  # only here: the widgets need colours and no plots
 
-    with matplotlib.rc_context(parameters()):
+    with style.context(STYLE):
         yield
 
 

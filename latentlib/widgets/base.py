@@ -22,7 +22,7 @@ import torch
 import traitlets
 from PIL import Image, ImageOps
 
-from latentlib.plots.images import LARGE, with_palette
+from latentlib.plots.images import with_palette
 
 LIMIT = 8 << 20  # bytes in one message: a Jupyter server drops those above 10 MiB, and says nothing
 
@@ -97,8 +97,7 @@ class CourseWidget(anywidget.AnyWidget):
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         data = {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
         if self.saved:
-            png = self.still()
-            png = with_palette(Image.open(io.BytesIO(png))) if len(png) > LARGE else png
+            png = with_palette(Image.open(io.BytesIO(self.still())))
             data["image/png"] = base64.b64encode(png).decode("ascii")
         return data
 
