@@ -238,7 +238,7 @@ class TestMap:
         ask(three, code=[0.1, 0.2, 0.3])
         assert three.said == "0.10, 0.20, 0.30, nearest: 0"
 
-    @pytest.mark.parametrize("wrong", [{"codes": torch.rand(3)}, {"labels": torch.zeros(2)}, {"names": ["one"]}])
+    @pytest.mark.parametrize("wrong", [{"codes": torch.rand(3)}, {"labels": torch.zeros(2)}])
     def test_what_does_not_fit_is_refused(self, wrong):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             LatentMap(**{"codes": POINTS, "decode": shade, "labels": torch.tensor([0, 1, 1])} | wrong)

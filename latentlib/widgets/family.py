@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latentlib import photos
 from latentlib.gan import blending, tuning
-from latentlib.plots.images import png_of, to_uint8
+from latentlib.plots.images import to_uint8
 from latentlib.widgets.base import Worker, jpeg_of, page
 from latentlib.widgets.card import family_card, family_sheet, film
 from latentlib.widgets.eye_picker import PhotoWidget
@@ -27,15 +27,13 @@ ROW = 6  # siblings shown at once
 SIBLINGS = 12  # on the slider
 FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
-COPIES = 6  # that are kept, a few megabytes each
 DRAWN = 1e-4  # squared error below which a picture counts as drawn by its code: nothing is left to tune
 Couple = frozenset[str]  # two names: who stands first does not matter to a copy
 
 
 class Person(NamedTuple):
-    picture: Tensor | None  # (3, r, r) in [0, 1]; None: drawn from the code
+    picture: Tensor | None  # (3, r, r) in [0, 1]; None: a sibling that was bred on with, drawn from the code
     code: Tensor  # (num_ws, w_dim)
-    root: Couple | None = None  # of a sibling that was bred on with: the couple whose tuned copy draws it
 
 
 class FamilyView(PhotoWidget):
@@ -73,14 +71,15 @@ class FamilyView(PhotoWidget):
         self.controls = {"first": names[0], "second": names[min(1, len(names) - 1)]}
         self.controls |= {"share": 0.5, "crossover": 0, "sibling": 0, "drawn": False}
         self.copies = {frozenset(names): tuned for names, tuned in (copies or {}).items()}
-        self.tuning, self._wanted = Worker(self.lock, self._copy_came), None
+        self.tuning = Worker(self.lock, self._copy_came)
+        self._wanted = frozenset(self._names())  # whose photos were shown last: their copy draws, their children too
         self.pictures, self.file = {}, ""  # PNG or JPEG bytes by name; the name of what is to be kept
         self._before: list[dict[str, Any]] = []  # controls before each sibling that was bred on with
         self._seeds = range(1, ROW + 1)  # of the siblings shown
         self._redraw()  # errors of the first drawing are raised, later ones are said
         self._draw_siblings()
         shown = [self.pictures[place] for place in (*SIDES, "child", *(f"sibling {place}" for place in range(ROW)))]
-        self._still = png_of(family_sheet([Image.open(io.BytesIO(picture)) for picture in shown], self._names()))
+        self._still = family_sheet([Image.open(io.BytesIO(picture)) for picture in shown], self._names())
         with self.lock:  # no copy comes before the widget is whole
             self._want_copy()
             super().__init__(layers=generator.num_ws, siblings=SIBLINGS, row=ROW, most=photos.MOST_BYTES)
@@ -102,25 +101,22 @@ class FamilyView(PhotoWidget):
         return blending.blend(a, b, share=share, crossover=crossover or None, sibling=sibling or None)
 
     def network(self) -> torch.nn.Module:
-        """Who draws now: the copy tuned on these two, or on those from whom they were bred, else the generator."""
-        return self.copies.get(self._root(), self.generator)
-
-    def _root(self) -> Couple:
-        """These two; or those from whom one of them was bred, where only these have a copy."""
-        couples = [frozenset(self._names()), *(self.people[name].root for name in self._names())]
-        return next((couple for couple in couples if couple in self.copies), couples[0])
+        """Who draws now: the copy of the two whose photos were shown last, else the generator."""
+        return self.copies.get(self._wanted, self.generator)
 
     def _change(self, values: dict[str, Any]) -> None:
-        before, self.controls = self.controls, {**self.controls, **values}
-        changed = {name for name in before if before[name] != self.controls[name]}
+        before, wanted = self.controls, self._wanted
+        self.controls = {**before, **values}
         try:
-            self._redraw(parents=bool(changed & {*SIDES, "drawn"}))
+            if all(self.people[name].picture is not None for name in self._names()):
+                self._wanted = frozenset(self._names())
+            self._redraw(parents=any(before[name] != self.controls[name] for name in (*SIDES, "drawn")))
         except BaseException:
-            self.controls = before
+            self.controls, self._wanted = before, wanted
             raise
         if self.worker.kind == "failed":
             self.worker.line = self.worker.kind = ""
-        if changed & {*SIDES}:
+        if self._wanted != wanted:
             self._want_copy()
 
     @torch.no_grad()
@@ -133,7 +129,7 @@ class FamilyView(PhotoWidget):
 
     def _portrait(self, name: str) -> Tensor:
         """A parent's picture (3, r, r): the photo, or as it is drawn from the code."""
-        picture, code, _ = self.people[name]
+        picture, code = self.people[name]
         return self.network().draw(code[None])[0].cpu() if picture is None or self.controls["drawn"] else picture
 
     @torch.no_grad()
@@ -152,8 +148,8 @@ class FamilyView(PhotoWidget):
     def breed(self, place: int) -> None:
         """Make a sibling of the row (from 0) a parent."""
         before, names, seed = self.controls, self._names(), self._seeds[place]
-        child = f"child {1 + sum(person.root is not None for person in self.people.values())}"
-        self.people[child] = Person(None, self.code(seed), self._root())
+        child = f"child {1 + sum(person.picture is None for person in self.people.values())}"
+        self.people[child] = Person(None, self.code(seed))
         self._change({self._leaving(): child, "sibling": 0})
         self._before.append(before)
         self.worker.line = f"{child.capitalize()}, sibling {seed} of {' and '.join(names)}, is a parent now."
@@ -210,12 +206,8 @@ class FamilyView(PhotoWidget):
 
     @torch.no_grad()
     def _want_copy(self) -> None:
-        """A couple is shown: tune on its pictures, unless there is a copy, or the generator draws them already."""
-        people, couple = [self.people[name] for name in self._names()], frozenset(self._names())
-        learning = couple == self._wanted and self.tuning.kind == "busy"
-        if learning or any(person.picture is None for person in people):
-            return  # the copy of those from whom they were bred may still be tuned
-        self._wanted = couple
+        """Two photos are shown: tune on them, unless there is a copy, or the generator draws them already."""
+        couple, people = self._wanted, [self.people[name] for name in self._names()]
         pictures = torch.stack([person.picture.to(self.device) for person in people])
         codes = torch.stack([person.code for person in people])
         if couple in self.copies:
@@ -232,8 +224,6 @@ class FamilyView(PhotoWidget):
         with self.lock:
             if couple == self._wanted:  # else it was stopped half-way
                 self.copies[couple] = tuned
-            while len(self.copies) > COPIES:
-                del self.copies[next(iter(self.copies))]
         how = "stopped after" if stop() else "tuned in"
         return f"Drawn by a copy of the generator, {how} {time.perf_counter() - began:.0f} s."
 

@@ -5,22 +5,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
-from latentlib.plots.images import png_of, text_font, to_png, to_uint8
-from latentlib.plots.style import LABEL_COLOURS
+from latentlib.plots import LABEL_COLOURS, draw_codes, figure, figure_png, to_png, to_uint8
 from latentlib.widgets.base import CourseWidget, page, spoken
 
-MOST_NUMBERS = 6  # of a code; beyond two they are sliders
 SIDE = 224  # pixels of the decoded picture
-STILL = 360  # pixels of the map in the still picture
 
 
 class LatentMap(CourseWidget):
     """A map of codes: point at it, and the decoder draws what belongs to the place.
 
-    codes: (n, d) with d from 2 to 6; the map shows the first two numbers, sliders move all when there are more
+    codes: (n, d), d 2 or more; the map shows the first two numbers, sliders move all when there are more
     decode: (1, d), on the device of the codes -> a picture (1, 1 or 3, h, w) in [0, 1]
     labels: (n,) whole numbers, a colour for each class; names: of the classes, else their numbers
     encode: a grey picture (1, 1, h, w) -> its code (1, d); with it there is a pad to draw on
@@ -41,16 +37,12 @@ class LatentMap(CourseWidget):
         pictures: Tensor | None = None,
         alt: str = "",
     ):
-        if codes.dim() != 2 or not 2 <= codes.shape[1] <= MOST_NUMBERS or not len(codes):
-            shape = tuple(codes.shape)
-            raise ValueError(f"codes must be (n, d) with d from 2 to {MOST_NUMBERS}, got {shape}; project them")
+        if codes.dim() != 2 or codes.shape[1] < 2 or labels.shape != codes.shape[:1]:
+            got = f"{tuple(codes.shape)} and {tuple(labels.shape)}"
+            raise ValueError(f"codes must be (n, 2) or with more numbers, labels (n,); got {got}")
         self.codes, self.decode, self.encode = codes.detach(), decode, encode
         self.classes = labels.detach().cpu().long()
-        classes = self.classes.flatten().tolist() or [0]
-        self.names = [str(name) for name in names or range(max(classes) + 1)]
-        if labels.shape != codes.shape[:1] or not 0 <= min(classes) <= max(classes) < len(self.names):
-            got = f"{tuple(labels.shape)} from {min(classes)} to {max(classes)}"
-            raise ValueError(f"labels must be ({len(codes)},), below the number of names, {len(self.names)}; got {got}")
+        self.names = [str(name) for name in names or range(int(self.classes.max()) + 1)]
         low, high = self.codes.double().aminmax(dim=0)
         room = ((high - low) * 0.05).clamp(min=1e-6)
         self.low, self.high = low - room, high + room
@@ -87,23 +79,13 @@ class LatentMap(CourseWidget):
 
     def still(self) -> bytes:
         """The map with its cursor, and the picture beside it."""
-        drawn = Image.fromarray(to_uint8(self.drawn)[0])
-        drawn = drawn.resize((SIDE, round(SIDE * drawn.height / drawn.width)), Image.Resampling.NEAREST)
-        sheet = Image.new("RGB", (STILL + 20 + SIDE, STILL), "white")
-        pen = ImageDraw.Draw(sheet)
-        for (x, y), k in zip(self.shares[:, :2].tolist(), self.classes.tolist(), strict=True):
-            x, y = x * STILL, (1 - y) * STILL
-            pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=LABEL_COLOURS[k % len(LABEL_COLOURS)])
-        for k, x, y in self._middles():
-            place, colour = (x * STILL, (1 - y) * STILL), LABEL_COLOURS[k % len(LABEL_COLOURS)]
-            pen.text(place, self.names[k], colour, text_font(16), "mm", stroke_width=3, stroke_fill="white")
-        x, y = ((torch.tensor(self.code).double() - self.low.cpu()) / (self.high - self.low).cpu()).tolist()[:2]
-        x, y = x * STILL, (1 - y) * STILL
-        pen.ellipse((x - 7, y - 7, x + 7, y + 7), outline="black", width=3)
-        pen.rectangle((0, 0, STILL - 1, STILL - 1), outline="#888888")
-        sheet.paste(drawn, (STILL + 20, 0))
-        pen.text((STILL + 20, drawn.height + 8), self.said, "black", text_font(13))
-        return png_of(sheet)
+        fig, (chart, side) = figure(6.4, 3.9, 1, 2, width_ratios=(3, 2))
+        draw_codes(chart, self.codes[:, :2], self.classes, "", self.names)
+        chart.plot(*self.code[:2], "o", markersize=14, markeredgewidth=3, markeredgecolor="black", fillstyle="none")
+        side.imshow(to_uint8(self.drawn)[0])
+        side.set_title(self.said, fontsize=10, weight="normal")
+        side.axis("off")
+        return figure_png(fig)
 
     def _code_of(self, picture: Tensor) -> list[float]:
         return self.encode(picture.to(self.codes.device).float())[0].tolist()
