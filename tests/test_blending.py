@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentlib.gan.blending import average, blend, draw_sibling, per_layer
+from latentlib.gan.blending import blend, draw_sibling
+from latentlib.space import lerp
 
 
 @pytest.fixture
@@ -16,14 +17,6 @@ def parents():
 def share_of(child, a, b):
     """How far along the way from a to b each layer lies."""
     return ((child - a) * (b - a)).sum(-1) / (b - a).square().sum(-1)
-
-
-def test_the_average_of_known_numbers():
-    a, b = torch.tensor([0.0, 4.0]), torch.tensor([2.0, 0.0])
-    assert average(a, b).tolist() == [1, 2]
-    assert average(a, b, 0.25).tolist() == [0.5, 3]
-    layers = average(per_layer(a, 2), per_layer(b, 2), torch.tensor([0.0, 1.0]))
-    assert layers.tolist() == [[0, 4], [2, 0]]
 
 
 def test_crossover_takes_whole_layers(parents):
@@ -69,24 +62,10 @@ def test_a_blend_ends_at_its_parents(parents, options):
 
 def test_a_blend_is_made_of_the_others(parents):
     a, b = parents
-    torch.testing.assert_close(blend(a, b, 0.3), average(a, b, 0.3))
+    torch.testing.assert_close(blend(a, b, 0.3), lerp(a, b, 0.3))
     torch.testing.assert_close(blend(a, b, 0.3, sibling=5), draw_sibling(a, b, 5, 0.3))
 
 
 def test_couples_stand_in_leading_axes(parents):
     couples = parents.unsqueeze(1).repeat(1, 3, 1, 1)  # (2, 3, 6, 8)
     assert torch.equal(draw_sibling(*couples, 4)[1], draw_sibling(*parents, 4))
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda a, b: average(a, b[:, :4]),
-        lambda a, b: blend(a[0, 0], b[0, 0], crossover=0),
-        lambda a, b: blend(a, b, crossover=7),
-        lambda a, b: blend(a, b, crossover=-1),
-    ],
-)
-def test_what_cannot_be_mixed_is_refused(parents, call):
-    with pytest.raises(ValueError, match="must"):
-        call(*parents)

@@ -107,7 +107,6 @@ def test_an_orthogonal_step_is_equally_long_in_all_directions():
         {"codes": torch.zeros(1, 10)},
         {"codes": torch.full((2, 10), float("nan"))},
         {"images": torch.full((2, 3, 16, 16), 2.0)},
-        {"steps": 0},
     ],
 )
 def test_what_cannot_work_is_refused(run, wrong):

@@ -1,4 +1,4 @@
-"""Two codes -> children: average, a sibling, and one blend with all sliders.
+"""Two codes -> children: a sibling, and one blend with all sliders. Their average is ``space.lerp``.
 
 Codes have one w for each layer, (…, num_ws, w_dim), as ``generator.draw`` takes them; leading axes are couples. A
 share says how much comes from ``b``: 0 gives parent a, 1 parent b. A child is a weighted blend of two pictures' codes,
@@ -14,11 +14,6 @@ from torch import Tensor
 from latentlib.space import lerp
 
 SOFTNESS = 0.5  # of a sibling's layers: 0 takes each layer whole from one parent, large values the same mix for all
-
-
-def average(a: Tensor, b: Tensor, share: float | Tensor = 0.5) -> Tensor:
-    """The child on the straight line between its parents. share: of b; or one for each layer, (num_ws,)."""
-    return lerp(a, b, share)
 
 
 def draw_sibling(a: Tensor, b: Tensor, seed: int, dominance: float | Tensor = 0.5) -> Tensor:
@@ -56,12 +51,10 @@ def blend(
     """
     shares = torch.as_tensor(share, dtype=torch.float64)
     if crossover is not None:
-        if a.dim() < 2 or not 0 <= crossover <= a.shape[-2]:
-            raise ValueError(f"codes must be (num_ws, w_dim), of which 0 to num_ws layers cross over; got {crossover}")
         from_a = torch.arange(a.shape[-2], device=a.device) < crossover
         shares = torch.where(from_a, max(0.0, 2 * share - 1), min(1.0, 2 * share))  # (num_ws,)
     if sibling is None:
-        return average(a, b, shares)
+        return lerp(a, b, shares)
     return draw_sibling(a, b, sibling, (shares + share) / 2)
 
 

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.lbfgs import batched_lbfgs
 from latentlib.metrics import feature_distance, perceptual_features
+from latentlib.models.autoencoder import check_batch
 from latentlib.models.stylegan2 import SLOPE, Discriminator, Generator
 
 METHODS = ("w", "w+", "p-norm")
@@ -41,7 +42,6 @@ def invert(
     steps: int = 120,  # in each the generator draws once and the gradient goes back once
     encoder: Callable[[Tensor], Tensor] | None = None,  # images in [-1, 1] -> (n, num_ws, w_dim), where to start
     p_norm_weight: float = 1e-3,  # how much "p-norm" minds unusual codes: so much leaves those of photos about usual
-    seed: int = 0,  # of the sampled codes of "p-norm"
     snapshots: int = 0,  # how many pictures of the way to keep
     progress: bool = True,  # show a bar
 ) -> Inversion:
@@ -52,20 +52,21 @@ def invert(
 
     Each picture is searched for on its own and its best code is kept, so that its result does not depend on the others
     of the batch. An interrupt (the stop button, Ctrl-C) gives the best so far.
-    Raises ValueError with one sentence for images, steps or a method that cannot be used.
+    Raises ValueError with one sentence for images or a method that cannot be used.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    check(generator, images, steps)
+    check(generator, images)
     device = generator.w_avg.device
     images = images.detach().to(device, torch.float32)
-    unusual = mahalanobis_p(generator, seed) if method == "p-norm" else None
+    unusual = mahalanobis_p(generator) if method == "p-norm" else None
     way = []
     with progress_bar(steps, steps, "step", progress) as bar, thread_map(device, len(images)) as (each, parts):
         errors = [PictureError(part) for part in images.chunk(parts)]
         start = generator.w_avg.repeat(len(images), 1 if method == "w" else generator.num_ws, 1)
         if encoder is not None and method != "w":
-            start = _encoded(encoder, images, start)
+            with torch.no_grad():
+                start = encoder(images * 2 - 1).to(start)
         # What keeps codes usual bends the valley along other axes, for which w as it is serves better.
         axes = preconditioner(generator, method == "w", images.shape[-1]) if unusual is None else None
 
@@ -110,15 +111,6 @@ def invert(
     return Inversion(codes[-1], way[-1].pictures, [way[k].pictures for k in kept], [codes[k] for k in kept])
 
 
-def _encoded(encoder: Callable[[Tensor], Tensor], images: Tensor, like: Tensor) -> Tensor:
-    with torch.no_grad():
-        w_plus = encoder(images * 2 - 1)
-    if w_plus.shape != like.shape or not torch.isfinite(w_plus).all():
-        expected, got = tuple(like.shape), tuple(w_plus.shape)
-        raise ValueError(f"the encoder must give finite codes {expected}, got {got}; was it made for this generator?")
-    return w_plus.to(like)
-
-
 class PictureError:
     """How far drawn pictures are from the wanted ones: squared error, plus a weighted perceptual distance.
 
@@ -152,13 +144,13 @@ def random_z(generator: Generator, count: int, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def mahalanobis_p(generator: Generator, seed: int = 0) -> Callable[[Tensor], Tensor]:
+def mahalanobis_p(generator: Generator) -> Callable[[Tensor], Tensor]:
     """A measure of how unusual codes are: (n, num_ws, w_dim) -> (n,), near 1 for codes of the mapping.
 
     Before the mapping's last leaky ReLU codes are spread nearly like a Gaussian; there it is the squared Mahalanobis
     distance divided by w_dim, mean over the layers (the P_N space of arXiv 2012.09036).
     """
-    x = F.leaky_relu(generator.mapping(random_z(generator, 10_000, seed)), 1 / SLOPE)
+    x = F.leaky_relu(generator.mapping(random_z(generator, 10_000, seed=0)), 1 / SLOPE)
     mean = x.mean(0)
     variance, axes = torch.linalg.eigh(torch.cov(x.T).cpu().double())
     variance = variance.clamp(min=1e-4 * variance[-1].item())  # directions that hardly vary must not rule
@@ -206,16 +198,10 @@ def _inverse_root(matrix: Tensor) -> Tensor:
     return (vectors * strength[:, None] ** -0.5) @ vectors.mT
 
 
-def check(generator: nn.Module, images: Tensor, steps: int) -> None:
-    """Raises ValueError, with one sentence, unless images are (n, 3, r, r) numbers in [0, 1], and steps 1 or more."""
+def check(generator: Generator, images: Tensor) -> None:
+    """Raises ValueError, with one sentence, unless images are (n, 3, r, r) floats in [0, 1]."""
     size = generator.resolution
-    shapes = [(3, side, side) for side in (size, size // 2)]
-    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1:] not in shapes or not len(images):
-        got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        hint = "; add a batch axis with images[None]" if got == (3, size, size) else ""
-        raise ValueError(f"images must be a tensor (n, 3, {size}, {size}), got {got}{hint}")
+    check_batch("images", images, (3, size, size) if images.shape[-1] != size // 2 else (3, size // 2, size // 2))
     low, high = images.min().item(), images.max().item()
     if not images.is_floating_point() or not (low >= -1e-3 and high <= 1 + 1e-3):  # not numbers fail too
         raise ValueError(f"images must be floats in [0, 1], got {images.dtype} from {low:.3g} to {high:.3g}")
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a whole number from 1 up, got {steps!r}")

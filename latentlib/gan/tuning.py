@@ -68,7 +68,7 @@ def tune(
     Nothing is drawn by lot: the same input gives the same copy on the same machine. An interrupt (the stop button,
     Ctrl-C) and ``stop`` give the best weights so far. Raises ValueError with one sentence for what cannot be used.
     """
-    check(generator, images, steps)
+    check(generator, images)
     expected = (len(images), generator.num_ws, generator.w_dim)
     if codes.shape != expected or not torch.isfinite(codes).all():
         raise ValueError(f"codes must be {expected}, one an image, of finite numbers; got {tuple(codes.shape)}")

@@ -17,13 +17,11 @@ class Coder(nn.Module):
         self.latent_dim, self.shape = latent_dim, tuple(shape)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        check_images(images, self.shape)
+        check_batch("images", images, self.shape)
         return self.encoder(images)  # (n, c, h, w) -> (n, latent_dim)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        if codes.ndim != 2 or codes.shape[1] != self.latent_dim:
-            hint = "; add a batch axis with codes[None]" if tuple(codes.shape) == (self.latent_dim,) else ""
-            raise ValueError(f"codes must be (n, {self.latent_dim}), got {tuple(codes.shape)}{hint}")
+        check_batch("codes", codes, (self.latent_dim,))
         return torch.sigmoid(self.decoder(codes).float())  # (n, latent_dim) -> (n, c, h, w)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -107,8 +105,8 @@ def shrunk(images: torch.Tensor, side: int) -> torch.Tensor:
     return F.avg_pool2d(images, times) if times > 1 and images.shape[-2:] == (times * side,) * 2 else images
 
 
-def check_images(images: torch.Tensor, shape: tuple[int, ...]) -> None:
-    """Raise ValueError with one sentence unless ``images`` is a batch of pictures of ``shape``."""
-    if images.ndim != len(shape) + 1 or tuple(images.shape[1:]) != shape:
-        hint = "; add a batch axis with images[None]" if tuple(images.shape) == shape else ""
-        raise ValueError(f"images must be (n, {', '.join(map(str, shape))}), got {tuple(images.shape)}{hint}")
+def check_batch(name: str, given: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Raises ValueError with one sentence unless what has this name is a batch (n, *shape)."""
+    if tuple(given.shape[1:]) != shape:
+        hint = f"; add a batch axis with {name}[None]" if tuple(given.shape) == shape else ""
+        raise ValueError(f"{name} must be (n, {', '.join(map(str, shape))}), got {tuple(given.shape)}{hint}")

@@ -9,7 +9,7 @@ al. 2021, made small): the coarse layers from the 4 × 4 features, the finer one
 import torch
 from torch import nn
 
-from latentlib.models.autoencoder import check_images, shrunk
+from latentlib.models.autoencoder import check_batch, shrunk
 from latentlib.models.stylegan2 import SLOPE, Convolution, Trunk, arguments, checked_channels
 
 # What is read off the features of each size: channels kept (0: all of them), and numbers made of them.
@@ -65,7 +65,7 @@ class Encoder(Trunk):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(n, 3, resolution, resolution) in [-1, 1], or larger ones, averaged down -> w_plus (n, num_ws, w_dim)."""
         images = shrunk(images, self.resolution)
-        check_images(images, (3, self.resolution, self.resolution))
+        check_batch("images", images, (3, self.resolution, self.resolution))
         seen, offsets = [], []
         for size, x in zip(self.levels, reversed(self.features(images)), strict=False):  # from coarse to fine
             seen.append(getattr(self, f"read{size}")(x))

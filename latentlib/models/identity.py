@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentlib.models.autoencoder import check_images, shrunk
+from latentlib.models.autoencoder import check_batch, shrunk
 
 SEEN = (slice(10, 58), slice(8, 56))  # rows and columns of the picture that are looked at
 CELL, STRIDE = 8, 4  # pixels: the side of a cell, and the way from one to the next, so that there are 11 × 11 cells
@@ -37,7 +37,7 @@ class Identity(nn.Module):
         makes a sharp and a soft picture of the same face alike. Larger pictures are averaged down to 64 pixels.
         """
         images = shrunk(images, 64)
-        check_images(images, (3, 64, 64))
+        check_batch("images", images, (3, 64, 64))
         weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
         grey = F.pad((images * weights).sum(1, keepdim=True), (3, 3, 3, 3), mode="reflect")
         bell = torch.exp(-(torch.arange(-3, 4).to(grey) ** 2) / 2)  # torchvision would take 80 MB for it

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from latentlib.models.autoencoder import check_images, conv_encoder, dense
+from latentlib.models.autoencoder import check_batch, conv_encoder, dense
 
 
 class Regressor(nn.Module):
@@ -34,7 +34,7 @@ class Regressor(nn.Module):
         self.spread.copy_(numbers.std(0))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        check_images(images, self.shape)
+        check_batch("images", images, self.shape)
         return self.encoder(images)  # (n, 3, size, size) -> (n, latent_dim)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

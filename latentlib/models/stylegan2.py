@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentlib.models.autoencoder import shrunk
+from latentlib.models.autoencoder import check_batch, shrunk
 
 CHANNELS = {4: 160, 8: 160, 16: 128, 32: 64, 64: 32}  # of the course's networks
 SLOPE = 0.2  # of the leaky ReLU below zero
@@ -196,11 +196,7 @@ class Synthesis(nn.Module):
         resolution: stop at a smaller picture; the RGB skips make each block's sum one.
         """
         ws = w[:, None].expand(-1, self.num_ws, -1) if w.ndim == 2 else w
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise ValueError(
-                f"w must be (n, {self.w_dim}) or (n, {self.num_ws}, {self.w_dim}), got {tuple(w.shape)}"
-                + ("; add a batch axis with w[None]" if w.ndim == 1 else "")
-            )
+        check_batch("w", ws, (self.num_ws, self.w_dim))
         if noise not in ("fixed", None):
             raise ValueError(f'noise must be "fixed" or None, got {noise!r}')
         return self.draw_blocks(ws, [r for r in self.resolutions if r <= (resolution or r)], noise=noise)[1]

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latentlib.models.autoencoder import check_batch
+
 WIDTH = 64  # channels everywhere but at the ends
 LATENT_CHANNELS = 32
 
@@ -47,16 +49,12 @@ class TinyAutoencoder(nn.Module):
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """(n, 3, h, w) in [0, 1] -> (n, 32, h / 8, w / 8)"""
-        if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % 8 or images.shape[3] % 8:
-            hint = "; add a batch axis with images[None]" if images.ndim == 3 else ""
-            raise ValueError(f"images must be (n, 3, h, w), h and w multiples of 8, got {tuple(images.shape)}{hint}")
+        check_batch("images", images, (3, *(side // 8 * 8 for side in images.shape[-2:])))
         return self.encoder(images)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """(n, 32, h, w) -> (n, 3, 8 h, 8 w) in [0, 1]"""
-        if codes.ndim != 4 or codes.shape[1] != LATENT_CHANNELS:
-            hint = "; add a batch axis with codes[None]" if codes.ndim == 3 else ""
-            raise ValueError(f"codes must be (n, {LATENT_CHANNELS}, h, w), got {tuple(codes.shape)}{hint}")
+        check_batch("codes", codes, (LATENT_CHANNELS, *codes.shape[-2:]))
         return self.decoder(codes).clamp(0, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from latentlib.models.autoencoder import Autoencoder, Coder, ConvAutoencoder, check_images
+from latentlib.models.autoencoder import Autoencoder, Coder, ConvAutoencoder, check_batch
 
 
 class VAE(Coder):
@@ -39,7 +39,7 @@ class VAE(Coder):
         return self.distribution(images)[0]  # the middle of each cloud: (n, latent_dim), as an autoencoder gives
 
     def distribution(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        check_images(images, self.shape)
+        check_batch("images", images, self.shape)
         mean, log_variance = self.encoder(images).float().chunk(2, dim=1)  # (n, c, h, w) -> (n, latent_dim) twice
         return mean, log_variance.clamp(-12, 8)  # beyond, exp() would drown the gradient in one bad step
 

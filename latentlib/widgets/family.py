@@ -18,6 +18,7 @@ from torch import Tensor
 from latentlib import photos
 from latentlib.gan import blending, tuning
 from latentlib.plots.images import to_uint8
+from latentlib.space import lerp
 from latentlib.widgets.base import Worker, jpeg_of, page
 from latentlib.widgets.card import family_card, family_sheet, film
 from latentlib.widgets.eye_picker import PhotoWidget
@@ -60,8 +61,6 @@ class FamilyView(PhotoWidget):
         tune: Callable | None = None,
         copies: Mapping[tuple[str, str], torch.nn.Module] | None = None,
     ):
-        if not people:
-            raise ValueError("people is empty; give at least one: {name: (picture, code)}")
         self.generator, self.encoder, self.tune = copy.deepcopy(generator), copy.deepcopy(encoder), tune
         self.device = next(generator.parameters()).device
         self.people = {
@@ -257,7 +256,7 @@ class FamilyView(PhotoWidget):
             a, b = (self.people[name].code for name in names)
             parents = [self._portrait(name) for name in names]
             family = [self.code(), *(self.code(seed) for seed in self._seeds)]
-        codes = family if what == "card" else [blending.average(a, b, k / (FRAMES - 1)) for k in range(FRAMES)]
+        codes = family if what == "card" else [lerp(a, b, k / (FRAMES - 1)) for k in range(FRAMES)]
         with torch.no_grad():  # one by one, without the lock: the sliders go on meanwhile
             drawn = [network.draw(code[None])[0].cpu() for code in codes]
         pictures = [_image(picture) for picture in (*parents, *drawn)]
