@@ -29,3 +29,12 @@ def not_checked(text: str, why: str) -> None:
 def say(text: str) -> None:
     """Print a sentence in lines of whole words: JupyterLab breaks a line that is too long anywhere, also in a word."""
     print(textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False))
+
+
+def spoken(value: object) -> str:
+    """A number as people say it, 1,282 or 13.9 or 0.68; anything else as it is."""
+    if type(value) not in (int, float):
+        return str(value)
+    size = abs(value)
+    decimals = 0 if size >= 100 or float(value).is_integer() else 1 if size >= 10 else 2
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")

@@ -2,7 +2,6 @@
 
 import ast
 import copy
-import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable
@@ -156,7 +155,6 @@ def solved(key: str, otherwise: Any) -> Any:
 
 
 def _wrapped(answer: Callable) -> Callable:
-    @functools.wraps(answer, updated=())
     def call(*arguments, **named):
         got = tensor(answer(*arguments, **named))
         place = next((one.device for one in arguments if isinstance(one, torch.Tensor)), None)

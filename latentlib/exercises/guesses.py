@@ -13,7 +13,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from latentlib import claims
-from latentlib.claims import say
+from latentlib.claims import say, spoken
 from latentlib.exercises import checks
 
 VERDICTS = ("true", "half true", "false")  # what one may guess of a sentence; some turn out to be something else
@@ -94,15 +94,6 @@ def reveal(key: str, measured: Any) -> None:
 def yours(key: str) -> dict[str, float]:
     """A guessed number as {"your guess": number}, to be drawn beside the measurement; {} without a guess."""
     return {"your guess": guesses[key]["before"]} if key in guesses else {}
-
-
-def spoken(value: Any) -> str:
-    """A number as people say it, 1,282 or 13.9 or 0.68; a text as it is."""
-    if isinstance(value, str):
-        return value
-    size = abs(value)
-    decimals = 0 if size >= 100 or float(value).is_integer() else 1 if size >= 10 else 2
-    return f"{value:,.{decimals}f}".replace("-", "−")
 
 
 def _understood(answer: Any, choices: Sequence[str] | None) -> str | float | None:

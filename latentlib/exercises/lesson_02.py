@@ -2,7 +2,7 @@
 
 import torch
 
-from latentlib import metrics
+from latentlib import metrics, space
 from latentlib.exercises import SENTENCES, Sentence, exercise, same_as
 
 SENTENCES["02-closer"] = Sentence(
@@ -50,8 +50,7 @@ def _(neighbours_kept):
     codes = torch.randn(60, 6) * torch.tensor([6.0, 4, 1, 1, 1, 1]) + 4
 
     def reference(codes, page, k=5):
-        far = [torch.cdist(x.double(), x.double()).fill_diagonal_(torch.inf) for x in (codes, page)]
-        true, seen = (x.topk(k, largest=False).indices for x in far)
+        true, seen = (space.neighbours(x, x, k + 1)[1][:, 1:] for x in (codes, page))  # the nearest is oneself
         return (true[:, :, None] == seen[:, None, :]).any(2).double().mean()
 
     pages = (codes[:, :2], codes[:, 2:4], codes + 1, torch.randn(60, 2))

@@ -1,5 +1,3 @@
 """What is done with a style-based generator: pictures to codes, a copy tuned on photos, codes to children."""
 
 from latentlib.gan import blending, inversion, tuning
-
-__all__ = ["blending", "inversion", "tuning"]

@@ -171,11 +171,10 @@ def preconditioner(generator: Generator, same_w: bool = False, size: int | None 
     layer = 0
     for resolution in [r for r in synthesis.resolutions if r <= (size or r)]:
         block = getattr(synthesis, f"b{resolution}")
-        parts = [block.conv1, block.torgb] if block.first else [block.conv0, block.conv1, block.torgb]
-        for place, part in enumerate(parts, start=layer):
+        for place, part in enumerate(block.children(), start=layer):
             weight = (part.affine.weight * part.affine.weight_gain).detach().cpu().double()
             reads[min(place, num_ws - 1)] += weight.T @ weight
-        layer += len(parts) - 1  # a block's torgb shares its w with the next block's first convolution
+        layer += block.num_conv  # a block's torgb shares its w with the next block's first convolution
     reads = reads / reads.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-2 * torch.eye(w_dim, dtype=torch.float64)
     numbers = torch.Generator().manual_seed(0)
     answer = torch.zeros(num_ws, dtype=torch.float64)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.inversion import BROKEN, Inversion, PictureError, check, invert
-from latentlib.models.autoencoder import shrunk
+from latentlib.models.autoencoder import check_batch, shrunk
 from latentlib.models.stylegan2 import Discriminator, Generator
 
 RATE = 0.05  # of Muon at the start; it falls to 0
@@ -69,9 +69,7 @@ def tune(
     Ctrl-C) and ``stop`` give the best weights so far. Raises ValueError with one sentence for what cannot be used.
     """
     check(generator, images)
-    expected = (len(images), generator.num_ws, generator.w_dim)
-    if codes.shape != expected or not torch.isfinite(codes).all():
-        raise ValueError(f"codes must be {expected}, one an image, of finite numbers; got {tuple(codes.shape)}")
+    check_batch("codes", codes, (generator.num_ws, generator.w_dim))
     device = generator.w_avg.device
     images, codes = (tensor.detach().to(device, torch.float32) for tensor in (images, codes))
     # Gradients of weights are faster with plain memory.

@@ -6,22 +6,19 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+LATENT_DIM = 32  # numbers in a code
+WIDTH, LAYERS = 256, 3  # numbers in a hidden layer; hidden layers
 FREQUENCIES = 8  # of the sines and cosines that stand for t
 
 
 class Flow(nn.Module):
-    """Says in which direction a code lies: flow(x (n, latent_dim), t (n, 1), kind (n, 1)) -> (n, latent_dim)."""
+    """Says in which direction a code lies: flow(x (n, LATENT_DIM), t (n, 1), kind (n, 1)) -> the same as x."""
 
-    def __init__(
-        self,
-        latent_dim: int = 32,  # numbers in a code
-        width: int = 256,  # of each hidden layer
-        layers: int = 3,  # hidden ones
-    ):
+    def __init__(self):
         super().__init__()
-        widths = [latent_dim + 2 * FREQUENCIES + 1, *[width] * layers]
+        widths = [LATENT_DIM + 2 * FREQUENCIES + 1, *[WIDTH] * LAYERS]
         hidden = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.SiLU())]
-        self.net = nn.Sequential(*hidden, nn.Linear(width, latent_dim))
+        self.net = nn.Sequential(*hidden, nn.Linear(WIDTH, LATENT_DIM))
 
     def forward(self, x: Tensor, t: Tensor, kind: Tensor) -> Tensor:
         angles = t * 2.0 ** torch.arange(FREQUENCIES, device=t.device) * torch.pi / 2  # (n, 8)

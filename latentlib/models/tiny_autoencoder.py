@@ -19,8 +19,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, pool: bool = False):
         super().__init__()
-        first, second, third = (conv() for _ in range(3))
-        self.conv = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third)
+        self.conv = nn.Sequential(conv(), nn.ReLU(), conv(), nn.ReLU(), conv())
         self.pool = None
         if pool:
             wide, back = nn.Conv2d(WIDTH, 4 * WIDTH, 1, bias=False), nn.Conv2d(4 * WIDTH, WIDTH, 1, bias=False)

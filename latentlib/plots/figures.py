@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_TURNED = 1000  # points in a plot to turn: it is saved in the notebook
 PLOTLY = {"displayModeBar": False}  # its buttons would cover the title, and one of them uploads the plot
 
 
@@ -101,12 +100,10 @@ def draw_codes(ax: Axes, codes: Tensor, labels: Tensor, title: str, names: Seque
 def scatter_3d(codes: Tensor, labels: Tensor, title: str = "") -> None:
     """Show 3-D codes as a plot that the mouse turns (plotly), with a still picture for a saved notebook.
 
-    codes: (n, 3); of more than MOST_TURNED points an even selection is shown; labels: (n,) whole numbers
+    codes: (n, 3), a thousand at most, for the notebook saves them; labels: (n,) whole numbers
     Tag the cell ``nbval-ignore-output``: the saved plot holds the points, which differ a little between machines.
     """
     points, classes = _points(codes, labels, 3)
-    keep = np.linspace(0, len(points) - 1, min(MOST_TURNED, len(points))).round().astype(int)
-    points, classes = points[keep], classes[keep]
     groups = {int(k): np.round(points[classes == k], 3) for k in np.unique(classes)}
     fig, ax = figure(6.4, 5.0, subplot_kw={"projection": "3d"})
     for k, group in groups.items():

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Okabe and Ito, "Color Universal Design" (2008): eight colours that people with any colour vision tell apart.
+# Okabe and Ito, "Color Universal Design" (2008): colours that people with any colour vision tell apart. Their yellow
+# is too pale for small points.
 PALETTE = {
     "blue": "#0072B2",
     "orange": "#E69F00",
@@ -12,25 +13,18 @@ PALETTE = {
     "vermillion": "#D55E00",
     "purple": "#CC79A7",
     "sky": "#56B4E9",
-    "yellow": "#F0E442",
     "black": "#000000",
 }
-# One colour for each class 0 ... 9: the palette without its yellow (too pale for small points), and three more.
+# One colour for each class 0 ... 9: the palette, and three more.
 LABEL_COLOURS = [
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#8A8A8A", "#B5A800", "#7A3E9D",
 ]  # fmt: skip
 # The same thing has the same colour in every notebook.
 THINGS = {
     "pca": "orange",
-    "autoencoder": "blue",
-    "vae": "green",
     "pixels": "vermillion",
-    "cross-fade": "vermillion",
     "latent path": "blue",
     "classifier": "purple",
-    "chair": "blue",
-    "table": "vermillion",
-    "t-sne": "green",
 }
 STYLE = Path(__file__).with_name("latentlib.mplstyle")
 
@@ -45,7 +39,7 @@ def styled() -> Iterator[None]:
 
 
 def colour(name: str) -> str:
-    """The colour of a thing ("pca", "autoencoder", "cross-fade", ...) or of a palette name ("blue"), as "#rrggbb"."""
+    """The colour of a thing ("pca", "pixels", ...) or of a palette name ("blue"), as "#rrggbb"."""
     key = name.lower()
     if key not in THINGS and key not in PALETTE:
         raise ValueError(f'no colour is set for "{name}"; known: {", ".join([*THINGS, *PALETTE])}')

@@ -150,11 +150,6 @@ def explained(error: Exception) -> str:
     return f"That did not work. {type(error).__name__}: {said}."
 
 
-def spoken(value: Any) -> str:
-    """A number with two digits and a true minus, anything else as it is."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−") if isinstance(value, float) else str(value)
-
-
 def jpeg_of(image: Image.Image, side: int) -> bytes:
     """A picture for the page, its longer side so many pixels."""
     buffer = io.BytesIO()

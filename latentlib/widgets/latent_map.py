@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentlib.claims import spoken
 from latentlib.plots import LABEL_COLOURS, draw_codes, figure, figure_png, to_png, to_uint8
-from latentlib.widgets.base import CourseWidget, page, spoken
+from latentlib.widgets.base import CourseWidget, page
 
 SIDE = 224  # pixels of the decoded picture
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from latentlib.claims import spoken
 from latentlib.plots import figure_png, to_png
-from latentlib.widgets.base import CourseWidget, page, spoken
+from latentlib.widgets.base import CourseWidget, page
 
 
 class PictureSlider(CourseWidget):
