@@ -72,8 +72,6 @@ def test_rows_columns_and_captions(published):
     assert (grid[:40, :label] < 255).any()
     with pytest.raises(ValueError, match="2 titles for 3"):
         plots.show_images(torch.zeros(3, 1, 8, 8), titles=["a", "b"])
-    with pytest.raises(ValueError, match="columns and width"):
-        plots.show_images(torch.zeros(3, 1, 8, 8), columns=0)
 
 
 def test_a_figure_leaves_as_a_png_of_its_size(published):
@@ -113,9 +111,8 @@ def test_codes_are_drawn_where_they_lie_with_names_at_the_middles():
     plots.draw_codes(ax, codes, labels, "Furniture")
     assert ax.collections[0].get_offsets().tolist() == codes.tolist()
     assert {text.get_text(): text.get_position() for text in ax.texts} == {"0": (1, 1), "1": (9, 5)}
-    for bad in ((torch.zeros(3, 4), labels), (codes, labels[:2])):
-        with pytest.raises(ValueError, match="must be"):
-            plots.draw_codes(ax, *bad, "Bad")
+    with pytest.raises(ValueError, match="must be"):
+        plots.draw_codes(ax, torch.zeros(3, 4), labels, "Bad")
 
 
 def test_three_numbers_are_plotted_to_turn_with_a_still_picture(monkeypatch, published):

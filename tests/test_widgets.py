@@ -17,7 +17,7 @@ from latentlib import photos
 from latentlib.datasets import portraits
 from latentlib.gan import blending
 from latentlib.models.stylegan2 import Generator
-from latentlib.plots.images import to_uint8
+from latentlib.plots.images import to_png, to_uint8
 from latentlib.widgets import EyePicker, FamilyView, LatentMap, picture_slider, player
 from latentlib.widgets import base as base_module
 from latentlib.widgets import card as card_module
@@ -107,7 +107,7 @@ class TestAll:
     @pytest.fixture(params=["slider", "player", "pad", "view", "eyes"])
     def widget(self, request):
         if request.param == "player":
-            return player([torch.full((1, 8, 8), k / 2) for k in range(3)])
+            return player([to_png(torch.full((1, 8, 8), k / 2)) for k in range(3)])
         if request.param == "eyes":
             return EyePicker(portraits.photo("Grace Hopper"))
         return request.getfixturevalue(request.param)
@@ -209,7 +209,7 @@ class TestSliders:
         assert decoded(picture_slider(lambda a: plots.figure(3, 2)[0], a=(0, 1)).picture).shape[1] > 200
 
     def test_a_film_is_whole_in_the_page_and_its_last_frame_stays(self):
-        film = player([torch.full((1, 8, 8), k / 2) for k in range(3)], interval=50)
+        film = player([to_png(torch.full((1, 8, 8), k / 2)) for k in range(3)], interval=50)
         assert [decoded(frame).max() for frame in film.start["frames"]] == [0, 128, 255]
         assert film.still() == film.start["frames"][-1]
 

@@ -15,7 +15,8 @@ import importlib
 
 from latentlib.claims import not_checked
 from latentlib.exercises.checks import check, drawn_like, exercise, same_as, slopes_come_through, solved
-from latentlib.exercises.guesses import SENTENCES, Sentence, claim, guess, reveal, score, yours
+from latentlib.exercises.guesses import SENTENCES, Sentence, claim, guess, reveal, yours
+from latentlib.exercises.guesses import Score as score
 
 for number in range(10):
     importlib.import_module(f"{__name__}.lesson_{number:02}")  # enters its exercises and sentences

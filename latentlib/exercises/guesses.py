@@ -155,6 +155,3 @@ class Score:
 
     def __repr__(self) -> str:
         return "\n".join(" | ".join(row) for row in self.rows)
-
-
-score = Score

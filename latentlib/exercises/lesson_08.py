@@ -77,8 +77,9 @@ def _(load):
 
 @exercise("08-double", "Twice as many pixels", why="How a generator doubles decides whether it leaves a checkerboard.")
 def _(double):
+    taps = torch.tensor([[[1.0, 3, 3, 1]]]) / 4
+
     def right(row):
-        before, after = torch.cat([torch.zeros(1), row[:-1]]), torch.cat([row[1:], torch.zeros(1)])
-        return torch.stack([0.75 * row + 0.25 * before, 0.75 * row + 0.25 * after], 1).flatten()
+        return torch.conv_transpose1d(row[None, None], taps, stride=2, padding=1)
 
     same_as(right, double, [(torch.ones(4),), (torch.tensor([1.0, 2, 3]),), (torch.randn(9),)])

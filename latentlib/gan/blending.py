@@ -6,7 +6,6 @@ not a prediction of a real child.
 """
 
 import math
-from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -26,8 +25,7 @@ def draw_sibling(a: Tensor, b: Tensor, seed: int, dominance: float | Tensor = 0.
     """
     dominance = torch.as_tensor(dominance, dtype=torch.float64)
     # How far b is ahead is a standard normal number. With this offset its softened share is the dominance on average.
-    wanted = [NormalDist().inv_cdf(d) if 0 < d < 1 else math.copysign(math.inf, d - 0.5) for d in dominance.flatten()]
-    offset = torch.tensor(wanted).reshape(dominance.shape) * math.sqrt(1 + SOFTNESS**2)
+    offset = torch.special.ndtri(dominance) * math.sqrt(1 + SOFTNESS**2)
     generator = torch.Generator().manual_seed(seed * 1_000_003 % 2**32)
     directions = torch.randn(a.shape[-2:], generator=generator).to(a.device)  # (num_ws, w_dim)
     way = (b - a).float()

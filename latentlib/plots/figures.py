@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from latentlib.models.autoencoder import check_batch
 from latentlib.plots.images import TEXT, publish, text_font, to_png, to_uint8, with_palette
 from latentlib.plots.style import LABEL_COLOURS, PALETTE, THINGS, colour, styled
 
@@ -288,13 +289,9 @@ def shades_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def _points(codes: Tensor, labels: Tensor, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (n, size) and their classes (n,) as arrays; raises ValueError when they are something else."""
-    points, classes = codes.detach().float().cpu().numpy(), torch.as_tensor(labels).cpu().numpy().astype(int)
-    if points.ndim != 2 or points.shape[1] != size or not len(points):
-        raise ValueError(f"codes must be (n, {size}), got {points.shape}; project them, as with space.pca_project")
-    if classes.shape != (len(points),):
-        raise ValueError(f"labels must be ({len(points)},), one for each code; got {classes.shape}")
-    return points, classes
+    """Codes (n, size) and their classes (n,) as arrays; raises ValueError for codes of another size."""
+    check_batch("codes", codes, (size,))
+    return codes.detach().float().cpu().numpy(), torch.as_tensor(labels).cpu().numpy().astype(int)
 
 
 def _shade(label: int) -> str:

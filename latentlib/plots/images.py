@@ -97,9 +97,7 @@ def _sheet(images, width, columns, titles, rows) -> Image.Image:
     pictures = to_uint8(images)
     n, h, w, _ = pictures.shape
     columns = min(n, 10) if columns is None else columns
-    count = math.ceil(n / columns) if columns > 0 else 0
-    if columns < 1 or (width is not None and width <= 0):
-        raise ValueError(f"columns and width must be above 0, got {columns} and {width}")
+    count = math.ceil(n / columns)
     for given, wanted, what in ((titles, n, "titles"), (rows, count, "row labels")):
         if given is not None and len(given) != wanted:
             raise ValueError(f"{len(given)} {what} for {wanted}; give one each")

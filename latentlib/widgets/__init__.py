@@ -8,7 +8,8 @@ import sys
 from latentlib.widgets.eye_picker import EyePicker
 from latentlib.widgets.family import FamilyView
 from latentlib.widgets.latent_map import LatentMap
-from latentlib.widgets.sliders import picture_slider, player
+from latentlib.widgets.sliders import PictureSlider as picture_slider
+from latentlib.widgets.sliders import Player as player
 
 if "google.colab" in sys.modules:  # which shows no widget but its own otherwise (tests/test_launch.py)
     from google.colab import output

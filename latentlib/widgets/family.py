@@ -70,7 +70,7 @@ class FamilyView(PhotoWidget):
         self.controls = {"first": names[0], "second": names[min(1, len(names) - 1)]}
         self.controls |= {"share": 0.5, "crossover": 0, "sibling": 0, "drawn": False}
         self.copies = {frozenset(names): tuned for names, tuned in (copies or {}).items()}
-        self.tuning = Worker(self.lock, self._copy_came)
+        self.tuning = Worker(self.lock, self.tell)
         self._wanted = frozenset(self._names())  # whose photos were shown last: their copy draws, their children too
         self.pictures, self.file = {}, ""  # PNG or JPEG bytes by name; the name of what is to be kept
         self._before: list[dict[str, Any]] = []  # controls before each sibling that was bred on with
@@ -223,12 +223,9 @@ class FamilyView(PhotoWidget):
         with self.lock:
             if couple == self._wanted:  # else it was stopped half-way
                 self.copies[couple] = tuned
+                self._redraw()
         how = "stopped after" if stop() else "tuned in"
         return f"Drawn by a copy of the generator, {how} {time.perf_counter() - began:.0f} s."
-
-    def _copy_came(self) -> None:
-        self._redraw()
-        self.tell()
 
     # --- photos, and what one keeps
 

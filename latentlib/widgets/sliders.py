@@ -58,13 +58,13 @@ class PictureSlider(CourseWidget):
 class Player(CourseWidget):
     """A film to play, pause and step through, also without a kernel.
 
-    frames: pictures (c, h, w) in [0, 1] or PNG bytes, drawn beforehand; interval: milliseconds between two
+    frames: PNG bytes, as ``plots.to_png`` draws them; interval: milliseconds between two
     """
 
     _esm = page("sliders")
 
-    def __init__(self, frames: Sequence[Any], interval: int = 120):
-        self.frames = [frame if isinstance(frame, bytes) else to_png(frame) for frame in frames]
+    def __init__(self, frames: Sequence[bytes], interval: int = 120):
+        self.frames = list(frames)
         frame = _described("frame", list(range(1, len(self.frames) + 1)))
         super().__init__(controls=[frame], frames=self.frames, interval=interval)
 
@@ -73,9 +73,6 @@ class Player(CourseWidget):
 
     def __repr__(self) -> str:
         return f"A film of {len(self.frames)} pictures"
-
-
-picture_slider, player = PictureSlider, Player  # as the notebooks call them
 
 
 def _described(name: str, spec: list | tuple) -> dict[str, Any]:
