@@ -169,7 +169,7 @@ def test_signed_numbers_are_white_at_zero():
 
 def test_colours_have_names_and_unknown_things_none():
     assert plots.colour("PCA") == plots.colour("orange") == "#E69F00"
-    with pytest.raises(ValueError, match="no colour"):
+    with pytest.raises(KeyError, match="mauve"):
         plots.colour("mauve")
     shades = figures.shades_of(["pca", "mine", "other"])
     assert len(set(shades.values())) == 3

@@ -65,8 +65,8 @@ class Player(CourseWidget):
 
     def __init__(self, frames: Sequence[bytes], interval: int = 120):
         self.frames = list(frames)
-        frame = _described("frame", list(range(1, len(self.frames) + 1)))
-        super().__init__(controls=[frame], frames=self.frames, interval=interval)
+        steps = _described("frame", list(range(1, len(frames) + 1)))
+        super().__init__(controls=[steps], frames=self.frames, interval=interval)
 
     def still(self) -> bytes:
         return self.frames[-1]
