@@ -22,7 +22,6 @@ from latentlib.models.stylegan2 import SLOPE, Discriminator, Generator
 
 METHODS = ("w", "w+", "p-norm")
 FIRST_STEP = 0.1  # how far the first step moves the numbers of a code; later ones follow from the curvature
-BROKEN = "the generator draws values that are no numbers; are its weights whole?"
 
 
 class Inversion(NamedTuple):
@@ -185,8 +184,6 @@ def preconditioner(generator: Generator, same_w: bool = False, size: int | None 
             look = torch.randn(drawn.shape, generator=numbers).to(drawn)
             (slope,) = torch.autograd.grad(drawn, w_plus, look, retain_graph=True)
             answer += (slope[0].cpu().double()[:, None] @ _inverse_root(reads)).square().mean((1, 2))
-    if not torch.isfinite(answer).all():
-        raise ValueError(BROKEN)
     pace = answer.clamp(min=1e-12 * answer.max().item()) ** -0.25  # the root of the root mean square answer, inverted
     metric = reads * ((pace / pace.mean()) ** -2)[:, None, None]
     return _inverse_root(metric.mean(0, keepdim=True) if same_w else metric).to(generator.w_avg)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
-from latentlib.gan.inversion import BROKEN, Inversion, PictureError, check, invert
+from latentlib.gan.inversion import Inversion, PictureError, check, invert
 from latentlib.models.autoencoder import check_batch, shrunk
 from latentlib.models.stylegan2 import Discriminator, Generator
 
@@ -96,7 +96,7 @@ def tune(
                 drawn, losses, slopes = zip(*each(look, codes.chunk(parts), begun, errors), strict=True)
                 loss = sum(losses).item()
                 if step == 0 and not loss < torch.inf:
-                    raise ValueError(BROKEN)
+                    raise ValueError("the generator draws values that are no numbers; are its weights whole?")
                 if loss < least:
                     least, pictures = loss, torch.cat(drawn).clamp(0, 1)
                     torch._foreach_copy_(best, [p.detach() for p in weights])

@@ -66,13 +66,11 @@ def live() -> Callable[[Figure | Tensor], None]:
     from IPython.display import DisplayHandle
 
     handle = DisplayHandle()
-    shown = []
+    handle.display({"text/plain": TEXT}, raw=True)  # what can be replaced
 
     def draw(drawn: Figure | Tensor) -> None:
         png = to_png(drawn) if isinstance(drawn, Tensor) else figure_png(drawn)
-        bundle = {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": TEXT}
-        (handle.update if shown else handle.display)(bundle, raw=True)
-        shown.append(True)
+        handle.update({"image/png": base64.b64encode(png).decode("ascii"), "text/plain": TEXT}, raw=True)
 
     return draw
 
