@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlib import photos, weights
+from latentlib import photos
 from latentlib.datasets import digits, furniture, glyphs, portraits
 
 # -------------------------------------------------------------------------------------------------------------- digits
@@ -295,19 +295,6 @@ def test_furniture_of_a_kind_and_wrong_furniture():
         furniture.column("colour")
     with pytest.raises(ValueError, match="kind must be"):
         furniture.sample_factors(5, kind=2)
-
-
-def test_the_nearest_furniture_is_found_and_mixtures_are_far(one_thread):
-    real = furniture.load(4, seed=2)
-    mixed = (real.images + real.images.flip(0)) / 2
-    pictures = torch.cat([real.images, mixed, torch.ones(1, 3, 64, 64)])
-    found = furniture.nearest(pictures, furniture.load(300, seed=1, size=32), weights.load("furniture-regressor"))
-    assert torch.equal(found[0][:4, 0], real.factors[:, 0])
-    assert found[1][:4].max() < 2.5 < found[1][4:].min()
-    drawn = furniture.render(found[0], size=32) - torch.nn.functional.avg_pool2d(pictures, 2)
-    assert torch.allclose(drawn.flatten(1).norm(dim=1), found[1], atol=1e-4)
-    with pytest.raises(ValueError, match="pictures must be"):
-        furniture.nearest(torch.rand(2, 3, 32, 32), real, lambda x: x)
 
 
 # ----------------------------------------------------------------------------------------------------------- portraits

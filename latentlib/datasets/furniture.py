@@ -6,14 +6,11 @@ pixels on every machine. `nearest` goes the other way, from a picture to the fac
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
-from latentlib import space
 from latentlib.datasets import raycast
 from latentlib.device import pick_device, thread_map
 
@@ -164,62 +161,3 @@ def _boxes(factors: Tensor) -> Tensor:
     there = torch.stack([table | ~table] * 6 + [~table] + [arms] * 4, dim=1)
     nowhere = torch.tensor([[raycast.FAR] * 3, [-raycast.FAR] * 3], device=factors.device)
     return torch.where(there[:, :, None, None], boxes, nowhere)
-
-
-# --- from a picture to the furniture that looks most like it
-
-SEARCHED = 32  # pixels: distances are taken of small pictures, which is four times as fast
-ROUNDS = 3  # steps of each search; more lead hardly nearer
-MOVED = [i for i, name in enumerate(FACTORS) if name not in ("kind", "arms")]  # these two are there or not, and stay
-DAMPING = 0.3  # of the least squares, in squared units of a picture's distance
-
-
-@torch.no_grad()
-def nearest(pictures: Tensor, reference: Furniture, read: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """The furniture nearest to each picture, by search: its factors (n, 12) and its distance (n,).
-
-    pictures: (n, 3, 64, 64) in [0, 1]; reference: furniture of size 32 among which the search begins
-    read: pictures -> a guess at their factors (n, 12)
-
-    Gauss-Newton from four places (the guess, and the three nearest pieces of the reference), of which the best counts.
-    The distance is the root of the squared differences of all pixels of the pictures at 32 × 32.
-    """
-    if pictures.dim() != 4 or pictures.shape[1:] != (3, 64, 64):
-        raise ValueError(f"pictures must be (n, 3, 64, 64), got {tuple(pictures.shape)}")
-    small, whole = avg_pool2d(pictures, 2), [column("kind"), column("arms")]
-    guess = read(pictures).clone()
-    guess[:, whole] = guess[:, whole].clamp(0, 1).round()
-    near = reference.factors[space.neighbours(reference.images, small, 3)[1].T]  # (3, n, 12)
-    factors = torch.cat([guess.clamp(*_limits(guess)), near.flatten(0, 1)])  # all are searched side by side
-    targets = small.flatten(1).repeat(4, 1)
-    for i in range(ROUNDS):
-        factors, distance = _improved(targets, factors, nudge=0.2 * 0.75**i)
-    distance, best = distance.unflatten(0, (4, -1)).min(0)
-    return factors.unflatten(0, (4, -1))[best, torch.arange(len(best), device=best.device)], distance
-
-
-def _limits(factors: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest of each factor for pieces of these kinds: (n, 12) -> (n, 12) twice."""
-    return _LIMITS.to(factors.device)[factors[:, column("kind")].long()].unbind(2)
-
-
-def _improved(targets: Tensor, factors: Tensor, nudge: float) -> tuple[Tensor, Tensor]:
-    """Factors (n, 12) whose drawings are no farther from the targets (n, 3·32·32), and how far they are (n,)."""
-    low, high = _limits(factors)
-    span = torch.where(factors + nudge * (high - low) > high, low - high, high - low)
-    one_each = torch.eye(len(FACTORS), device=factors.device)[MOVED]  # (10, 12)
-    nudges = torch.cat([torch.zeros_like(one_each[:1]), nudge * one_each])  # (11, 12)
-    drawn = _drawn(factors[:, None] + nudges * span[:, None])  # (n, 11, 3072)
-    change, missing = (drawn[:, 1:] - drawn[:, :1]) / nudge, targets[:, None] - drawn[:, :1]
-    squares = change @ change.mT + DAMPING * (one_each @ one_each.T)  # (n, 10, 10)
-    step = torch.linalg.solve(squares.cpu(), (change @ missing.mT).cpu()).squeeze(2).to(factors.device) @ one_each
-    sizes = torch.tensor([0, 0.3, 1], device=factors.device)[:, None]  # no step, a careful one, a full one
-    tried = (factors[:, None] + sizes * (step * span)[:, None]).clamp(low[:, None], high[:, None])
-    distances = torch.cat([missing, _drawn(tried[:, 1:]) - targets[:, None]], 1).norm(dim=2)  # (n, 3)
-    best = distances.argmin(1)
-    return tried[torch.arange(len(best), device=best.device), best], distances.amin(1)
-
-
-def _drawn(factors: Tensor) -> Tensor:
-    """Factors (n, m, 12) -> their pictures, 32 × 32, each in a row: (n, m, 3072)."""
-    return render(factors.flatten(0, 1), size=SEARCHED).flatten(1).unflatten(0, factors.shape[:2])
