@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.rows import Row
 from latentlib import weights
 from latentlib.datasets import portraits
-from latentlib.device import pick_device, synchronize, thread_map
+from latentlib.device import pick_device, thread_map
 from latentlib.gan import inversion
 from latentlib.gan.inversion import PictureError, invert
 
@@ -76,7 +76,8 @@ def run(steps: int = 120) -> list[Row]:
         seconds = time.perf_counter() - began
         ours = [Step(seconds * k / steps, (now - images).square().mean().item()) for k, now in enumerate(way)]
         theirs = one_by_one(generator, encoder, images, steps)
-        synchronize(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         goal = max(ours[-1].error, theirs[-1].error)
         seconds = [next(s.seconds for s in of if s.error <= goal) / len(images) for of in (ours, theirs)]
         rows.append(Row(f"{len(images)} photos to the same error: s a face (peer: torch.optim.LBFGS)", *seconds))

@@ -7,9 +7,12 @@ something on a machine that is busy with other things, while value and peer alon
 from __future__ import annotations
 
 import importlib
+import platform
 import sys
 import time
 from pathlib import Path
+
+import torch
 
 from benchmarks.rows import LeftOut
 from latentlib import device
@@ -22,7 +25,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"bench: there is no {', '.join(unknown)}; there are {', '.join(NAMES)}")
         return 2
-    print(device.describe(device.pick_device()))
+    print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, {device.pick_device()}")
     print(f"\n{'what':72} {'value':>12} {'peer':>12} {'ratio':>8}", flush=True)
     failed = []
     for name in arguments or NAMES:

@@ -1,9 +1,8 @@
-"""Where the numbers are computed: choose a device, seed it, speed it up."""
+"""Where the numbers are computed: choose a device, seed it, share its cores."""
 
 from __future__ import annotations
 
 import contextlib
-import platform
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,35 +43,6 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def autocast(device: torch.device | str, enabled: bool = True) -> contextlib.AbstractContextManager:
-    """bfloat16 arithmetic inside a ``with`` block where the device does it fast; else full precision.
-
-    That is: NVIDIA GPUs of compute capability 8.0 or more (A100, L4, RTX 30 and later), and CPUs with AVX-512's
-    bfloat16 instructions (without them it takes twice as long as float32). Apple's MPS and older hardware stay in
-    float32: so does Colab's T4, of capability 7.5, on which PyTorch only emulates bfloat16.
-    """
-    device = torch.device(device)
-    if device.type == "cuda":
-        # is_bf16_supported() counts emulation, too
-        fast = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        fast = device.type == "cpu" and _cpu_has_bfloat16()
-    return torch.autocast(device.type, dtype=torch.bfloat16) if enabled and fast else contextlib.nullcontext()
-
-
-def _cpu_has_bfloat16() -> bool:
-    return getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()  # the oldest PyTorch that we support has none
-
-
-def synchronize(device: torch.device | str) -> None:
-    """Wait until the device has finished what it was given; a GPU works on after Python has gone on."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
 @contextlib.contextmanager
 def single_thread(when: bool = True) -> Iterator[None]:
     """Inside the block operations take one core each: where they are so short that more would wait than work."""
@@ -101,13 +71,3 @@ def thread_map(device: torch.device | str, rows: int) -> Iterator[tuple[Callable
             yield pool.map, parts
     finally:
         torch.set_num_threads(threads)  # what one thread sets is also what PyTorch gives to threads that come later
-
-
-def describe(device: torch.device | str) -> str:
-    """One line about the machine: Python, PyTorch, and the device with its name."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = "Apple GPU" if device.type == "mps" else f"CPU with {torch.get_num_threads()} threads"
-    return f"Python {platform.python_version()}, PyTorch {torch.__version__}, {device.type} ({name})"

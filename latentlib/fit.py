@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from latentlib.device import autocast, single_thread
+from latentlib.device import single_thread
 
 SHORT = 3e7  # multiplications: a step of fewer is faster on one core than on two that wait for each other
 
@@ -33,21 +33,18 @@ def fit(
 ) -> list[float]:
     """Train a model with Adam; gives the mean loss in each finished epoch.
 
-    All data is put on the device once. A progress bar shows the loss. An interrupt (the stop button, Ctrl-C) ends the
+    It learns on the images' device. A progress bar shows the loss. An interrupt (the stop button, Ctrl-C) ends the
     training and not the program: the model keeps what it learned.
     Raises ValueError when images and targets do not belong together, FloatingPointError when the loss is not a number.
     """
     targets = images if targets is None else targets
     if not 0 < len(images) == len(targets):
         raise ValueError(f"each picture needs one target: got {len(images)} images and {len(targets)} targets")
-    device = where(model, images)
-    images, targets = images.to(device), targets.to(device)
+    device = images.device
     model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda"))
     torch.manual_seed(seed)
     order, losses = torch.Generator().manual_seed(seed), []
-    if has_convolutions(model):
-        model.to(memory_format=torch.channels_last)  # faster on CPUs and GPUs; the weights stay the same
     try:
         with progress(epochs, epochs * math.ceil(len(images) / batch_size)) as bar:
             for epoch in range(1, epochs + 1):
@@ -55,7 +52,7 @@ def fit(
                 for chosen in torch.randperm(len(images), generator=order).to(device).split(batch_size):
                     batch, target = images.index_select(0, chosen), targets.index_select(0, chosen)
                     # The sum stays on the device: reading it would make a GPU wait.
-                    total += one_step(model, optimizer, batch, target, loss, amp=True) * len(chosen)
+                    total += one_step(model, optimizer, batch, target, loss) * len(chosen)
                     bar.update()
                 losses.append(total.item() / len(images))
                 if not math.isfinite(losses[-1]):
@@ -67,7 +64,7 @@ def fit(
     except KeyboardInterrupt:
         print(f"Stopped after {len(losses)} of {epochs} epochs; the model keeps what it has learned.")
     finally:
-        model.to(memory_format=torch.contiguous_format).eval()
+        model.eval()
     return losses
 
 
@@ -77,14 +74,12 @@ def one_step(
     images: torch.Tensor,  # (n, ...) what goes in
     targets: torch.Tensor | None = None,  # (n, ...) what should come out; None: the images themselves
     loss: Callable[[Any, torch.Tensor], torch.Tensor] = squared_error,  # loss(output, target)
-    amp: bool = False,  # bfloat16 arithmetic where the device is faster with it
 ) -> torch.Tensor:
     """Learn from one batch; gives the loss before the step, a scalar on the device."""
     work = len(images) * sum(weight.numel() for weight in model.parameters())
-    with single_thread(work < SHORT and not has_convolutions(model)):
-        with autocast(images.device, amp):
-            output = model(images)
-        value = loss(full_precision(output), images if targets is None else targets)
+    has_convolutions = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    with single_thread(work < SHORT and not has_convolutions):
+        value = loss(model(images), images if targets is None else targets)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -109,21 +104,6 @@ def gan_step(
     artist_optimizer.zero_grad()
     artist_loss.backward()
     artist_optimizer.step()
-
-
-def where(model: nn.Module, images: torch.Tensor) -> torch.device:
-    """The device of the model's weights, or of the images when only these are on a faster one than the CPU."""
-    held = next((weight.device for weight in model.parameters()), images.device)
-    return images.device if held.type == "cpu" else held
-
-
-def full_precision(output: Any) -> Any:
-    """float32 tensors from what a model gives under autocast: a tensor, or a tuple of tensors as from a VAE."""
-    return tuple(part.float() for part in output) if isinstance(output, tuple) else output.float()
-
-
-def has_convolutions(model: nn.Module) -> bool:
-    return any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
 def progress(count: int, steps: int, unit: str = "epoch", shown: bool = True):

@@ -1,11 +1,9 @@
-"""Choosing a device, seeding, measuring, and what cores do side by side. A GPU is played where there is none."""
+"""Choosing a device, seeding, and what cores do side by side. A GPU is played where there is none."""
 
 from __future__ import annotations
 
-import contextlib
 import random
 import threading
-import types
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -55,50 +53,6 @@ def test_the_same_seed_gives_the_same_numbers_everywhere():
 
     assert draw(7) == draw(7)
     assert not set(draw(7)) & set(draw(8))
-
-
-def test_autocast_computes_in_bfloat16_only_where_that_is_fast(machine, monkeypatch):
-    a = torch.ones(4, 4)
-    for has, enabled, dtype in (
-        (True, True, torch.bfloat16),
-        (True, False, torch.float32),
-        (False, True, torch.float32),
-    ):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has, raising=False)
-        with device.autocast("cpu", enabled):
-            assert (a @ a).dtype == dtype
-    machine(mps=True)
-    assert isinstance(device.autocast("mps"), contextlib.nullcontext)
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")  # an older PyTorch cannot tell
-    with device.autocast("cpu"):
-        assert (a @ a).dtype == torch.float32
-
-
-@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), None), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)])
-def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, capability, dtype):
-    """Colab's T4 has capability 7.5, and is_bf16_supported() says yes to it."""
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda which=None: capability)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
-    monkeypatch.setattr(torch, "autocast", lambda kind, dtype: types.SimpleNamespace(kind=kind, dtype=dtype))
-    found = device.autocast("cuda:0")
-    assert (None if isinstance(found, contextlib.nullcontext) else found.dtype) == dtype
-
-
-def test_synchronize_waits_for_the_device_that_was_asked(monkeypatch):
-    waited = []
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda which: waited.append(str(which)))
-    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("mps"))
-    for name in ("cpu", "cuda:0", "mps"):
-        device.synchronize(name)
-    assert waited == ["cuda:0", "mps"]
-
-
-def test_the_machine_is_described(monkeypatch):
-    line = device.describe("cpu")
-    assert line.endswith(f"PyTorch {torch.__version__}, cpu (CPU with {torch.get_num_threads()} threads)")
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda which: "NVIDIA H100")
-    assert device.describe("cuda").endswith("cuda (NVIDIA H100)")
-    assert device.describe("mps").endswith("mps (Apple GPU)")
 
 
 def test_every_function_with_a_device_takes_auto():

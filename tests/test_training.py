@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import os
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -295,3 +297,37 @@ def test_a_signal_ends_a_run_with_a_checkpoint_and_the_next_start_goes_on(tmp_pa
     assert process.returncode == 0, text
     assert f"going on from {seen} images" in text
     assert runs.read_checkpoint(checkpoint, CPU)["images_seen"] == seen + 16
+
+
+# --- the machine
+
+
+def test_autocast_computes_in_bfloat16_only_where_that_is_fast(monkeypatch):
+    a = torch.ones(4, 4)
+    for has, enabled, dtype in (
+        (True, True, torch.bfloat16),
+        (True, False, torch.float32),
+        (False, True, torch.float32),
+    ):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=has: has, raising=False)
+        with runs.autocast("cpu", enabled):
+            assert (a @ a).dtype == dtype
+    assert isinstance(runs.autocast("mps"), contextlib.nullcontext)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")  # an older PyTorch cannot tell
+    with runs.autocast("cpu"):
+        assert (a @ a).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), None), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, capability, dtype):
+    """Colab's T4 has capability 7.5, and is_bf16_supported() says yes to it."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda which=None: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    monkeypatch.setattr(torch, "autocast", lambda kind, dtype: types.SimpleNamespace(kind=kind, dtype=dtype))
+    found = runs.autocast("cuda:0")
+    assert (None if isinstance(found, contextlib.nullcontext) else found.dtype) == dtype
+
+
+def test_the_machine_is_described():
+    line = runs.describe(torch.device("cpu"))
+    assert line.endswith(f"PyTorch {torch.__version__}, cpu (CPU with {torch.get_num_threads()} threads)")

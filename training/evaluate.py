@@ -27,14 +27,14 @@ from torch import Tensor
 
 from latentlib import metrics, photos, space, weights
 from latentlib.datasets import digits, furniture
-from latentlib.device import autocast, describe, pick_device, single_thread, synchronize
+from latentlib.device import pick_device, single_thread
 from latentlib.fit import squared_error
 from latentlib.gan import tuning
 from latentlib.gan.inversion import invert, mahalanobis_p
 from latentlib.metrics import auc, perceptual_features, psnr
 from latentlib.models import stylegan2, vae
 from latentlib.weights import WEIGHTS, checksum, read_weights
-from training import lfw
+from training import lfw, runs
 from training.faces import distil, train_identity
 from training.faces.projected import LiteFeatures
 
@@ -162,7 +162,7 @@ def inverted(generator, photos: Tensor, w_plus: bool, steps: int, rate: float = 
             share = step / steps
             down = 0.5 - 0.5 * math.cos(math.pi * min(1, (1 - share) / 0.25))
             optimizer.param_groups[0]["lr"] = rate * min(1, share / 0.05 + 0.02) * down
-            with autocast(target.device):
+            with runs.autocast(target.device):
                 picture = generator.synthesis(code, noise=None)
             loss = (picture.float() - part).square().mean((1, 2, 3)).sum()
             optimizer.zero_grad()
@@ -501,7 +501,8 @@ def seconds_of(size: int, device: torch.device) -> dict[str, float]:
     for _ in range(4):  # the first is slower
         began = time.perf_counter()
         picture = generator.draw(w)
-        synchronize(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - began)
     searched = []
     for steps in (1, 1, 4):  # the first is slower
@@ -517,7 +518,7 @@ def nvidia(asked: Asked) -> tuple[dict, str]:
     made = read_weights("stylegan2-64", asked.folder)[1]
     sizes = [64] if asked.quick else [256, 512, 1024]
     result = {
-        "machine": describe(asked.device),
+        "machine": runs.describe(asked.device),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "seconds": {
             str(size): {name: round(value, 2) for name, value in seconds_of(size, asked.device).items()}

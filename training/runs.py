@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 import os
+import platform
 import signal
 import sys
 import threading
@@ -25,6 +26,34 @@ CHECKPOINT_SECONDS = 180
 
 class Stop(Exception):
     """A reason to stop that a person can read; the last good checkpoint stays as it is."""
+
+
+def autocast(device: torch.device | str, enabled: bool = True) -> contextlib.AbstractContextManager:
+    """bfloat16 arithmetic inside a ``with`` block where the device does it fast; else full precision.
+
+    That is: NVIDIA GPUs of compute capability 8.0 or more (A100, L4, RTX 30 and later), and CPUs with AVX-512's
+    bfloat16 instructions (without them it takes twice as long as float32). Apple's MPS and older hardware stay in
+    float32: so does Colab's T4, of capability 7.5, on which PyTorch only emulates bfloat16.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        # is_bf16_supported() counts emulation, too
+        fast = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = device.type == "cpu" and _cpu_has_bfloat16()
+    return torch.autocast(device.type, dtype=torch.bfloat16) if enabled and fast else contextlib.nullcontext()
+
+
+def _cpu_has_bfloat16() -> bool:
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()  # the oldest PyTorch that we support has none
+
+
+def describe(device: torch.device) -> str:
+    """One line about the machine: Python, PyTorch, and the device with its name."""
+    name = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU with {torch.get_num_threads()} threads"
+    )
+    return f"Python {platform.python_version()}, PyTorch {torch.__version__}, {device.type} ({name})"
 
 
 class Trainer:

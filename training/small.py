@@ -10,8 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from latentlib.device import autocast
-from latentlib.fit import full_precision
 from latentlib.gan.tuning import orthogonal
 from training import runs
 from training.saving import save_weights
@@ -70,7 +68,7 @@ class Trainer(runs.Trainer):
         self.adam.param_groups[0]["lr"] = share * ADAM_RATE
         self.seed_step()
         images, targets = self.small.draw(number, self.device)
-        with autocast(self.device):
+        with runs.autocast(self.device):
             loss = self.small.loss(self.model, images, targets)
         self.model.zero_grad()
         loss.backward()
@@ -82,6 +80,10 @@ class Trainer(runs.Trainer):
 
 def rebuild(loss: Callable[[object, Tensor], Tensor]) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
     """A loss of what a model makes of the images beside the images themselves, in full precision."""
+
+    def full_precision(output):  # a tensor, or a tuple of tensors as from a VAE
+        return tuple(part.float() for part in output) if isinstance(output, tuple) else output.float()
+
     return lambda model, images, targets: loss(full_precision(model(images)), images)
 
 

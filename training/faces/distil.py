@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from latentlib import weights
-from latentlib.device import autocast
 from latentlib.models import stylegan2
 from training import runs
 from training.runs import Stop
@@ -142,7 +141,7 @@ class Trainer(runs.Trainer):
             numbers = torch.Generator().manual_seed(self.recipe["seed"] + self.images_seen)
             w_plus = codes(self.teacher, self.recipe["batch"], numbers)
             wanted = blocks(self.teacher.synthesis, w_plus)
-        with autocast(self.device, enabled=done < 0.75):  # the last touches in full precision
+        with runs.autocast(self.device, enabled=done < 0.75):  # the last touches in full precision
             drawn = blocks(self.student.synthesis, w_plus)
         pictures = [(rgb - target).square().mean() for (_, rgb), (_, target) in zip(drawn, wanted, strict=True)]
         features = [

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from latentlib.device import autocast, seed_everything
+from latentlib.device import seed_everything
 from latentlib.models.stylegan2 import Generator
 from training import lfw, runs
 from training.faces import train
@@ -186,7 +186,7 @@ class Trainer(runs.Trainer):
         real = random_photos(self.images, count, device, self.chances)
         z = torch.randn(2, count, self.generator.z_dim, device=device)
         crossover = random_crossovers(count, self.generator.num_ws, recipe["style_mixing"], device)
-        with autocast(device):
+        with runs.autocast(device):
             with torch.no_grad():
                 of_real = self.projection(augment(real, recipe["augment"]))
             with torch.set_grad_enabled(taught >= 0):
@@ -199,7 +199,7 @@ class Trainer(runs.Trainer):
         losses = {"d": self.learn(loss, self.d_optimizer)}
         if taught >= 0:  # samples up, through what the frozen network saw in them; then the running average
             self.heads.requires_grad_(False)
-            with autocast(device):
+            with runs.autocast(device):
                 loss = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=False))
             losses["g"] = self.learn(loss, self.g_optimizer)
             self.heads.requires_grad_(True)

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from latentlib import weights
-from latentlib.device import autocast, seed_everything
+from latentlib.device import seed_everything
 from latentlib.models.encoder import Encoder
 from latentlib.weights import checksum, read_weights
 from training import lfw, runs
@@ -104,7 +104,7 @@ def picture_metric(generator, covariance: torch.Tensor, recipe: dict, batch: int
     batches, total = math.ceil(recipe["probes"] / batch), 0.0
     for _ in range(batches):
         ws = draw_codes(generator, batch, recipe).requires_grad_(True)
-        with autocast(ws.device):
+        with runs.autocast(ws.device):
             image = generator.synthesis(ws, noise=None)
         probe = torch.randn_like(image) / math.sqrt(image[0].numel())
         (slope,) = torch.autograd.grad((image * probe).sum(), ws)
@@ -152,7 +152,7 @@ class Trainer(runs.Trainer):
         self.seed_step()
         photos = round(count * self.recipe["photos"])
         codes = draw_codes(self.generator, count - photos, self.recipe)
-        with torch.no_grad(), autocast(self.device):
+        with torch.no_grad(), runs.autocast(self.device):
             pictures = self.generator.synthesis(codes, noise=None).clamp(-1, 1)
         if photos:
             pictures = torch.cat([pictures, random_photos(self.photos, photos, self.device)])
@@ -162,7 +162,7 @@ class Trainer(runs.Trainer):
         """One batch; gives the errors."""
         recipe = self.recipe
         codes, pictures = self._batch()
-        with autocast(self.device):
+        with runs.autocast(self.device):
             found = self.encoder(disturb(pictures, recipe)).float()
         error = found[: len(codes)] - codes
         losses = {"code": torch.einsum("nli,lij,nlj->", error, self.metric, error) / max(len(codes), 1)}
@@ -171,9 +171,9 @@ class Trainer(runs.Trainer):
         losses["length"] = length / max(away.shape[0] * away.shape[1], 1)
         judged = slice(len(codes) if recipe["photos"] else 0, None)  # samples have their codes to learn from
         target = pictures[judged]
-        with torch.no_grad(), autocast(self.device):
+        with torch.no_grad(), runs.autocast(self.device):
             wanted = self.discriminator.features(target)
-        with autocast(self.device):
+        with runs.autocast(self.device):
             drawn = self.generator.synthesis(found[judged], noise=None)
             features = self.discriminator.features(drawn)
         losses["picture"] = (drawn - target).square().mean()

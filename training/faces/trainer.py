@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentlib.device import autocast, seed_everything
+from latentlib.device import seed_everything
 from latentlib.models.stylegan2 import Discriminator, Generator
 from training import runs
 from training.faces.networks import (
@@ -103,7 +103,7 @@ class Trainer(runs.Trainer):
         z = torch.randn(2, count, recipe["z_dim"], device=self.device)
         crossover = random_crossovers(count, self.generator.num_ws, recipe["style_mixing"], self.device)
         regularise = self.images_seen >= recipe["path_length_from"] and number % recipe["path_length_every"] == 0
-        with autocast(self.device):
+        with runs.autocast(self.device):
             ws = mixed_styles(self.generator, z, crossover)
             fake = self.generator.synthesis(ws, None, self.resolution)
             lengths = path_lengths(fake, ws) if regularise else None
@@ -118,7 +118,7 @@ class Trainer(runs.Trainer):
     def _teach_discriminator(self, real, fake, penalise: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Photos up, samples down; now and then the gradient of its answers to photos is kept small (R1)."""
         real.requires_grad_(penalise)
-        with autocast(self.device, not penalise):
+        with runs.autocast(self.device, not penalise):
             shown = torch.cat([augment(real, self.augment_p), augment(fake, self.augment_p)])
             on_real, on_fake = self.discriminator(shown, self.fade, 2).chunk(2)
         loss = total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
@@ -132,7 +132,7 @@ class Trainer(runs.Trainer):
     def _teach_generator(self, fake, lengths: torch.Tensor | None) -> torch.Tensor:
         """Its samples up; with path lengths also: all steps in w equally long."""
         self.discriminator.requires_grad_(False)
-        with autocast(self.device):
+        with runs.autocast(self.device):
             answer = self.discriminator(augment(fake, self.augment_p), self.fade)
         loss = total = F.softplus(-answer).mean()
         if lengths is not None:
