@@ -76,8 +76,9 @@ def read(source) -> np.ndarray:
 
     source: a path, the bytes of a file, or an array or tensor (h, w) or (h, w, 1..4) of uint8, uint16, whole numbers
     from 0 to 255, or floats in [0, 1]. A file is shown as a browser shows it: turned as its EXIF says, its colour
-    profile applied, what is transparent on white. Its size and frames are looked at before anything is decoded.
-    Raises PhotoError with one sentence when it is no picture, damaged, moving or too large.
+    profile applied, what is transparent on white, of moving ones the first picture. Its size is looked at before
+    anything is decoded.
+    Raises PhotoError with one sentence when it is no picture, damaged or too large.
     """
     if isinstance(source, torch.Tensor):
         source = source.detach().cpu().numpy()
@@ -114,10 +115,6 @@ def _decoded(content: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:
         raise PhotoError(TOO_LARGE.format("picture", f"{MOST_PIXELS // 10**6} million pixels"))
-    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with its own small copy
-        raise PhotoError("This is a moving picture, or several in one file; choose a still photo.")
-    if min(image.size) < 2:
-        raise PhotoError(f"A photo has more than {image.width} × {image.height} pixels; choose another file.")
     image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded in about this size
     image.load()
     try:

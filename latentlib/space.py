@@ -28,12 +28,10 @@ def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
 def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """The point a share ``t`` of the way on the arc from ``a`` to ``b`` (Shoemake 1985); lengths go evenly.
 
-    Shapes as in ``lerp``, d at least 2. Equal directions give the straight line. Opposite ones have many arcs, of
-    which always the same one is taken.
+    Shapes as in ``lerp``. Equal directions give the straight line, and so do opposite ones, which have
+    no arc of their own.
     """
     a, b, t = _pair(a, b, t)
-    if a.shape[-1] < 2:
-        raise ValueError("slerp turns one direction into another, so codes need at least 2 numbers; use lerp")
     length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
     u = torch.where(length_a > 0, a / length_a, b / length_b).nan_to_num()  # zeros take the other's direction
     v = torch.where(length_b > 0, b / length_b, u)
@@ -41,16 +39,9 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     cosine = (u * v).sum(-1, keepdim=True)
     across = v - cosine * u  # the part of v at a right angle to u
     sine = across.norm(dim=-1, keepdim=True)
-    across = torch.where(sine > 1e-6, across / sine, _right_angle(u))
     angle = torch.atan2(sine, cosine)  # exact near 0 and π, where acos is not
-    direction = torch.cos(t * angle) * u + torch.sin(t * angle) * across
+    direction = torch.cos(t * angle) * u + torch.sin(t * angle) * across / sine.clamp(min=1e-6)
     return direction * (length_a * (1 - t) + length_b * t)
-
-
-def _right_angle(u: Tensor) -> Tensor:
-    axis = torch.zeros_like(u).scatter_(-1, u.abs().argmin(-1, keepdim=True), 1.0)
-    across = axis - (axis * u).sum(-1, keepdim=True) * u
-    return across / across.norm(dim=-1, keepdim=True)
 
 
 def _pair(a: Tensor, b: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,7 +69,7 @@ def affine_map(sources: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
     sources: (3, p), not on one line; targets: (3, q) -> a function (n, p) -> (n, q); with p > 2, points beside the
     plane of the sources are first dropped onto it.
     """
-    edges = _double(sources[1:] - sources[0]).cpu()  # (2, p)
+    edges = (sources[1:] - sources[0]).cpu().double()  # (2, p)
     if len(sources) != 3 or torch.linalg.matrix_rank(edges, rtol=1e-6) < 2:
         raise ValueError(f"sources must be three points (3, p), not on one line; got {tuple(sources.shape)}")
     matrix = torch.linalg.pinv(edges).to(targets) @ (targets[1:] - targets[0])  # (p, q)
@@ -164,13 +155,13 @@ def linear_direction(codes: Tensor, values: Tensor) -> Tensor:
     For a value that is 0 or 1 it is the difference of the two means: ``codes + linear_direction(codes, has_arms)``.
     """
     codes = _flat(codes, "codes")
-    table = values.detach().float().reshape(len(values), -1).to(codes.device)
+    table = values.detach().cpu().double().reshape(len(values), -1)
     if len(table) != len(codes):
         raise ValueError(f"values must be ({len(codes)},) or ({len(codes)}, f), got {tuple(values.shape)}")
-    table = _double(table - table.mean(0))
+    table = table - table.mean(0)
     if (table.abs().amax(0) == 0).any():
         raise ValueError("a value is the same for all codes, so no direction can be found for it; leave it out")
-    fit = torch.linalg.pinv(table.cpu()).to(table) @ _double(codes - codes.mean(0))  # (f, d)
+    fit = torch.linalg.pinv(table) @ (codes - codes.mean(0)).cpu().double()  # (f, d)
     return fit.to(codes)[0 if values.dim() == 1 else slice(None)]
 
 
@@ -196,9 +187,3 @@ def probe_r2(codes: Tensor, targets: Tensor, seed: int = 0) -> Tensor:
     total = (y[:cut] - y[:cut].mean(0)).square().sum(0)
     r2 = torch.where(total > 0, 1 - wrong / total.clamp(min=1e-300), (wrong == 0).double())
     return r2.float().to(codes.device).reshape(targets.shape[1:])
-
-
-def _double(codes: Tensor) -> Tensor:
-    """In float64, on the device; Apple's GPUs have no float64, so there on the CPU. Small decompositions are then
-    solved on the CPU, whatever the device: Apple's GPUs have few of them."""
-    return (codes.cpu() if codes.device.type == "mps" else codes).double()

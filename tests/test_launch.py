@@ -111,21 +111,6 @@ def test_papermill_in_another_folder_takes_the_installed_course(tmp_path):
     assert said == f"{ROOT / 'latentlib' / '__init__.py'}\n"
 
 
-def test_papermill_is_told_of_a_name_that_no_notebook_has(tmp_path):
-    """By itself it only warns, and runs the course as if nothing had been asked."""
-    asking = "from latentlib import settings\nfast, *_ = settings.parameters(fast, seed, device, dataset)\nfast"
-    given = 'fast, seed, device, dataset = False, 0, "cpu", "bundled"'
-    cells = [nbformat.v4.new_code_cell(given, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(asking)]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, tmp_path / "in.ipynb")
-    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb", "--language", "python", "-p"]
-    done = [subprocess.run([*command, name, "yes"], cwd=tmp_path, capture_output=True) for name in ("fsat", "fast")]
-    assert b"there is no parameter 'fsat'; there are fast, seed, device, dataset" in done[0].stderr
-    assert done[1].returncode == 0
-    assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs[0].data["text/plain"] == "True"
-
-
 def test_a_failed_fetch_is_one_clear_sentence(python, tmp_path):
     done = run_cell(python, tmp_path, LATENTLIB_REPOSITORY="http://127.0.0.1:9/nowhere.git")
     assert done.returncode == 1

@@ -1,6 +1,6 @@
 """Draws boxes on a studio floor: rays against boxes, soft shadows, many pictures at once.
 
-Four rays go through each pixel of the window in which the furniture stands. Each ray is cut with each box (the slab
+Four rays go through each pixel. Each ray is cut with each box (the slab
 method: Kay and Kajiya, "Ray tracing complex scenes", SIGGRAPH 1986, section 3), and the nearest face is lit by a key
 light that casts soft shadows, a fill light and the sky.
 
@@ -61,17 +61,14 @@ def draw(
     used = [b for b, some in enumerate(there.any(0).tolist()) if some or b == casters[0]]
     scene = set_up(boxes[:, used], camera(turn, tilt), size)
     seat, casters = used.index(casters[0]), [used.index(b) for b in casters if b in used]
-    image = studio(scene, seat)  # (3, n, size * size)
-    left, top, width, height = window(scene)
-    x, y = torch.arange(width, device=paint.device).repeat(height), torch.arange(height, device=paint.device)
-    x, y = left[:, None] + x, top[:, None] + y.repeat_interleave(width)  # (n, pixels)
+    place = torch.arange(size, device=paint.device)
+    x, y = place.repeat(size)[None], place.repeat_interleave(size)[None]  # of each pixel: (1, size * size)
     colour = cover = 0
     wood = torch.tensor([not painted[b] for b in used], device=paint.device)
     for right, down in FOUR:
         seen, met = trace(scene, x + right, y + down, paint.T[..., None], wood, seat, casters)
         colour, cover = colour + seen, cover + met
-    place = (y * size + x).expand(3, -1, -1)
-    image.scatter_(2, place, image.gather(2, place) * (1 - cover / 4) + colour / 4)
+    image = studio(scene, x, y, seat) * (1 - cover / 4) + colour / 4  # (3, n, size * size)
     # A tensor of one number, because dividing by a Python number multiplies by its inverse on a GPU.
     image.clamp_(0, 1).mul_(255).round_().div_(torch.full((), 255.0, device=image.device))
     return image.transpose(0, 1).unflatten(2, (size, size))
@@ -102,7 +99,7 @@ def set_up(boxes: Tensor, view: View, size: int) -> Scene:
 
 
 def rays(scene: Scene, x: Tensor, y: Tensor) -> Tensor:
-    """Directions, one metre forward, of the rays through places in pixels: (n or 1, rays) twice -> (3, n, rays)."""
+    """Directions, one metre forward, of the rays through places in pixels: (1, rays) twice -> (3, n, rays)."""
     step, view = 2 * HALF_VIEW / scene.size, scene.view
     return view.forward + view.right * (x * step - HALF_VIEW) + view.up * (HALF_VIEW - y * step)
 
@@ -117,11 +114,9 @@ def darkness(scene: Scene, box: int, along: Tensor) -> Tensor:
     return (scene.leave[:, box] - along).amin(0).sub_(enter).div_(scene.soft[box]).clamp_(0, 1)
 
 
-def studio(scene: Scene, seat: int) -> Tensor:
-    """The room behind, with the shadow of the boxes on its floor: (3, n, size * size)."""
+def studio(scene: Scene, x: Tensor, y: Tensor, seat: int) -> Tensor:
+    """The room behind, with the shadow of the boxes on its floor, in pixels (1, rays): (3, n, rays)."""
     size, device = scene.size, scene.low.device
-    place = torch.arange(size, device=device)
-    x, y = place.repeat(size)[None], place.repeat_interleave(size)[None]  # (1, size * size)
     grid = FOUR if size < 64 else FOUR[::2]  # shadows have soft edges: two rays are enough but for large pixels
     dark = sum(shadow(scene, x + right, y + down, seat) for right, down in grid) * (1 / len(grid))
     near, far, tint = (torch.tensor(colour, device=device)[:, None, None] for colour in (NEAR, BACK, TINT))
@@ -145,29 +140,10 @@ def shadow(scene: Scene, x: Tensor, y: Tensor, seat: int) -> Tensor:
     return 1 - (1 - dark * SHADE) * (1 - under * 0.22)
 
 
-def window(scene: Scene) -> tuple[Tensor, Tensor, int, int]:
-    """The smallest window in which every picture's boxes fit: left and top of each (n,), width and height of all."""
-    view, size = scene.view, scene.size
-    ends = (scene.low, scene.high)
-    corners = torch.cat([torch.stack([x[0], y[1], z[2]]) for x in ends for y in ends for z in ends], 3)
-    x, y, z = corners - view.eye[:, None]  # each (b, n, 8)
-    right, up, ahead = (x * a[0] + y * a[1] + z * a[2] for a in (view.right, view.up, view.forward))
-    across, down = size / 2 * (1 + right / ahead / HALF_VIEW), size / 2 * (1 - up / ahead / HALF_VIEW)
-    found = []
-    nowhere = scene.low[0] == scene.high[0]  # (b, n, 1)
-    for places in (across, down):
-        low = places.masked_fill(nowhere, FAR).amin((0, 2)).floor().long().clamp(0, size)
-        high = places.masked_fill(nowhere, -FAR).amax((0, 2)).ceil().long().clamp(0, size)
-        extent = max(1, int((high - low).max()))
-        found.append((low.clamp(max=size - extent), extent))
-    (left, width), (top, height) = found
-    return left, top, width, height
-
-
 def trace(
     scene: Scene, x: Tensor, y: Tensor, paint: Tensor, wood: Tensor, seat: int, casters: list[int]
 ) -> tuple[Tensor, Tensor]:
-    """What rays through places (n, rays) see: colours (3, n, rays), black for nothing; and 1 where they met a box.
+    """What rays through places (1, rays) see: colours (3, n, rays), black for nothing; and 1 where they met a box.
 
     paint: (3, n, 1); wood: (b,) bool, the boxes that are not painted
     """
