@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -96,7 +95,7 @@ def read(source) -> np.ndarray:
         return np.array(_decoded(bytes(source)))
     except PhotoError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise PhotoError(TOO_LARGE.format("picture", f"{MOST_PIXELS // 10**6} million pixels")) from error
     except UnidentifiedImageError as error:
         phones = bytes(source[4:8]) == b"ftyp" and re.search(b"hei|hev|mif|msf|avif|avis", source[8:40])
@@ -110,9 +109,7 @@ def _decoded(content: bytes) -> Image.Image:
     """Made smaller first, so that whatever follows costs little; then upright, 8 bits, RGB on white, sRGB."""
     if len(content) > MOST_BYTES:
         raise PhotoError(TOO_LARGE.format("file", f"{MOST_BYTES // 10**6} MB"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:
         raise PhotoError(TOO_LARGE.format("picture", f"{MOST_PIXELS // 10**6} million pixels"))
     image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded in about this size
@@ -159,7 +156,7 @@ def _bytes_of(pixels: np.ndarray) -> np.ndarray:
     """An array of pixels as uint8, (h, w) or (h, w, 2 to 4); what its numbers mean follows from their kind."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    if pixels.shape[2:] not in ((), (2,), (3,), (4,)) or pixels.ndim < 2 or min(pixels.shape[:2]) < 2:
+    if pixels.shape[2:] not in ((), (2,), (3,), (4,)) or pixels.ndim < 2 or pixels.size == 0:
         raise PhotoError(f"A photo must be (height, width, 1 to 4 channels), got {pixels.shape}.")
     floats = np.issubdtype(pixels.dtype, np.floating)
     most = 1 if floats or pixels.dtype == bool else 65_535 if pixels.dtype == np.uint16 else 255

@@ -176,13 +176,16 @@ def brands(*names: bytes) -> bytes:
         (brands(b"isom", b"mp41"), "no picture"),
         (file_of(np.zeros((40, 40, 3), np.uint8), "JPEG")[:60], "damaged|no picture"),
         (file_of(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))[:900], "damaged"),
-        (file_of(np.zeros((1, 40, 3), np.uint8)), "40 × 1"),
-        (file_of(Image.new("L", (9, 9)), "GIF", save_all=True, append_images=[Image.new("L", (9, 9), 255)]), "moving"),
     ],
 )
 def test_what_is_no_photo_gets_a_sentence(content, words):
     with pytest.raises(photos.PhotoError, match=words):
         photos.read(content)
+
+
+def test_of_a_moving_picture_the_first_one_is_read(hopper):
+    other = Image.fromarray(255 - hopper)
+    assert apart(photos.read(file_of(hopper, "GIF", save_all=True, append_images=[other])), hopper) < 14
 
 
 def test_avif_gets_its_own_sentence_where_pillow_cannot_read_it(monkeypatch):
@@ -314,7 +317,7 @@ def test_the_larger_ruler_counts():
     assert photos.window_of(frontal).middle == pytest.approx(1j * 22 * photos.LOWER)
 
 
-@pytest.mark.parametrize("photo", [np.full((200, 200, 3), 90, np.uint8), np.zeros((300, 100), np.uint8)])
+@pytest.mark.parametrize("photo", [np.full((200, 200, 3), 90, np.uint8), np.zeros((300, 100)), np.ones((1, 40))])
 def test_no_face_says_what_to_do(photo):
     with pytest.raises(photos.NoFaceError, match="click the two eyes"):
         photos.align(photo)
