@@ -330,8 +330,8 @@ def _checked(eyes, shape) -> np.ndarray:
         return points
     points = points[np.argsort(points[:, 0], kind="stable")]
     height, width = shape[:2]
-    if not np.isfinite(points).all() or (points < 0).any() or (points > (width, height)).any():
-        raise ValueError(f"eyes {eyes!r} lie outside this photo of {width} × {height} pixels")
-    if np.linalg.norm(points[1] - points[0]) < 4:
-        raise ValueError(f"the two eyes {eyes!r} are less than 4 pixels apart; click the middle of each eye once")
+    inside = ((points >= 0) & (points <= (width, height))).all()
+    if not inside or np.linalg.norm(points[1] - points[0]) < 4:
+        size = f"{width} × {height} pixels"
+        raise ValueError(f"two eyes must lie in the photo of {size} and 4 or more apart, got {eyes!r}")
     return points

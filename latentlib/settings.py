@@ -53,16 +53,14 @@ def cpu_quota(root: Path = Path("/")) -> float:
             continue
         base = root / "sys/fs/cgroup" / controllers
         own = base / group.strip("/")
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
         # A group may have less than the groups above it; in a container its own may be the topmost that is to be seen.
         for place in [own, *own.parents][: len(own.parts) - len(base.parts) + 1]:
             try:
-                if controllers:
-                    limit, period = ((place / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-                else:
-                    limit, period = (place / "cpu.max").read_text().split()
-                if limit != "max" and int(limit) > 0:
+                limit, period = " ".join((place / name).read_text() for name in files).split()
+                if int(limit) > 0:  # else there is none; version 2 says "max", which is no number
                     quotas.append(int(limit) / int(period))
-            except (OSError, ValueError, ZeroDivisionError):
+            except (OSError, ValueError):
                 continue
     return min(quotas)
 

@@ -25,7 +25,6 @@ KIND_RANGES = ({"kind": (0, 0), **_CHAIR, **_BOTH, **_COLOUR}, {"kind": (1, 1), 
 RANGES = {
     name: (min(kind[name][0] for kind in KIND_RANGES), max(kind[name][1] for kind in KIND_RANGES)) for name in FACTORS
 }
-_LIMITS = torch.tensor([[kind[name] for name in FACTORS] for kind in KIND_RANGES])  # (2, 12, 2)
 
 PAINTS = {
     "red": (0.76, 0.22, 0.20),
@@ -71,7 +70,7 @@ def sample_factors(n: int, seed: int = 0, kind: int | None = None, device: torch
     generator = torch.Generator().manual_seed(seed)
     random = torch.rand(n, len(FACTORS), generator=generator)
     paint = torch.randint(len(PAINTS), (n,), generator=generator)
-    low, high = _LIMITS.unbind(2)
+    low, high = torch.tensor([[of[name] for name in FACTORS] for of in KIND_RANGES]).unbind(2)  # (2, 12)
     which = (random[:, 0] < 0.5).long() if kind is None else torch.full((n,), kind)
     factors = low[which] + (high - low)[which] * random
     factors[:, column("arms")] = ((which == 0) & (random[:, column("arms")] < 0.5)).float()
@@ -103,21 +102,14 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
     on_cpu = factors.device.type == "cpu"
     # As many pictures at once as the cache likes, and as each core may keep memory for; a GPU wants more.
     chunk = max(1, (16 if on_cpu else 1024) * 64 * 64 // (size * size))
-    if on_cpu:
-        # Linux's allocator keeps freed blocks up to twice the largest block freed so far, so this (untouched) block
-        # saves handing memory back and forth with the system.
-        torch.empty(30 << 20, dtype=torch.uint8)
-    # Pieces with the same parts together, so that parts that none of them has cost nothing.
-    order = (factors[:, column("arms")] - factors[:, column("kind")]).argsort()
 
     @torch.no_grad()
-    def draw(which: Tensor) -> None:
-        part = factors[which]
+    def draw(images: Tensor, part: Tensor) -> None:
         turn, tilt, paint = part[:, column("turn")], part[:, column("tilt")], part[:, column("red") :]
-        images[which] = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
+        images.copy_(raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS))
 
     with thread_map(factors.device, -(-len(factors) // chunk)) as (each, _):
-        list(each(draw, order.split(chunk) if len(order) else ()))
+        list(each(draw, images.split(chunk), factors.split(chunk)) if len(images) else ())
     return images
 
 
