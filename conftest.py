@@ -19,7 +19,7 @@ def pytest_runtest_teardown(item, nextitem):
     budget = item.config.getoption("--above-import-mb")
     if kernel is None or budget is None or (nextitem is not None and nextitem.parent is item.parent):
         return (yield)
-    from tools.memory import import_torch, peak
+    from tools.run import import_torch, peak
 
     most = peak(kernel.km.provisioner.pid)
     above = most - import_torch()

@@ -76,7 +76,7 @@ def on_the_page() -> list[float]:
             "() => document.querySelector('.widget-interact .jp-OutputArea-output img, .widget-interact img')",
         )
         for handle in handles:
-            notebook.show(handle)
+            handle.scroll_into_view_if_needed()
         times: list[list[float]] = [[], []]
         for press in range(-1, PRESSES):
             for handle, picture, taken in zip(handles, pictures, times, strict=True):

@@ -171,7 +171,7 @@ def everything(lab, browser):
 def test_a_key_is_answered_and_everything_has_a_name(everything, name):
     assert everything.notebook.problems() == []
     before = everything.seen(name)
-    everything.notebook.show(everything.part(name))
+    everything.part(name).scroll_into_view_if_needed()
     everything.press(name)
     assert everything.until(lambda: everything.seen(name) != before), "the key was not answered"
     root = everything.cell(name).locator(".latentlib")

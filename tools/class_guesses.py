@@ -1,7 +1,7 @@
 """What a class guessed: `python -m tools.class_guesses FOLDER` reads the CSV files that learners saved.
 
-Each file is what the button below a lesson's last table downloads; none holds a name.
-Prints how many answered each question, before and after, and draws one histogram for each question.
+Each file is what the button below a lesson's last table downloads; none holds a name. Draws a histogram for each
+question, with how many answered it before and after, into class-guesses.png.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ def read(folder: Path) -> dict[str, list[dict[str, str]]]:
     """Question -> the rows of all learners; a file that is no such table is named and left out."""
     answers = defaultdict(list)
     for path in sorted(folder.glob("*.csv")):
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            if tuple(table.fieldnames or ()) != COLUMNS:
-                print(f"{path.name}: left out, its first line is not {','.join(COLUMNS)}")
-                continue
-            for row in table:
-                answers[row["question"]].append(row)
+        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        if tuple(table.fieldnames or ()) != COLUMNS:
+            print(f"{path.name}: left out, its first line is not {','.join(COLUMNS)}")
+            continue
+        for row in table:
+            answers[row["question"]].append(row)
     return answers
 
 
@@ -48,7 +47,8 @@ def draw(answers: dict[str, list[dict[str, str]]]):
             bins = [k - 0.5 for k in range(len(choices) + 1)]
             ax.set_xticks(range(len(choices)), choices)
         colours = ["#8A8A8A", plots.colour("blue")]
-        ax.hist([given["before"], given["after"]], bins, label=["before", "after"], color=colours)
+        labels = [f"{len(given[name])} {name}" for name in ("before", "after")]
+        ax.hist([given["before"], given["after"]], bins, label=labels, color=colours)
         for measured in given["measured"][:1]:
             ax.axvline(measured, color="black", linestyle="--", label="measured")
         ax.set(title=question, ylabel="learners")
@@ -57,20 +57,10 @@ def draw(answers: dict[str, list[dict[str, str]]]):
     return fig
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print(__doc__)
-        return 2
-    answers = read(Path(arguments[0]))
-    if not answers:
-        print(f"there are no guesses in {arguments[0]}")
-        return 1
-    for question, rows in sorted(answers.items()):
-        print(f"{question}: {len(rows)} before, {sum(bool(row['after']) for row in rows)} after")
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    if not (answers := read(Path(sys.argv[1]))):
+        sys.exit(f"there are no guesses in {sys.argv[1]}")
     Path("class-guesses.png").write_bytes(plots.figure_png(draw(answers)))
     print("drawn in class-guesses.png")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -21,9 +21,9 @@ from tools.course import copy
 PATIENCE = 60_000  # milliseconds for one change; the machine may be busy with other tests
 RUN_ALL = 400_000
 SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},  # every cell on the page, also those far away
-    "docmanager-extension/plugin": {"autosave": False},
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # every cell on the page, also those far away
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 CELLS = """() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map(cell => ({
   type: cell.cell_type, count: cell.execution_count ?? null,
@@ -52,14 +52,12 @@ def serve() -> Iterator[Lab]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         folder = Path(home)
         course = copy(folder / "course")
-        for name, values in SETTINGS.items():
-            path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(values))
+        (folder / "overrides.json").write_text(json.dumps(SETTINGS))
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--log-level=ERROR"]
         command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={course}", "--LabApp.expose_app_in_browser=True"]
-        own = {f"JUPYTER{name}_DIR": str(folder / name) for name in ("_CONFIG", "_RUNTIME", "LAB_WORKSPACES")}
-        own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "LATENTLIB_OFFLINE": "1"}
+        command += [f"--LabApp.app_settings_dir={folder}"]
+        places = ("_CONFIG", "_RUNTIME", "LAB_SETTINGS", "LAB_WORKSPACES")
+        own = {f"JUPYTER{name}_DIR": str(folder / name) for name in places} | {"LATENTLIB_OFFLINE": "1"}
         environment = {key: value for key, value in os.environ.items() if not key.startswith("LATENTLIB_")} | own
         server = subprocess.Popen(command, env=environment, cwd=course)
         try:
@@ -108,26 +106,8 @@ class Notebook:
         for number, cell in enumerate(self.page.evaluate(CELLS)):
             if cell["type"] == "code" and cell["count"] is None:
                 found.append(f"cell {number} did not run")
-            found += [
-                f"cell {number}: {o['ename']}: {o['evalue']}" for o in cell["outputs"] if o["output_type"] == "error"
-            ]
+            errors = [output for output in cell["outputs"] if output["output_type"] == "error"]
+            found += [f"cell {number}: {error['ename']}: {error['evalue']}" for error in errors]
         text = self.panel.inner_text()
         bad = ("Error displaying widget", "Error creating widget", "Failed to load model class", "Loading widget...")
         return found + [sentence for sentence in bad if sentence in text]
-
-    def show(self, part) -> dict:
-        """Scroll to a part and wait until the page stands still (JupyterLab moves and redraws cells); gives its box."""
-        from playwright.sync_api import Error
-
-        deadline, last = time.monotonic() + PATIENCE / 1000, None
-        while time.monotonic() < deadline:
-            try:
-                part.scroll_into_view_if_needed(timeout=2000)
-                box = part.bounding_box(timeout=2000)
-            except Error:  # it was redrawn in this moment
-                box = None
-            if box is not None and box == last:
-                return box
-            last = box
-            time.sleep(0.3)
-        raise AssertionError("the page did not come to rest")

@@ -1,43 +1,73 @@
 """Run the whole course: `python -m tools.run [NOTEBOOK ...] [NAME=VALUE ...]`, or make run PARAMS="fast=true seed=1".
 
-Writes each executed notebook into build; prints seconds, the peak of memory, how much of it is above `import torch`,
-and the kernel's own memory (USS). A notebook that fails names the cell and the error; the others still run; the exit
-status is then 1.
+Writes each executed notebook into build; prints seconds, the peak of memory (GB are 10**9 bytes), and how much of it is
+above `import torch`. A notebook that fails names the cell and the error; the others still run, the exit status is 1.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import logging
 import os
 import platform
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import psutil
 from nbclient import NotebookClient
 
-from tools.badges import tagged
 from tools.course import ROOT, lessons
-from tools.memory import ABOVE_IMPORT_MB, import_torch, own, peak
 
 BUILD = ROOT / "build"
 BUDGET_SECONDS = 60
+ABOVE_IMPORT_MB = 360.0  # a notebook's peak above that of `import torch`, which differs by 0.5 GB from build to build
 DEFAULTS = {"fast": False, "seed": 0, "device": "auto", "dataset": "auto"}
 # Newer kernels warn that they talk over TCP without encryption: on one machine, and nothing that a learner can change.
 QUIET = ["--IPKernelApp.log_level=ERROR"]
 
 
+def peak(pid: int) -> float:
+    """The most MB that a process without its children has held (on macOS: holds now); 0 for one that has ended."""
+    try:
+        if sys.platform.startswith("linux"):
+            return peak_of(Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace"))
+        known = psutil.Process(pid).memory_info()
+        return getattr(known, "peak_wset", known.rss) / 1e6
+    except (psutil.Error, OSError, KeyError):
+        return 0.0
+
+
+def peak_of(status: str) -> float:
+    """The peak in Linux's /proc/PID/status without pages of program files, which say nothing about a notebook's needs:
+    they are shared, and how many are mapped differs from day to day (280 or 450 MB after `import torch`)."""
+    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    most, files = (int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "RssFile"))
+    return most - files
+
+
+@functools.cache
+def import_torch() -> float:
+    """What a fresh Python has held that imports torch and nothing else."""
+    command = [sys.executable, "-c", "import torch; input('imported\\n')"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as fresh:
+        fresh.stdout.readline()
+        held = peak(fresh.pid)
+        fresh.communicate(b"\n")
+    return held
+
+
 @dataclass
 class Result:
-    """One notebook's run; peak, and the most after a cell that was its own (USS), in MB."""
+    """One notebook's run; the peak in MB."""
 
     name: str
     seconds: float = 0.0
     peak: float = 0.0
-    own: float = 0.0
     error: str = ""
 
     @property
@@ -51,8 +81,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str) -> Result:
     result = Result(name)
 
     def look(cell, cell_index, execute_reply):
-        kernel = client.km.provisioner.pid
-        result.peak, result.own = max(result.peak, peak(kernel)), max(result.own, own(kernel))
+        result.peak = max(result.peak, peak(client.km.provisioner.pid))
         if (reply := execute_reply["content"])["status"] == "error":
             result.error = f"cell {cell_index}: {reply['ename']}: {reply['evalue']}"
 
@@ -70,11 +99,12 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str) -> Result:
 
 def run(path: Path, parameters: dict[str, str]) -> Result:
     """Execute one notebook with these parameters into BUILD."""
-    notebook = nbformat.read(path, as_version=4)
+    from papermill.iorw import load_notebook_node  # not above: Colab's imitation has no papermill
+    from papermill.parameterize import parameterize_notebook
+
+    notebook = load_notebook_node(str(path))
     if parameters:
-        lines = "\n".join(["# Parameters", *(f"{name} = {value!r}" for name, value in parameters.items())])
-        place = notebook.cells.index(tagged(notebook, "parameters")[0]) + 1
-        notebook.cells.insert(place, nbformat.v4.new_code_cell(lines, metadata={"tags": ["injected-parameters"]}))
+        notebook = parameterize_notebook(notebook, parameters)
     result = execute(notebook, path.parent, path.stem)
     notebook.metadata.pop("widgets", None)
     BUILD.mkdir(exist_ok=True)
@@ -87,15 +117,15 @@ def header() -> str:
     machine = f"PyTorch {importlib.metadata.version('torch')}, Python {platform.python_version()}, {platform.system()}"
     return (
         f"{machine}; import torch: peak {import_torch() / 1e3:.2f} GB\n"
-        f"{'notebook':28} {'seconds':>8} {'peak':>8} {'above import':>13} {'own':>8}\n"
+        f"{'notebook':28} {'seconds':>8} {'peak':>8} {'above import':>13}\n"
         f"{'budget':28} {BUDGET_SECONDS:8d} {'':>8} {ABOVE_IMPORT_MB / 1e3:10.2f} GB"
     )
 
 
 def row(result: Result) -> str:
     """Seconds, memory in GB, and whether that fits the budgets."""
-    peak, above, own = (size / 1e3 for size in (result.peak, result.peak - import_torch(), result.own))
-    return f"{result.name:28} {result.seconds:8.1f} {peak:5.2f} GB {above:10.2f} GB {own:5.2f} GB   {result.verdict}"
+    most, above = result.peak / 1e3, (result.peak - import_torch()) / 1e3
+    return f"{result.name:28} {result.seconds:8.1f} {most:5.2f} GB {above:10.2f} GB   {result.verdict}"
 
 
 def use_data() -> bool:
@@ -110,13 +140,10 @@ def main(arguments: list[str]) -> int:
 
     paths = [Path(argument).resolve() for argument in arguments if argument.endswith(".ipynb")] or lessons()
     parameters = dict(argument.partition("=")[::2] for argument in arguments if not argument.endswith(".ipynb"))
-    if unknown := parameters.keys() - DEFAULTS.keys():
-        print(f"run: there is no parameter {', '.join(sorted(unknown))}; there are {', '.join(DEFAULTS)}")
-        return 2
     try:
         settings.parameters(**DEFAULTS | parameters)
-    except ValueError as error:
-        print(f"run: {error}")
+    except (TypeError, ValueError) as error:
+        print(f"run: {error}; there are the parameters {', '.join(DEFAULTS)}")
         return 2
     use_data()
     logging.getLogger("traitlets").setLevel(logging.ERROR)

@@ -15,18 +15,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.badges import MARKED, PLACEHOLDER, launch_links
+from tools.badges import MARKED, launch_links
 from tools.course import ROOT, lessons, once, setting, solutions
 
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-src"
 SITE = BUILD / "site"
 VENV = BUILD / "site-venv"
-PAGES = (
-    *(f"docs/{name}.md" for name in ("teaching", "glossary", "map", "ethics", "troubleshooting")),
-    "data/README.md",
-    *(f"data/weights/{name}.md" for name in ("README", "digits", "furniture")),
-)
+INDEX = (ROOT / "site" / "index.md").read_text(encoding="utf-8")
+PAGES = [f"{name}.md" for name in re.findall(r"^(?:docs|data)/\S+$", INDEX, re.M)]
 PICTURES = ("docs/pictures/walk.png", "docs/pictures/children.jpg", "data/weights/faces-64-samples.png")
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)#\s]+)((?:#[^)\s]*)?\))")
 MERMAID = re.compile(r"^```mermaid\n.*?^```$", re.M | re.S)
@@ -76,17 +73,9 @@ def links(text: str, path: str, slug: str, revision: str) -> str:
     return MERMAID.sub(drawing, LINK.sub(lead, text))
 
 
-def front_page(text: str, play: bool) -> str:
-    """The front page with its lists of notebooks, and what there is to play with where the page to play was made."""
-    for mark, paths in (("lessons", lessons()), ("solutions", solutions())):
-        names = [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
-        text = text.replace(f"<!-- {mark} -->", "\n".join(names))
-    return text.replace("<!-- play -->", FRAME if play else "").replace("(../docs/", "(docs/")
-
-
 def prepare(target: Path, slug: str, revision: str, play: bool) -> None:
     """Fill a fresh folder with all that Sphinx reads, in the repository's own order, so that links stay true."""
-    made = {"index.md": front_page((ROOT / "site" / "index.md").read_text(encoding="utf-8"), play)}
+    made = {"index.md": INDEX.replace("<!-- play -->", FRAME if play else "")}
     for name in PAGES:
         made[name] = links((ROOT / name).read_text(encoding="utf-8"), name, slug, revision)
     for path in [*lessons(), *solutions()]:
@@ -103,10 +92,8 @@ def prepare(target: Path, slug: str, revision: str, play: bool) -> None:
 
 
 def main() -> int:
-    wanted, python = (
-        ROOT / "site" / "requirements.txt",
-        VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"),
-    )
+    wanted = ROOT / "site" / "requirements.txt"
+    python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted]
     if not once(VENV / "stamp", wanted, [sys.executable, "-m", "venv", "--clear", VENV], install):
         sys.exit("site: its tools could not be installed, see above; is there a network?")
@@ -114,9 +101,7 @@ def main() -> int:
     play = subprocess.run([sys.executable, "-m", "tools.play"], cwd=ROOT).returncode == 0
     if not play:
         print("site: the pages to read are made without the page to play, see above.", flush=True)
-    slug = setting("slug")
-    if slug.startswith(f"{PLACEHOLDER}/"):  # a workflow knows the repository
-        slug = os.environ.get("GITHUB_REPOSITORY", slug)
+    slug = os.environ.get("GITHUB_REPOSITORY", setting("slug"))  # a workflow knows the repository
     prepare(SOURCE, slug, setting("revision"), play)
     # Every warning, a broken internal link above all, is an error.
     command = [python, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", BUILD / "site-doctrees"]
