@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import importlib.util
 import json
 import math
 import shutil
@@ -222,14 +221,10 @@ def exported(network: nn.Module, example: Tensor) -> bytes:
 
     The runtime does the casts once, when it loads the file; it computes in single precision.
     """
-    names = {"input_names": ["x"], "output_names": ["y"]}
-    with torch.enable_grad():
-        program = torch.onnx.export(
-            network.eval(), (example,), dynamo=True, external_data=False, verbose=False, **names
-        )
     from onnx import TensorProto, helper, numpy_helper  # out of build/play
 
-    model = program.model_proto
+    names = {"input_names": ["x"], "output_names": ["y"]}
+    model = torch.onnx.export(network.eval(), (example,), dynamo=True, verbose=False, **names).model_proto
     for weight in model.graph.initializer:
         whole = numpy_helper.to_array(weight)
         if weight.data_type == TensorProto.FLOAT and whole.size > FEW:
@@ -257,8 +252,7 @@ def fetch() -> None:
 def build() -> Path:
     """Build the page; gives the path of its index.html."""
     fetch()
-    if importlib.util.find_spec("onnxscript") is None:
-        sys.path.append(str(WORK / "python"))  # last: what .venv has goes first
+    sys.path.append(str(WORK / "python"))  # last: what .venv has goes first
     parts, tools = WORK / "parts", WORK / "node_modules"
     shutil.rmtree(parts, ignore_errors=True)
     shutil.copytree(SOURCE, parts)
@@ -279,6 +273,4 @@ def build() -> Path:
 
 
 if __name__ == "__main__":
-    page = build()
-    size = sum(path.stat().st_size for path in page.parent.iterdir())
-    print(f"{page}: {size / 1e6:.1f} MB with its script")
+    print(build())
