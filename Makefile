@@ -32,7 +32,7 @@ bench: setup
 	@$(VENV_PYTHON) -m benchmarks.run $(NAMES)
 
 refresh: setup
-	@$(VENV_PYTHON) -m tools.refresh $(NOTEBOOK)
+	@$(VENV_PYTHON) -m tools.run --inplace $(NOTEBOOK)
 
 badges: setup
 	@$(VENV_PYTHON) -m tools.badges $(if $(SLUG),SLUG=$(SLUG)) $(if $(REVISION),REVISION=$(REVISION))

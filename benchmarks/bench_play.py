@@ -23,9 +23,9 @@ FIRST_PICTURE_MS = 3000  # what the first picture may take
 
 def run() -> list[Row]:
     """Milliseconds, medians."""
-    from tools import chromium, play
+    from tools import jupyter_page, play
 
-    if chromium.find() is None:
+    if jupyter_page.chromium() is None:
         raise LeftOut("no Chromium on this machine")
     if not (play.PAGE / "index.html").is_file():
         raise LeftOut("the page to play is not built here; `make site` builds it")

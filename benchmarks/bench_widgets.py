@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 
 import nbformat
 
@@ -50,9 +51,9 @@ WATCH = """find => { window.pressed = null; window.taken = null; const before = 
 
 def run() -> list[Row]:
     """Milliseconds."""
-    from tools import chromium
+    from tools.jupyter_page import chromium
 
-    if chromium.find() is None:
+    if chromium() is None:
         raise LeftOut("no Chromium on this machine")
     return [Row("family view, key press to picture: ms (peer: interact)", *on_the_page())]
 
@@ -64,7 +65,7 @@ def on_the_page() -> list[float]:
     document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (SETUP, OURS, PEER)])
     document.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     with serve() as lab, chromium_browser() as browser:
-        nbformat.write(document, lab.course / "notebooks" / "bench.ipynb")
+        nbformat.write(document, Path(lab["root_dir"], "notebooks", "bench.ipynb"))
         page = browser.new_page(viewport={"width": 1280, "height": 1600})
         page.add_init_script(KEYS)
         notebook = Notebook(page, lab, "bench")

@@ -19,7 +19,7 @@ suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 
 html_theme = "sphinx_book_theme"
 html_title = project
-html_static_path = ["_static"]
+html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_search_summary = False  # it would fetch pages, which a browser forbids where a folder is opened

@@ -56,11 +56,10 @@ def make_wheel():
 
 @pytest.fixture(scope="module")
 def lab():
-    """A JupyterLab of our own: its address, its token, and the folder of the course's copy that it serves."""
-    from tools import chromium
-    from tools.jupyter_page import serve
+    """A JupyterLab of our own: its url, its token, and root_dir, where the course's copy lies that it serves."""
+    from tools.jupyter_page import chromium, serve
 
-    assert chromium.find(), "this run requires the browser tests, and no Chromium is on this machine"
+    assert chromium(), "this run requires the browser tests, and no Chromium is on this machine"
     with serve() as started:
         yield started
 

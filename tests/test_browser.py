@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from latentlib.datasets import portraits
-from tools import chromium
-from tools.jupyter_page import CELLS, PIXELS
+from tools.jupyter_page import CELLS, PIXELS, chromium, required
 
 pytestmark = pytest.mark.skipif(
-    chromium.find() is None and not chromium.required(),
+    chromium() is None and not required(),
     reason="no Chromium on this machine, the browser tests are left out",
 )
 START = """%matplotlib inline
@@ -154,7 +154,7 @@ def opened_notebook(lab, browser, name: str, sources: list[str]):
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, lab.course / "notebooks" / f"{name}.ipynb")
+    nbformat.write(notebook, Path(lab["root_dir"], "notebooks", f"{name}.ipynb"))
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     yield Notebook(page, lab, name)
     page.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import badges, refresh, rules
+from tools import badges, rules, run
 from tools import solutions as sources
 from tools.course import ROOT, lessons, setting, solutions
 
@@ -196,17 +196,16 @@ def test_refresh_stores_what_ran_and_nothing_else(monkeypatch, tmp_path, capsys,
     path = tmp_path / "notebooks" / "solutions" / "00_new.ipynb"
     nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# 00 · New"), code(source)]), path)
     before = path.read_text()
-    monkeypatch.setattr(refresh, "ROOT", tmp_path)
-    monkeypatch.setattr(refresh, "problems", lambda path: rules.problems(path, tmp_path))
-    monkeypatch.setattr(refresh, "apply", lambda notebook, name: badges.apply(notebook, name, tmp_path))
-    assert refresh.refresh(path) is fine, capsys.readouterr().out
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "problems", lambda path: rules.problems(path, tmp_path))
+    monkeypatch.setattr(run, "apply", lambda notebook, name: badges.apply(notebook, name, tmp_path))
+    assert run.main(["--inplace", str(path)]) == int(not fine), capsys.readouterr().out
     said = capsys.readouterr().out
     if fine:
         assert nbformat.read(path, as_version=4).cells[-1].outputs[0].text == "41\n"
     else:
         assert path.read_text() == before
         assert "FAILED  cell 3: ZeroDivisionError: division by zero" in said
-        assert "00_new.ipynb: not stored" in said
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from PIL import Image
 from latentlib import photos
 from latentlib.datasets import furniture, portraits
 from latentlib.gan import inversion
-from tools import chromium, play
+from tools import jupyter_page, play
 
 HTML = (play.SOURCE / "index.html").read_text(encoding="utf-8")
 SHARED = """
@@ -128,7 +128,7 @@ def phone(browser):
         yield page
 
 
-if chromium.find() is None and not chromium.required():
+if jupyter_page.chromium() is None and not jupyter_page.required():
     page = phone = pytest.fixture(lambda: pytest.skip("no Chromium on this machine, the browser tests are left out"))
 
 

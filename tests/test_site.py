@@ -11,14 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tools import chromium, site
+from tools import jupyter_page, site
 from tools.course import ROOT, lessons
 
 NOTEBOOK = "notebooks/00_start_here.ipynb"
 BUILT = sorted(site.SITE.rglob("*.html")) if (site.SITE / "index.html").is_file() else []
 PAGES = [path for path in BUILT if not {"_static", "play"} & set(path.relative_to(site.SITE).parts)]
 needs_site = pytest.mark.skipif(not PAGES, reason="build/site is not there; `make site` makes it")
-needs_chromium = pytest.mark.skipif(chromium.find() is None, reason="no Chromium on this machine")
+needs_chromium = pytest.mark.skipif(jupyter_page.chromium() is None, reason="no Chromium on this machine")
 
 
 def test_a_page_says_where_to_open_its_notebook_and_shows_pictures_alone():

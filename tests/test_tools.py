@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from benchmarks import hub
-from tools import check, chromium, class_branch, colab, course, run
+from tools import check, class_branch, colab, course, jupyter_page, run
 from tools.course import ROOT
 
 v4 = nbformat.v4
@@ -73,8 +73,8 @@ def ran(monkeypatch) -> list[tuple[str, dict]]:
         return f"ok      {name}"
 
     monkeypatch.setattr(check, "step", record)
-    monkeypatch.setattr(chromium, "find", lambda: None)
-    monkeypatch.setattr(chromium, "required", lambda: False)
+    monkeypatch.setattr(jupyter_page, "chromium", lambda: None)
+    monkeypatch.setattr(jupyter_page, "required", lambda: False)
     return found
 
 
@@ -108,7 +108,7 @@ def test_a_step_passes_when_all_of_its_commands_do_and_sets_variables(monkeypatc
 def test_the_browser_tests_are_required_on_ci(monkeypatch, ci, asked, expected):
     monkeypatch.setenv("CI", ci)
     monkeypatch.setenv("LATENTLIB_REQUIRE_BROWSER", asked)
-    assert chromium.required() is expected
+    assert jupyter_page.required() is expected
 
 
 # --- make run --------------------------------------------------------------------------------------------------------

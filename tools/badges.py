@@ -17,7 +17,6 @@ import nbformat
 
 from tools.course import ROOT, lessons, setting, solutions
 
-PLACEHOLDER = "OWNER"
 KNOWN = {  # what may be named, and how it must look; no commit as a revision
     "SLUG": re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+"),
     "REVISION": re.compile(r"(?![0-9a-f]{40}$)[A-Za-z0-9][A-Za-z0-9._/-]*"),

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools import chromium
+from tools import jupyter_page
 from tools.course import ROOT, copy, lessons, solutions
 from tools.run import ABOVE_IMPORT_MB, use_data
 
@@ -53,8 +53,7 @@ def on_a_bad_hub(paths: list[Path]) -> str:
             folder.chmod(0o555)
         there = [course / path.relative_to(ROOT) if path.is_relative_to(ROOT) else path for path in paths]
         bare = {"HOME": f"{course}/nobody", "PYTHONPATH": str(course), "JUPYTER_RUNTIME_DIR": f"{name}/runtime"}
-        what = "on the bundled digits, no network, nothing to write to"
-        return notebooks(there, what, course, LATENTLIB_DATA="", **bare)
+        return notebooks(there, "on the bundled digits, offline and read-only", course, LATENTLIB_DATA="", **bare)
 
 
 def run_all(paths: list[Path]) -> list[str]:
@@ -64,7 +63,7 @@ def run_all(paths: list[Path]) -> list[str]:
     steps = [] if paths else [step("style", ["ruff", "check"], ["ruff", "format", "--check"])]
     if tests or not paths:
         steps.append(step("unit and browser tests", [*PYTEST, *(tests or [*COVERAGE, "tests"])]))
-        if chromium.find() is None and not chromium.required():
+        if jupyter_page.chromium() is None and not jupyter_page.required():
             steps.append("left out: the browser tests: no Chromium was found on this machine (Chrome or Edge would do)")
     if books and use_data():
         steps.append(notebooks(books, "with MNIST"))

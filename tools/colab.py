@@ -38,7 +38,6 @@ def settings(folder: Path, url: str) -> dict[str, str]:
     stub, startup = folder / "stub" / "google" / "colab", folder / "ipython" / "profile_default" / "startup"
     stub.mkdir(parents=True, exist_ok=True)
     startup.mkdir(parents=True, exist_ok=True)
-    (stub / "__init__.py").touch()
     (stub / "output.py").write_text(STUB, encoding="utf-8")
     (startup / "00-colab.py").write_text("from google.colab import output\n", encoding="utf-8")
     use_data()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -26,15 +27,15 @@ def setting(name: str, root: Path = ROOT) -> str:
 
 
 def git(*arguments: str | Path, cwd: Path = ROOT) -> str:
-    """What git prints. Raises RuntimeError with git's own words."""
+    """What git prints. SystemExit with git's own words where it fails."""
     done = subprocess.run(["git", *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"git {' '.join(map(str, arguments))} failed: {done.stderr.strip()}")
+        sys.exit(f"git {' '.join(map(str, arguments))} failed: {done.stderr.strip()}")
     return done.stdout
 
 
 def files(root: Path = ROOT) -> list[str]:
-    """The names of what git tracks, and of what it would track. RuntimeError where root is no clone."""
+    """The names of what git tracks, and of what it would track. SystemExit where root is no clone."""
     named = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root).split("\0")
     return [name for name in named if (root / name).is_file()]
 

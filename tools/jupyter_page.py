@@ -1,23 +1,26 @@
-"""A course of its own in a real JupyterLab under headless Chromium, for the browser tests and a benchmark."""
+"""For the browser tests and benchmarks: a Chromium of this machine, and in it a course of its own in JupyterLab."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from jupyter_server.serverapp import list_running_servers
 
-from tools import chromium
 from tools.course import copy
 
+CHROMIUMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
+CHROMIUMS += ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
+CHROMIUMS += [r"C:\Program Files\Google\Chrome\Application\chrome.exe"]
+CHROMIUMS += [r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe"]
 PATIENCE = 60_000  # milliseconds for one change; the machine may be busy with other tests
 RUN_ALL = 400_000
 SETTINGS = {
@@ -38,17 +41,20 @@ PIXELS = """image => { if (!image.complete || !image.naturalWidth) return null;
   canvas.getContext('2d').drawImage(image, 0, 0); return canvas.toDataURL(); }"""
 
 
-class Lab(NamedTuple):
-    """A running JupyterLab: its address, its token, and the folder of the course that it serves, a copy."""
+def chromium() -> str | None:
+    """The path of a Chromium, Chrome or Edge on this machine, or None."""
+    return next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
 
-    address: str
-    token: str
-    course: Path
+
+def required() -> bool:
+    """Whether the browser tests must run: on CI, and wherever LATENTLIB_REQUIRE_BROWSER=1 is set."""
+    wanted = (os.environ.get("CI", ""), os.environ.get("LATENTLIB_REQUIRE_BROWSER", ""))
+    return any(value.lower() not in ("", "0", "false", "no") for value in wanted)
 
 
 @contextlib.contextmanager
-def serve() -> Iterator[Lab]:
-    """A JupyterLab of our own on a copy of the course, without data or network."""
+def serve() -> Iterator[dict]:
+    """A JupyterLab of our own on a copy of the course, without data or network: its url, token, root_dir and more."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         folder = Path(home)
         course = copy(folder / "course")
@@ -66,7 +72,7 @@ def serve() -> Iterator[Lab]:
                 assert server.poll() is None, "JupyterLab has ended"
                 assert time.monotonic() < deadline, "JupyterLab did not start"
                 time.sleep(0.3)
-            yield Lab(found[0]["url"].rstrip("/"), found[0]["token"], course)
+            yield found[0]
         finally:
             server.terminate()
             server.wait(20)
@@ -79,7 +85,7 @@ def chromium_browser() -> Iterator:
 
     quiet = ["--disable-gpu", "--disable-quic", "--no-proxy-server"]
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium.find(), args=quiet)
+        started = playwright.chromium.launch(executable_path=chromium(), args=quiet)
         yield started
         started.close()
 
@@ -87,16 +93,13 @@ def chromium_browser() -> Iterator:
 class Notebook:
     """One notebook, open in JupyterLab with all its cells run."""
 
-    def __init__(self, page, lab: Lab, name: str):
+    def __init__(self, page, lab: dict, name: str):
         self.page = page
         page.set_default_timeout(PATIENCE)
-        page.goto(f"{lab.address}/lab/tree/notebooks/{name}.ipynb?token={lab.token}")
+        page.goto(f"{lab['url']}lab/tree/notebooks/{name}.ipynb?token={lab['token']}")
         page.wait_for_function(READY, arg=f"{name}.ipynb", timeout=120_000)
-        page.evaluate(
-            "() => { window.allRun = false; jupyterapp.commands.execute('notebook:run-all-cells')"
-            ".finally(() => { window.allRun = true; }); }"
-        )
-        page.wait_for_function("() => window.allRun", timeout=RUN_ALL)
+        run_all = "() => jupyterapp.commands.execute('notebook:run-all-cells').then(() => true, () => true)"
+        page.wait_for_function(run_all, timeout=RUN_ALL)
         page.wait_for_function(READY, arg=f"{name}.ipynb")
         self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 

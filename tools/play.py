@@ -238,15 +238,14 @@ def fetch() -> None:
     """Install the exporter and the packages of npm into build/play; SystemExit with one sentence when that fails."""
     packages, requirements = SOURCE / "package.json", SOURCE / "requirements.txt"
     npm = shutil.which("npm")
-    if not (WORK / "npm.txt").is_file() and (npm is None or offline()):
-        sys.exit("Left out: the page to play needs npm (from nodejs.org) and a network, and has not both here.")
+    able = (npm and not offline()) or (WORK / "npm.txt").is_file()
     WORK.mkdir(parents=True, exist_ok=True)
     shutil.copy(packages, WORK)
     node = [npm, "install", "--prefix", WORK, "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"]
     pip += ["--target", WORK / "python", "-r", requirements]
-    if not (once(WORK / "npm.txt", packages, node) and once(WORK / "pip.txt", requirements, pip)):
-        sys.exit("Left out: the parts of the page to play could not be fetched, see above.")
+    if not (able and once(WORK / "npm.txt", packages, node) and once(WORK / "pip.txt", requirements, pip)):
+        sys.exit("Left out: the page to play needs npm (from nodejs.org) and a network, to fetch its parts.")
 
 
 def build() -> Path:

@@ -2,6 +2,11 @@
 
 Writes each executed notebook into build; prints seconds, the peak of memory (GB are 10**9 bytes), and how much of it is
 above `import torch`. A notebook that fails names the cell and the error; the others still run, the exit status is 1.
+
+`python -m tools.run --inplace [NOTEBOOK ...]`, or make refresh, stores them as they are committed, those of solutions
+too: sets the badges, the set-up and the parameters cell, gives each picture the alt text that stands in its cell's
+metadata ("alt": a text, or a list with one for each picture), drops what differs from run to run (timings, widget
+states, kernel versions), says which rules are still broken. A notebook that fails is not stored.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import importlib.metadata
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -21,7 +27,9 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
-from tools.course import ROOT, lessons
+from tools.badges import apply
+from tools.course import ROOT, lessons, solutions
+from tools.rules import clean, problems
 
 BUILD = ROOT / "build"
 BUDGET_SECONDS = 60
@@ -45,9 +53,8 @@ def peak(pid: int) -> float:
 def peak_of(status: str) -> float:
     """The peak in Linux's /proc/PID/status without pages of program files, which say nothing about a notebook's needs:
     they are shared, and how many are mapped differs from day to day (280 or 450 MB after `import torch`)."""
-    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    most, files = (int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "RssFile"))
-    return most - files
+    kilobytes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", status, re.M))
+    return (int(kilobytes["VmHWM"]) - int(kilobytes["RssFile"])) * 1024 / 1e6
 
 
 @functools.cache
@@ -112,6 +119,17 @@ def run(path: Path, parameters: dict[str, str]) -> Result:
     return result
 
 
+def refresh(path: Path) -> Result:
+    """Run and store one notebook; what it breaks is an error, too."""
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", path])
+    notebook = apply(nbformat.read(path, as_version=4), path.relative_to(ROOT).as_posix())
+    result = execute(notebook, path.parent, path.stem)
+    if not result.error:
+        nbformat.write(clean(notebook), path)
+        result.error = "; ".join(problems(path))
+    return result
+
+
 def header() -> str:
     """The machine, and what stands above the rows: the budgets, too."""
     machine = f"PyTorch {importlib.metadata.version('torch')}, Python {platform.python_version()}, {platform.system()}"
@@ -138,22 +156,28 @@ def use_data() -> bool:
 def main(arguments: list[str]) -> int:
     from latentlib import settings  # not above: Colab's imitation has a course of its own
 
-    paths = [Path(argument).resolve() for argument in arguments if argument.endswith(".ipynb")] or lessons()
-    parameters = dict(argument.partition("=")[::2] for argument in arguments if not argument.endswith(".ipynb"))
+    inplace = "--inplace" in arguments
+    paths = [Path(argument).resolve() for argument in arguments if argument.endswith(".ipynb")]
+    given = [argument for argument in arguments if not argument.endswith(".ipynb") and argument != "--inplace"]
+    parameters = dict(argument.partition("=")[::2] for argument in given)
     try:
+        if inplace and parameters:
+            raise ValueError("what is stored has the parameters that stand in the notebook")
         settings.parameters(**DEFAULTS | parameters)
     except (TypeError, ValueError) as error:
         print(f"run: {error}; there are the parameters {', '.join(DEFAULTS)}")
         return 2
-    use_data()
+    if not use_data() and inplace:
+        print("LATENTLIB_DATA is not set; committed outputs are those with MNIST, which is downloaded if need be.")
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     print(header(), flush=True)
     failed = False
-    for path in paths:
-        result = run(path, parameters)
+    for path in paths or [*lessons(), *(solutions() if inplace else [])]:
+        result = refresh(path) if inplace else run(path, parameters)
         failed |= bool(result.error)
         print(row(result), flush=True)
-    print(f"The executed notebooks lie in {BUILD}.")
+    if not inplace:
+        print(f"The executed notebooks lie in {BUILD}.")
     return int(failed)
 
 

@@ -21,10 +21,6 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NVIDIA = ["/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/dxg"]  # the last one is Windows' GPU under WSL
 
 
-def say(text):
-    print(text, flush=True)
-
-
 def stamp():
     """All that decides what .venv must hold, the folder's place included."""
     names = ("pyproject.toml", "requirements.txt", "constraints.txt")
@@ -56,7 +52,7 @@ def install(*arguments, hurry=False):
 def make():
     """Make or complete .venv. SystemExit with one sentence when that is not possible."""
     if not starts():
-        say(f"Making .venv with Python {sys.version.split()[0]} ...")
+        print(f"Making .venv with Python {sys.version.split()[0]} ...", flush=True)
         uv = shutil.which("uv")
         with_uv, without = [uv, "venv", "--seed", "--python", sys.executable], [sys.executable, "-m", "venv"]
         if subprocess.run([*(with_uv if uv else without), "--clear", VENV]).returncode:
@@ -64,17 +60,17 @@ def make():
     install("--quiet", "--upgrade", "pip")  # that of a new .venv cannot read every release's metadata
     gpu = shutil.which("nvidia-smi") or any(os.path.exists(path) for path in NVIDIA)
     if sys.platform.startswith("linux") and not gpu and not OFFLINE.is_dir():
-        say("No NVIDIA GPU here: taking PyTorch's build for the CPU ...")
+        print("No NVIDIA GPU here: taking PyTorch's build for the CPU ...", flush=True)
         alone = ("--no-deps", "--index-url", CPU_INDEX, "-c", "constraints.txt", "torch", "torchvision")
         if not install(*alone, hurry=True):
-            say("That index cannot be used from here: taking the ordinary build, which brings 5 GB for GPUs.")
+            print("That index cannot be used from here: taking the ordinary build, with 5 GB for GPUs.", flush=True)
     if not install(*WANTED):
         sys.exit(
             "setup: the packages could not be installed, see above. Is there a network, and room on the disk (10 GB on "
             "Linux with an NVIDIA GPU, else 3)? The same command goes on from here."
         )
     STAMP.write_text(stamp(), encoding="utf-8")
-    say(f"Ready: {VENV}")
+    print(f"Ready: {VENV}")
 
 
 def main():

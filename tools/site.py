@@ -75,20 +75,18 @@ def links(text: str, path: str, slug: str, revision: str) -> str:
 
 def prepare(target: Path, slug: str, revision: str, play: bool) -> None:
     """Fill a fresh folder with all that Sphinx reads, in the repository's own order, so that links stay true."""
-    made = {"index.md": INDEX.replace("<!-- play -->", FRAME if play else "")}
+    made = {name: (ROOT / name).read_bytes() for name in PICTURES}
+    made |= {name: (ROOT / "site" / name).read_bytes() for name in ("conf.py", "site.css")}
+    made["index.md"] = INDEX.replace("<!-- play -->", FRAME if play else "").encode()
     for name in PAGES:
-        made[name] = links((ROOT / name).read_text(encoding="utf-8"), name, slug, revision)
+        made[name] = links((ROOT / name).read_text(encoding="utf-8"), name, slug, revision).encode()
     for path in [*lessons(), *solutions()]:
         name, notebook = path.relative_to(ROOT).as_posix(), json.loads(path.read_text(encoding="utf-8"))
-        made[name] = json.dumps(prepare_notebook(notebook, name, slug, revision))
-    copied = {"site/conf.py": "conf.py", "site/site.css": "_static/site.css", **{name: name for name in PICTURES}}
+        made[name] = json.dumps(prepare_notebook(notebook, name, slug, revision)).encode()
     shutil.rmtree(target, ignore_errors=True)
-    for name in [*made, *copied.values()]:
+    for name, content in made.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-    for name, text in made.items():
-        (target / name).write_text(text, encoding="utf-8")
-    for source, name in copied.items():
-        shutil.copy(ROOT / source, target / name)
+        (target / name).write_bytes(content)
 
 
 def main() -> int:
@@ -104,8 +102,7 @@ def main() -> int:
     slug = os.environ.get("GITHUB_REPOSITORY", setting("slug"))  # a workflow knows the repository
     prepare(SOURCE, slug, setting("revision"), play)
     # Every warning, a broken internal link above all, is an error.
-    command = [python, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", BUILD / "site-doctrees"]
-    command += [SOURCE, SITE]
+    command = [python, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", BUILD / "site-doctrees", SOURCE, SITE]
     if subprocess.run(list(map(str, command)), env={**os.environ, "COURSE_SLUG": slug}).returncode:
         return 1
     (SITE / ".nojekyll").touch()  # GitHub Pages would leave out the folders that begin with _

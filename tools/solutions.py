@@ -1,4 +1,4 @@
-"""Exercises and solutions from one source: `python -m tools.solutions [NN ...]` (all lessons without a number).
+"""Exercises and solutions from one source: `python -m tools.solutions`.
 
 The source is `notebooks/solutions/NN_name.py`: imports first, then a part for each exercise, which begins with
 `# %% KEY` and ends with `check("KEY", answer)`. A line that the learner shall write ends with `#:` and what stands
@@ -6,7 +6,7 @@ there before: `return a * (1 - t) + b * t  #: return ...`. A line with nothing a
 
 The command writes the exercise into the lesson's cell that is tagged `exercise` and holds `check("KEY"`, the folded
 solution between `<!-- solution KEY -->` and `<!-- /solution -->` of the lesson, and the notebook of solutions. What it
-has changed must then be run: `python -m tools.refresh NOTEBOOK`.
+has changed must then be run: `make refresh NOTEBOOK=...`.
 """
 
 from __future__ import annotations
@@ -94,18 +94,17 @@ def texts(path: Path) -> list[str] | None:
     return [cell.source for cell in nbformat.read(path, as_version=4).cells] if path.is_file() else None
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     status = 0
     for lesson in lessons():
-        if not arguments or lesson.stem[:2] in arguments:
-            missing, differing = made(lesson)
-            for path, notebook in differing.items():
-                nbformat.write(notebook, path)
-                print(f"{path.relative_to(ROOT)}: changed; run it with python -m tools.refresh")
-            print("".join(f"{sentence}\n" for sentence in missing), end="")
-            status |= bool(missing)
+        missing, differing = made(lesson)
+        for path, notebook in differing.items():
+            nbformat.write(notebook, path)
+            print(f"{path.relative_to(ROOT)}: changed; run it with make refresh")
+        print("".join(f"{sentence}\n" for sentence in missing), end="")
+        status |= bool(missing)
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
