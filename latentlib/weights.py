@@ -50,6 +50,7 @@ class DownloadError(RuntimeError):
 # name -> class in latentlib.models; data/weights/README.md says what each takes and gives.
 SHIPPED = {
     "faces-64": "stylegan2.Generator",
+    "faces-128": "stylegan2.Generator",  # the same codes, drawn at twice the size
     "faces-64-discriminator": "stylegan2.Discriminator",
     "faces-64-encoder": "encoder.Encoder",
     "faces-64-identity": "identity.Identity",

@@ -42,7 +42,8 @@ def generated(people, monkeypatch, tmp_path):
     ]
     monkeypatch.setattr(evaluate, "LABELS", tmp_path / "labels.json")
     evaluate.LABELS.write_text(json.dumps({"labels": labels * 20}))
-    monkeypatch.setattr(lfw, "load", lambda split="train", device="cpu": people)
+    large = people._replace(images=people.images.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    monkeypatch.setattr(lfw, "load", lambda split="train", device="cpu", size=64: large if size == 128 else people)
     monkeypatch.setattr(lfw, "everything", lambda: (people, torch.tensor([0, 1] * 24)))
     monkeypatch.setattr(lfw, "counts", lambda: {"used": 24, "no face": 24})
     monkeypatch.setattr(lfw, "folder", lambda: tmp_path / "lfw")

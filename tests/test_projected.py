@@ -1,5 +1,7 @@
 """The discriminator on frozen features: it teaches, a stopped run goes on with equal numbers, growing is seamless."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -106,6 +108,33 @@ def test_the_finest_block_may_learn_alone():
         trainer.step()
     after = [trainer.generator.synthesis(w, None, resolution) for resolution in (8, 16)]
     assert [torch.equal(*pair) for pair in zip(before, after, strict=True)] == [True, False]
+
+
+def test_copies_lead_before_the_heads_do():
+    trainer = tiny(heads_alone=800, copies=4, learning_rate=1e-2)
+    trainer.codes, trainer.photos = torch.randn(4, 6, 8), torch.arange(4)
+    photos = discs().float() / 127.5 - 1
+
+    def distance():
+        with torch.no_grad():
+            return (trainer.generator.synthesis(trainer.codes) - photos).abs().mean().item()
+
+    before = distance()
+    losses = [trainer.step() for _ in range(60)]
+    assert all(set(loss) == {"d", "g", "far"} for loss in losses)
+    assert losses[-1]["far"] < losses[0]["far"] / 2
+    assert distance() < before / 2
+
+
+def test_copies_are_codes_of_the_photos(monkeypatch):
+    found = iter(range(9))
+    monkeypatch.setattr(projected, "load", lambda name, device: lambda x: x)
+    monkeypatch.setattr(
+        projected, "pivots", lambda *_, **__: SimpleNamespace(codes=torch.full((2, 6, 8), float(next(found))))
+    )
+    codes, chosen = projected.copies(generator(), torch.cat([discs()] * 20), 34)
+    assert codes.shape == (4, 6, 8)
+    assert len(chosen.unique()) == 34
 
 
 def test_growing_begins_with_the_enlarged_picture():

@@ -33,6 +33,7 @@ from latentlib.gan import tuning
 from latentlib.gan.inversion import invert, mahalanobis_p
 from latentlib.metrics import auc, perceptual_features, psnr
 from latentlib.models import stylegan2, vae
+from latentlib.models.autoencoder import shrunk
 from latentlib.weights import WEIGHTS, checksum, read_weights
 from training import lfw, runs
 from training.faces import distil, train_identity
@@ -105,7 +106,7 @@ def in_decibels(found: dict) -> str:
 
 
 def draw_couples(held: lfw.Faces, count: int, seed: int = 0) -> Tensor:
-    """(2, count, 2, 3, 64, 64) in [0, 1]: the photos of couples that are mixed, and other photos of the same people.
+    """(2, count, 2, 3, r, r) in [0, 1]: the photos of couples that are mixed, and other photos of the same people.
 
     People with two photos or more, in an order drawn by lot; when they run out, from the start again.
     """
@@ -390,7 +391,7 @@ def bias(asked: Asked) -> tuple[dict, str]:
 class Judge(NamedTuple):
     """A measure of likeness that no loss of a training or a tuning contains."""
 
-    embed: Callable[[Tensor], Tensor]  # pictures (n, 3, 64, 64) in [0, 1] -> (n, k) of length 1
+    embed: Callable[[Tensor], Tensor]  # (n, 3, r, r) in [0, 1] -> (n, k) of length 1; sees 64 pixels
 
 
 def independent_judges(asked: Asked) -> dict[str, Judge]:
@@ -400,7 +401,7 @@ def independent_judges(asked: Asked) -> dict[str, Judge]:
     data = lfw.Faces(*(part[: asked.few(len(data.people), 600)] for part in data))
 
     def tones(images: Tensor) -> Tensor:
-        return one_tone(images[..., 10:58, 8:56]).flatten(1)
+        return one_tone(shrunk(images, 64)[..., 10:58, 8:56]).flatten(1)
 
     mean, matrix = train_identity.fit_matrix(train_identity.both_ways(tones, data.images), data.people, 60)
     judges = {
@@ -410,7 +411,7 @@ def independent_judges(asked: Asked) -> dict[str, Judge]:
         seen = LiteFeatures(2).to(asked.device)
 
         def features(images: Tensor) -> Tensor:
-            face = F.interpolate(images[..., 10:58, 8:56], 128, mode="bilinear") * 2 - 1
+            face = F.interpolate(shrunk(images, 64)[..., 10:58, 8:56], 128, mode="bilinear") * 2 - 1
             return F.normalize(seen.pooled(face.contiguous(memory_format=torch.channels_last)), dim=1)
 
         judges["Lite2"] = Judge(features)
@@ -421,11 +422,11 @@ def independent_judges(asked: Asked) -> dict[str, Judge]:
 def kinship(asked: Asked) -> tuple[dict, str]:
     """Is the blend of two photos the child of these two, and one face? Couples of people never seen, by another photo
     of each parent, beside cross-fades of the two photos, plain and sharpened."""
-    names = [f"faces-64{name}" for name in ("", "-discriminator", "-encoder", "-identity")]
+    names = ["faces-128", *(f"faces-64-{name}" for name in ("discriminator", "encoder", "identity"))]
     generator, discriminator, network, identity = map(asked.load, names)
-    train = lfw.load("train", asked.device).images
-    couples, spare = draw_couples(lfw.load("held_out", asked.device), asked.few(40, 4))
-    mixed, others = couples.transpose(0, 1), spare.transpose(0, 1)  # (2, n, 3, 64, 64)
+    train, held = (lfw.load(split, asked.device, generator.resolution) for split in ("train", "held_out"))
+    train, (couples, spare) = train.images, draw_couples(held, asked.few(40, 4))
+    mixed, others = couples.transpose(0, 1), spare.transpose(0, 1)  # (2, n, 3, 128, 128)
     usual, options = mahalanobis_p(generator), {"steps": 2} if asked.quick else {}
     drawn, unusual = {"codes": [], "tuned": []}, []
     for number, couple in enumerate(couples, 1):
@@ -436,7 +437,7 @@ def kinship(asked: Asked) -> tuple[dict, str]:
             drawn[kind].append(draws.draw(torch.cat([codes, codes.mean(0, keepdim=True)])))
         unusual.append(usual(codes))
         print(f"couple {number} of {len(couples)}: {time.perf_counter() - began:.1f} s", flush=True)
-    drawn = {kind: torch.stack(parts, 1) for kind, parts in drawn.items()}  # (3, n, 3, 64, 64): parents, child
+    drawn = {kind: torch.stack(parts, 1) for kind, parts in drawn.items()}  # (3, n, 3, 128, 128): parents, child
     strangers = train[:: asked.few(24, 240)].float() / 255
     embedded = torch.cat([identity.embed(part) for part in strangers.split(64)])
     alike = sum(identity.embed(side) for side in mixed) @ embedded.T
@@ -668,7 +669,7 @@ PARTS = {
     "encoder": Part(encoder, "faces-64-encoder.json", marks="faces-64-encoder"),
     "identity": Part(identity, "faces-64-identity.json", marks="faces-64-identity"),
     "bias": Part(bias, "faces-64-bias.json", marks="bias"),
-    "kinship": Part(kinship, "faces-64-kinship.json", marks="kinship"),
+    "kinship": Part(kinship, "faces-128-kinship.json", marks="kinship"),
     "nvidia": Part(nvidia, "stylegan2-speed.json", marks="stylegan2-64"),
     "landmarks": Part(landmarks, "face-landmarks.json", marks="face-landmarks"),
     "digits": Part(digit_networks, "digits-evaluation.json", "digits.md", "digits"),

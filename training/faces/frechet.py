@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 
 from latentlib.weights import WEIGHTS
+from training import lfw
 from training.evaluate import samples_of, some
-from training.faces.projected import LiteFeatures, generator_from, photos_of
+from training.faces.projected import LiteFeatures, generator_from
 from training.runs import session
 
 SAMPLES = 3000
@@ -66,7 +67,7 @@ def main(argv: list[str]) -> None:
         generator.to(device, memory_format=torch.channels_last)
         generator.compute_w_avg()
         judge = LiteFeatures(2).to(device)
-        photos = some(photos_of(generator.resolution), 2 * SAMPLES, 0)
+        photos = some(lfw.load("train", size=generator.resolution).images, 2 * SAMPLES, 0)
         kept, others = seen(photos, judge, device).chunk(2)
         zero, parts = frechet(kept, others), photos.split(512)
         drawn = [samples_of(generator, 512, 1.0, seed=1 + k) for k in range(5)]

@@ -15,18 +15,17 @@ import copy
 import importlib
 import itertools
 import math
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
 from latentlib.device import seed_everything
+from latentlib.gan.tuning import pivots
 from latentlib.models.stylegan2 import Generator
+from latentlib.weights import load
 from training import lfw, runs
 from training.faces import train
 from training.faces.convert_names import converted, renamed
@@ -51,6 +50,8 @@ RECIPE = {
     "style_mixing": 0.5,
     "ema_half_life": 10_000,  # images
     "most_of_a_person": None,  # 1: everybody is shown equally often; None: as often as they have photos
+    "copies": 0,  # photos whose codes are found first: half of each batch are these, drawn and as they are
+    "copy_weight": 4.0,  # of the copies' distance from their photos, beside what the heads say
 }
 NEW_CHANNELS = 32  # of a block that is grown
 NUM_WS = 10  # in a code, as at 64 pixels: what is grown shares the last w, so that codes and encoder stay what they are
@@ -152,11 +153,13 @@ class Trainer(runs.Trainer):
     """
 
     modules = ("generator", "ema", "heads", "mixers", "g_optimizer", "d_optimizer")
+    values = ("codes", "photos")  # of the copies: (m, num_ws, w_dim), and which of the images they are, (m,)
 
     def __init__(self, recipe: dict, generator: Generator, images: torch.Tensor, people, features: nn.Module, device):
         super().__init__(recipe, device)
         _, which, count = people.unique(return_inverse=True, return_counts=True)
         self.images, self.chances = images, ((recipe["most_of_a_person"] or len(images)) / count[which]).clamp(max=1)
+        self.codes, self.photos = torch.zeros(0), torch.zeros(0)
         seed_everything(recipe["seed"])
         self.generator = generator.to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False)
@@ -179,33 +182,55 @@ class Trainer(runs.Trainer):
         """One batch through all networks; the losses."""
         recipe, count, device = self.recipe, self.recipe["batch"], self.device
         self.seed_step()
-        taught = self.images_seen - recipe["heads_alone"]  # of these the generator saw, too
-        for optimizer, part in ((self.g_optimizer, taught / recipe["warm_up"]), (self.d_optimizer, 1.0)):
+        taught = self.images_seen - recipe["heads_alone"]  # of these the generator saw, too, as the heads see them
+        share = min(max(taught / recipe["warm_up"], 0.0), 1.0)
+        copied = count // 2 if len(self.codes) else 0
+        for optimizer, part in ((self.g_optimizer, 1.0 if copied else share), (self.d_optimizer, 1.0)):
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * group["share"] * min(max(part, 0.0), 1.0)
+                group["lr"] = self.learning_rate * group["share"] * part
         real = random_photos(self.images, count, device, self.chances)
         z = torch.randn(2, count, self.generator.z_dim, device=device)
         crossover = random_crossovers(count, self.generator.num_ws, recipe["style_mixing"], device)
+        chosen = torch.randint(max(len(self.codes), 1), (copied,))
+        if copied:
+            real = torch.cat([self.images[self.photos[chosen]].to(device) / 127.5 - 1, real[copied:]])
+
+        def seen(image: torch.Tensor) -> list[torch.Tensor]:
+            return self.projection(torch.cat([image[:copied], augment(image[copied:], recipe["augment"])]))
+
         with runs.autocast(device):
             with torch.no_grad():
-                of_real = self.projection(augment(real, recipe["augment"]))
-            with torch.set_grad_enabled(taught >= 0):
-                fake = self.generator.synthesis(mixed_styles(self.generator, z, crossover), None)
-                of_fake = self.projection(augment(fake, recipe["augment"]))
+                of_real = seen(real)
+            with torch.set_grad_enabled(taught >= 0 or copied > 0):
+                codes = mixed_styles(self.generator, z, crossover)
+                codes = torch.cat([self.codes[chosen].to(device), codes[copied:]]) if copied else codes
+                of_fake = seen(self.generator.synthesis(codes, None))
             both = [torch.cat([photo, sample.detach()]) for photo, sample in zip(of_real, of_fake, strict=True)]
             answers = [judge(maps).float().chunk(2) for judge, maps in zip(self.heads, both, strict=False)]
         # Photos above 1, samples below -1; what is there already is left alone (hinge loss).
         loss = sum(F.relu(1 - on_real).mean() + F.relu(1 + on_fake).mean() for on_real, on_fake in answers)
         losses = {"d": self.learn(loss, self.d_optimizer)}
-        if taught >= 0:  # samples up, through what the frozen network saw in them; then the running average
+        if taught >= 0 or copied:  # samples up, through what the frozen network saw in them; then the running average
             self.heads.requires_grad_(False)
             with runs.autocast(device):
-                loss = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=False))
-            losses["g"] = self.learn(loss, self.g_optimizer)
+                judged = -sum(judge(maps).float().mean() for judge, maps in zip(self.heads, of_fake, strict=False))
+            loss, losses["g"] = judged * (share if copied else 1.0), judged.detach()
+            if copied:  # and copies to their photos, pixels and what the frozen network sees
+                pairs = [(a[:copied].float(), b[:copied].float()) for a, b in zip(of_fake, of_real, strict=True)]
+                far = sum((a - b).abs().mean() / b.abs().mean() for a, b in pairs)
+                loss, losses["far"] = loss + recipe["copy_weight"] * far, far.detach()
+            self.learn(loss, self.g_optimizer)
             self.heads.requires_grad_(True)
             self.average(self.ema, self.generator, recipe["ema_half_life"])
         self.images_seen += recipe["batch"]
         return losses
+
+
+def copies(generator: Generator, images: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes (count, num_ws, w_dim) from which the generator nearly draws some of the images, and which they are."""
+    device, chosen = generator.w_avg.device, torch.randperm(len(images))[:count]
+    encoder, parts = load("faces-64-encoder", device), (images[chosen].to(device) / 255).split(32)
+    return torch.cat([pivots(generator, part, encoder, progress=False).codes for part in parts]).cpu(), chosen
 
 
 def generator_of(state: dict[str, torch.Tensor], resolution: int | None = None) -> Generator:
@@ -232,18 +257,6 @@ def generator_from(path: Path, resolution: int | None = None) -> tuple[Generator
         return generator_of(load_file(path), resolution), None
     state = runs.read_checkpoint(path, torch.device("cpu"))
     return generator_of(state["ema"], resolution), state
-
-
-def photos_of(size: int) -> torch.Tensor:
-    """LFW's training photos, (n, 3, size, size) uint8; when not of 64 pixels they are cut anew, which takes minutes."""
-    if size == 64:
-        return train.photos()
-    everyone, kinds = lfw.everything()
-    keep = (kinds == 0) & ~torch.isin(everyone.people, lfw.held_out_people(everyone.people))
-    paths = zip(sorted(lfw.folder().glob("*/*.jpg")), keep, strict=True)
-    with ProcessPoolExecutor() as pool:
-        found = pool.map(partial(lfw.align, size=size), [path for path, wanted in paths if wanted], chunksize=32)
-        return torch.from_numpy(np.stack([image for _, image in found]))
 
 
 @torch.no_grad()
@@ -281,7 +294,7 @@ def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | No
             recipe = RECIPE | ({"heads_alone": 3_000} if source else {})  # heads that have learned need little alone
         else:
             raise Stop("there is no checkpoint yet; name the weights to begin with: --warm-start FILE")
-        shown = photos_of(generator.resolution) if images is None else images
+        shown = train.photos(generator.resolution) if images is None else images
         people = lfw.load("train").people if images is None else torch.arange(len(images))
         recipe = runs.changed(recipe, asked.set)
         trainer = Trainer(recipe, generator, shown, people, features or LiteFeatures(0), device)
@@ -290,6 +303,8 @@ def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | No
         elif source:
             trainer.mixers.load_state_dict(source["mixers"])
             trainer.heads.load_state_dict(source["heads"], strict=not recipe["pixel_width"])
+        if recipe["copies"] and not state:
+            trainer.codes, trainer.photos = copies(trainer.ema, shown, recipe["copies"])
         return trainer
 
     sheet = runs.runs_folder() / asked.run / "samples.png"

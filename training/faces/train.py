@@ -32,10 +32,10 @@ def sheet(pictures: torch.Tensor, columns: int = 16):
     return Image.fromarray((grid * 255).round().byte().numpy())
 
 
-def photos() -> torch.Tensor:
-    """LFW's training photos; Stop when they are not here, and not to be had."""
+def photos(size: int = 64) -> torch.Tensor:
+    """LFW's training photos, (n, 3, size, size) uint8; Stop when they are not here, and not to be had."""
     try:
-        return lfw.load("train").images
+        return lfw.load("train", size=size).images
     except RuntimeError as error:
         raise Stop(str(error)) from error
 
