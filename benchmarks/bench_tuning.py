@@ -38,25 +38,30 @@ def by_adam(generator, codes: Tensor, images: Tensor, discriminator, steps: int 
     return tuned.requires_grad_(False)
 
 
-def run(rounds: int = 3) -> list[Row]:
-    device = pick_device()
-    names = ("faces-64", "faces-64-encoder", "faces-64-discriminator")
-    generator, encoder, discriminator = (weights.load(name, device) for name in names)
-    photos, came = portraits.load(device=device).images, {}
+def side_by_side(size: int, rounds: int) -> list[Row]:
+    device, came = pick_device(), {}
+    encoder, discriminator = (weights.load(f"faces-64-{name}", device) for name in ("encoder", "discriminator"))
+    generators = {"ours": weights.load(f"faces-{size}", device), "0.2": weights.load("faces-64", device)}
+    photos = {way: portraits.load(of.resolution, device).images for way, of in generators.items()}
 
     def child(way: str, steps: int) -> None:
-        codes = tuning.pivots(generator, photos, encoder, steps, progress=False).codes
+        codes = tuning.pivots(generators[way], photos[way], encoder, steps, progress=False).codes
+        asked = generators[way], codes, photos[way]
         if way == "ours":
-            tuned = tuning.tune(generator, codes, photos, discriminator=discriminator, progress=False).generator
+            tuned = tuning.tune(*asked, discriminator=discriminator, progress=False).generator
         else:
-            tuned = by_adam(generator, codes, photos, discriminator)
+            tuned = by_adam(*asked, discriminator)
         came[way] = tuned.draw(torch.cat([codes, codes.mean(0, keepdim=True)]))
 
     seconds = turn_by_turn(rounds, lambda: child("ours", 40), lambda: child("0.2", 80))
-    errors = [1e3 * (drawn[:2] - photos).square().mean().item() for drawn in came.values()]
-    crisp = [(detail(photos).mean() / detail(drawn[2:])).item() for drawn in came.values()]
+    errors = [1e3 * (drawn[:2] - photos[way]).square().mean().item() for way, drawn in came.items()]
+    crisp = [(detail(photos[way]).mean() / detail(drawn[2:])).item() for way, drawn in came.items()]
     return [
-        Row("two photos to a tuned child: s (peer: as in 0.2)", *seconds),
-        Row("tuned child, squared error of the parents ×1000 (peer: as in 0.2)", *errors),
-        Row("tuned child, photos' detail / the child's (peer: as in 0.2)", *crisp),
+        Row(f"two photos to a tuned child of {size} px: s (peer: 64 px, as in 0.2)", *seconds),
+        Row("  squared error of the parents ×1000", *errors),
+        Row("  the photos' detail / the child's", *crisp),
     ]
+
+
+def run(rounds: int = 3) -> list[Row]:
+    return side_by_side(64, rounds) + side_by_side(128, rounds)

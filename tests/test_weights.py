@@ -121,6 +121,14 @@ def test_every_shipped_network_loads_listed_described_and_small(name):
     assert name in readme or f"({card.name})" in readme, f"{name} has no model card"
 
 
+def test_one_code_is_one_face_at_both_sizes():
+    small, large = (weights.load(name, "cpu") for name in ("faces-64", "faces-128"))
+    w = small.mapping(torch.randn(2, small.z_dim, generator=torch.Generator().manual_seed(5)))
+    torch.testing.assert_close(large.synthesis(w, None, 64), small.synthesis(w, None))
+    torch.testing.assert_close(large.w_avg, small.w_avg)
+    assert (torch.nn.functional.avg_pool2d(large.draw(w), 2) - small.draw(w)).abs().mean() < 0.05
+
+
 def test_the_registry_names_every_file():
     files = {path.stem for path in weights.WEIGHTS.glob("*.safetensors")}
     listed = json.loads((weights.WEIGHTS / "checksums.json").read_text())

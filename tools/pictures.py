@@ -34,8 +34,8 @@ def furniture_walk() -> torch.Tensor:
 
 
 def face_walk(couple: torch.Tensor, steps: int) -> torch.Tensor:
-    """From one picture of (2, 3, 64, 64) to the other, by a copy of the generator tuned on both."""
-    codes, copy = tuned_copy(weights.load("faces-64", "cpu"), couple)
+    """From one picture of (2, 3, 128, 128) to the other, by a copy of the generator tuned on both."""
+    codes, copy = tuned_copy(weights.load("faces-128", "cpu"), couple)
     return copy.draw(space.path(codes, steps))
 
 
@@ -52,11 +52,12 @@ def save(name: str, png: bytes, quality: int = 92) -> None:
 
 
 if __name__ == "__main__":
-    generator = weights.load("faces-64", "cpu")
+    generator = weights.load("faces-128", "cpu")
     with torch.no_grad():
         nobodies = generator.draw(metrics.draw_couples(generator, 11, seed=9).flatten(0, 1))
-    collins = portraits.load().images[1]
-    walks = torch.cat([furniture_walk(), face_walk(torch.stack([collins, nobodies[2]]), STEPS)])
+    collins = portraits.load(128).images[1]
+    enlarged = torch.nn.functional.interpolate(furniture_walk(), scale_factor=2, mode="bicubic")
+    walks = torch.cat([enlarged, face_walk(torch.stack([collins, nobodies[2]]), STEPS)])
     save("docs/pictures/walk.png", plots.to_png(walks, width=128, columns=STEPS))
     couples = [(collins, nobodies[2]), *zip(nobodies[4::2], nobodies[5::2], strict=True)]
     families = [[pair[0], face_walk(torch.stack(pair), 3)[1], pair[1]] for pair in couples]

@@ -24,7 +24,7 @@ SITE = BUILD / "site"
 VENV = BUILD / "site-venv"
 INDEX = (ROOT / "site" / "index.md").read_text(encoding="utf-8")
 PAGES = [f"{name}.md" for name in re.findall(r"^(?:docs|data)/\S+$", INDEX, re.M)]
-PICTURES = ("docs/pictures/walk.png", "docs/pictures/children.jpg", "data/weights/faces-64-samples.png")
+PICTURES = ("docs/pictures/walk.png", "docs/pictures/children.jpg", "data/weights/faces-128-samples.jpg")
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)#\s]+)((?:#[^)\s]*)?\))")
 MERMAID = re.compile(r"^```mermaid\n.*?^```$", re.M | re.S)
 # The page to play without its later parts, on the front page, and the way to the whole of it. The frame says how high.

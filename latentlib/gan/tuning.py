@@ -70,6 +70,8 @@ def tune(
     """
     check(generator, images)
     check_batch("codes", codes, (generator.num_ws, generator.w_dim))
+    if len(codes) != len(images):
+        raise ValueError(f"each image needs one code: got {len(codes)} codes and {len(images)} images")
     device = generator.w_avg.device
     images, codes = (tensor.detach().to(device, torch.float32) for tensor in (images, codes))
     # Gradients of weights are faster with plain memory.

@@ -29,6 +29,7 @@ SIBLINGS = 12  # on the slider
 FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
 DRAWN = 1e-4  # squared error below which a picture counts as drawn by its code: nothing is left to tune
+COPIES = 6  # that are kept, ten megabytes each
 Couple = frozenset[str]  # two names: who stands first does not matter to a copy
 
 
@@ -224,6 +225,8 @@ class FamilyView(PhotoWidget):
             if couple == self._wanted:  # else it was stopped half-way
                 self.copies[couple] = tuned
                 self._redraw()
+            while len(self.copies) > COPIES:
+                del self.copies[next(iter(self.copies))]
         how = "stopped after" if stop() else "tuned in"
         return f"Drawn by a copy of the generator, {how} {time.perf_counter() - began:.0f} s."
 

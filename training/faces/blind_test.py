@@ -33,7 +33,7 @@ ACROSS, DOWN, SIDE = 5, 4, 192  # of a sheet: pictures, pictures, and a picture'
 
 
 class Test(NamedTuple):
-    """seed: of samples and order; first: of the people never seen; rows, columns: what is shown of a picture."""
+    """seed: of samples and order; first: of the people never seen; rows, columns: what is shown, in 64ths."""
 
     shown: str
     seed: int
@@ -41,6 +41,7 @@ class Test(NamedTuple):
     rows: slice
     columns: slice
     each: int = EACH
+    generator: str = "faces-128"
 
 
 WHOLE = slice(0, 64)
@@ -48,7 +49,7 @@ TESTS = {
     "whole": Test("whole pictures", 2026, 0, WHOLE, WHOLE),
     "face": Test("from the brows to the chin", 2027, EACH, slice(18, 54), slice(14, 50)),
 }
-COUNT = Test("a count", 2028, 0, WHOLE, WHOLE, 200)  # of any photos, as often as LFW has them of a person
+COUNT = Test("a count", 2028, 0, WHOLE, WHOLE, 200, "faces-64")  # of any photos, as often as LFW has them of a person
 
 
 def order(test: Test) -> Tensor:
@@ -64,14 +65,16 @@ def key(test: Test) -> list[bool]:
 @torch.no_grad()
 def pictures(generator, test: Test) -> Tensor:
     """What is shown of photos and samples, in the order of the key: (2 · each, 3, h, w) uint8. Needs LFW."""
+    size = generator.resolution
     if test is COUNT:
-        photos = some(lfw.load("train").images, test.each, test.seed)
+        photos = some(lfw.load("train", size=size).images, test.each, test.seed)
     else:
-        held = lfw.load("held_out")
+        held = lfw.load("held_out", size=size)
         photos = held.images[first_photos(held, test.first + EACH)[test.first :]]
     w = generator.truncate(generator.mapping(random_z(generator, test.each, seed=test.seed)), PSI)
     both = torch.cat([photos, (generator.draw(w) * 255).round().byte()])[order(test)]
-    return both[:, :, test.rows, test.columns]
+    rows, columns = (slice(part.start * size // 64, part.stop * size // 64) for part in (test.rows, test.columns))
+    return both[:, :, rows, columns]
 
 
 def sheets(images: Tensor) -> list[Image.Image]:
@@ -116,13 +119,12 @@ def main(arguments: list[str] | None = None) -> None:
     folder = parser.parse_args(arguments).sheets
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        generator = weights.load("faces-64", "cpu")
         for name, test in (*TESTS.items(), ("count", COUNT)):
-            for number, page in enumerate(sheets(pictures(generator, test))):
+            for number, page in enumerate(sheets(pictures(weights.load(test.generator, "cpu"), test))):
                 page.save(folder / f"{name}-{number}.png")
         return
     stored = json.loads(LABELS.read_text(encoding="utf-8"))
-    if stored["weights"] != checksum("faces-64")[:16]:
+    if any(stored["weights"][test.generator] != checksum(test.generator)[:16] for test in (*TESTS.values(), COUNT)):
         raise SystemExit("These labels are for other weights: draw new sheets, and look again.")
     rows = []
     for name, test in TESTS.items():

@@ -273,8 +273,11 @@ def export(state: dict, folder: Path) -> None:
     generator = generator_of(state["ema"]).requires_grad_(False)
     name = f"faces-{generator.resolution}"
     folder.mkdir(parents=True, exist_ok=True)
-    samples(generator, 0.8).save(folder / f"{name}-samples.png", optimize=True)
-    generator.compute_w_avg()
+    samples(generator, 0.8).save(folder / f"{name}-samples.jpg", quality=92)
+    if state["recipe"]["rate_below"]:
+        generator.compute_w_avg()
+    else:  # the codes stay what they were, and so does their centre
+        generator.w_avg.copy_(state["generator"]["mapping.w_avg"])
     made = {"recipe": state["recipe"], "images_seen": state["images_seen"], "hours": round(state["seconds"] / 3600, 2)}
     save_weights(name, generator, {"network": generator.settings, **made}, folder, ("mapping.w_avg",))
 
