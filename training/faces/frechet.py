@@ -1,7 +1,8 @@
 """How far samples are from photos: Fréchet distance on a network that no training here has seen, EfficientNet-Lite2,
 and sliced Wasserstein distance of the finest detail.
 
-python -m training.faces.frechet [FILE]      a .safetensors file, or the average of a checkpoint.pt
+python -m training.faces.frechet [FILE [SIZE]]      a .safetensors file, or the average of a checkpoint.pt; its pictures
+                                                    enlarged to that size
 
 On the pooled last features of 3,000 samples against 3,000 photos of LFW (Heusel et al. 2017, with another network, so
 these numbers compare with each other only); 3,000 other photos are the measure's zero. Minutes; the extra [training].
@@ -63,7 +64,7 @@ def seen(images: torch.Tensor, judge: LiteFeatures, device: torch.device) -> tor
 def main(argv: list[str]) -> None:
     path = Path(argv[0]) if argv else WEIGHTS / "faces-64.safetensors"
     with session("auto") as device:
-        generator, _ = generator_from(path)
+        generator, _ = generator_from(path, int(argv[1]) if len(argv) > 1 else None)
         generator.to(device, memory_format=torch.channels_last)
         generator.compute_w_avg()
         judge = LiteFeatures(2).to(device)
