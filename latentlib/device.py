@@ -23,12 +23,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f'unknown device "{name}"; use "auto", "cpu", "cuda" or "mps"') from error
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(device.type, False):
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= there.get(device.type, 0):
         raise ValueError(
             f'device "{name}" was asked for, but PyTorch sees no such thing here; use device="auto" '
             "(on Colab: Runtime, Change runtime type, GPU)"

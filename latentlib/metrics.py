@@ -84,11 +84,16 @@ def auc(same: Tensor, different: Tensor) -> float:
 # --- children
 
 
+def random_z(generator: nn.Module, count: int, seed: int) -> Tensor:
+    """(count, z_dim), the same for the same seed."""
+    # Not the seed itself: a network that was made under it has these very numbers among its first weights.
+    numbers = torch.Generator().manual_seed(seed + 1)
+    return torch.randn(count, generator.z_dim, generator=numbers).to(generator.w_avg.device)
+
+
 def draw_couples(generator: nn.Module, count: int = 48, seed: int = 0) -> Tensor:
     """Codes of couples of generated people who have nothing to do with each other: (count, 2, num_ws, w_dim)."""
-    # Not the stream of seed 0: those numbers are also what the mapping's first layer started from.
-    z = torch.randn(2 * count, generator.z_dim, generator=torch.Generator().manual_seed(seed + 1))
-    w = generator.truncate(generator.mapping(z.to(generator.w_avg.device)), 0.8)
+    w = generator.truncate(generator.mapping(random_z(generator, 2 * count, seed)), 0.8)
     return w[:, None].repeat(1, generator.num_ws, 1).unflatten(0, (count, 2))
 
 

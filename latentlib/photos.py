@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError, features
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from latentlib import weights
 
@@ -21,8 +21,6 @@ MOST_BYTES = 60 * 10**6  # of a file
 MOST_PIXELS = 50 * 10**6  # a phone's 48 megapixels, and a little more
 WORKING_SIDE = 1600  # pixels: larger files are made smaller when they are read; a face is aligned in far smaller ones
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]  # of photos; PIL also knows some that start programs
-if features.check("avif"):  # not in every Pillow
-    FORMATS.append("AVIF")
 PngImagePlugin.MAX_TEXT_CHUNK = MOST_BYTES  # a colour profile or a history of edits above 1 MB is no damage
 _T = Image.Transpose
 TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE}  # for EXIF's orientation
@@ -73,16 +71,15 @@ class Face(NamedTuple):
 def read(source) -> np.ndarray:
     """A photo as (height, width, 3) uint8 in sRGB, upright; of a file no side is longer than WORKING_SIDE.
 
-    source: a path, the bytes of a file, or an array or tensor (h, w) or (h, w, 1..4) of uint8, uint16, whole numbers
-    from 0 to 255, or floats in [0, 1]. A file is shown as a browser shows it: turned as its EXIF says, its colour
-    profile applied, what is transparent on white, of moving ones the first picture. Its size is looked at before
-    anything is decoded.
+    source: a path, the bytes of a file, or an array or tensor (h, w) or (h, w, 3 or 4) of uint8 or of floats in [0, 1].
+    A file is shown as a browser shows it: turned as its EXIF says, its colour profile applied, what is transparent on
+    white, of moving ones the first picture. Its size is looked at before anything is decoded.
     Raises PhotoError with one sentence when it is no picture, damaged or too large.
     """
     if isinstance(source, torch.Tensor):
         source = source.detach().cpu().numpy()
     if isinstance(source, np.ndarray):
-        return np.array(_on_white(Image.fromarray(_bytes_of(source))))
+        return np.array(_on_white(_of_array(source)))
     if not isinstance(source, (bytes, bytearray, memoryview)):
         try:
             with open(Path(source), "rb") as file:
@@ -119,8 +116,8 @@ def _decoded(content: bytes) -> Image.Image:
     except Exception:  # or all of it
         turn = None
     profile = image.info.get("icc_profile")
-    if image.mode[0] in "IF":  # 16 bits, or floats
-        image = Image.fromarray(_bytes_of(np.asarray(image).astype(np.float32 if image.mode == "F" else np.uint16)))
+    if image.mode.startswith("I"):  # grey, of 16 bits
+        image = image.point(lambda level: level / 256).convert("L")
     elif image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
     elif image.mode == "1":
@@ -135,13 +132,10 @@ def _decoded(content: bytes) -> Image.Image:
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """The same colours in sRGB; a profile that cannot be used changes nothing."""
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
     try:
-        found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(found):
-            return image
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(image, found, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):
+        return ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, ImportError):
         return image
 
 
@@ -152,18 +146,13 @@ def _on_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _bytes_of(pixels: np.ndarray) -> np.ndarray:
-    """An array of pixels as uint8, (h, w) or (h, w, 2 to 4); what its numbers mean follows from their kind."""
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[:, :, 0]
-    if pixels.shape[2:] not in ((), (2,), (3,), (4,)) or pixels.ndim < 2 or pixels.size == 0:
-        raise PhotoError(f"A photo must be (height, width, 1 to 4 channels), got {pixels.shape}.")
-    floats = np.issubdtype(pixels.dtype, np.floating)
-    most = 1 if floats or pixels.dtype == bool else 65_535 if pixels.dtype == np.uint16 else 255
-    low, high, beyond = np.nanmin(pixels), np.nanmax(pixels), int(floats)  # what a network draws may leave [0, 1]
-    if low < -beyond or high > most + beyond:
-        raise PhotoError(f"Pixels of {pixels.dtype} must be from 0 to {most}, got {low:g} to {high:g}.")
-    return (np.nan_to_num(pixels.astype(np.float32)) * (255 / most)).clip(0, 255).round().astype(np.uint8)
+def _of_array(pixels: np.ndarray) -> Image.Image:
+    if pixels.dtype.kind == "f" and pixels.size and pixels.min() >= 0 and pixels.max() <= 1:
+        pixels = (pixels * 255).round().astype(np.uint8)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,), (4,)):
+        wanted = "(height, width, 3), bytes or numbers from 0 to 1"
+        raise PhotoError(f"An array is a photo when it is {wanted}; this one is {pixels.shape} of {pixels.dtype}.")
+    return Image.fromarray(pixels)
 
 
 # ------------------------------------------------------------------------------------------------- finding landmarks

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms, PngImagePlugin, features
+from PIL import Image, ImageCms, PngImagePlugin
 
 from latentlib import photos, settings
 from latentlib.datasets import portraits
@@ -47,10 +47,8 @@ def apart(found, expected) -> float:
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_every_kind_of_file_by_path_and_by_bytes(hopper, tmp_path, kind):
-    if kind == "AVIF" and not features.check("avif"):
-        pytest.skip("this Pillow reads no AVIF")
     path = tmp_path / "photo"
     path.write_bytes(file_of(hopper, kind))
     found = photos.read(path)
@@ -71,10 +69,9 @@ def test_every_kind_of_pixels(hopper, mode):
 
 
 def test_every_kind_of_array(hopper):
-    for array in (hopper.astype(np.uint16) * 257, hopper / 255, hopper.astype(np.int64), torch.from_numpy(hopper)):
+    for array in (hopper, hopper / 255, torch.from_numpy(hopper), torch.from_numpy(hopper) / 255):
         assert np.array_equal(photos.read(array), hopper)
-    assert np.array_equal(photos.read(hopper[:, :, :1]), photos.read(hopper[:, :, 0]))
-    assert photos.read(np.eye(4, dtype=bool))[0, 0].tolist() == [255, 255, 255]
+    assert np.array_equal(photos.read(hopper[:, :, 0]), hopper[:, :, [0, 0, 0]])
 
 
 TURNED = {1: lambda x: x, 2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud, 6: np.rot90}
@@ -173,6 +170,7 @@ def brands(*names: bytes) -> bytes:
         (brands(b"heic", b"mif1"), "HEIC photo.*Most Compatible"),
         (brands(b"heim"), "HEIC photo"),
         (brands(b"mif1", b"heix"), "HEIC photo"),
+        (brands(b"avif", b"mif1"), "AVIF"),
         (brands(b"isom", b"mp41"), "no picture"),
         (file_of(np.zeros((40, 40, 3), np.uint8), "JPEG")[:60], "damaged|no picture"),
         (file_of(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))[:900], "damaged"),
@@ -186,12 +184,6 @@ def test_what_is_no_photo_gets_a_sentence(content, words):
 def test_of_a_moving_picture_the_first_one_is_read(hopper):
     other = Image.fromarray(255 - hopper)
     assert apart(photos.read(file_of(hopper, "GIF", save_all=True, append_images=[other])), hopper) < 14
-
-
-def test_avif_gets_its_own_sentence_where_pillow_cannot_read_it(monkeypatch):
-    monkeypatch.setattr(photos, "FORMATS", ["JPEG", "PNG"])
-    with pytest.raises(photos.PhotoError, match="AVIF"):
-        photos.read(brands(b"avif", b"mif1"))
 
 
 WRONG = (np.full((8, 8), 200.0), np.full((8, 8), 300), np.full((8, 8), -1), np.zeros((3, 4, 5, 6)), np.zeros(3), 10**6)

@@ -63,23 +63,15 @@ def test_a_handful_of_pictures_is_learned_once_the_heads_know_something():
     assert distance() < before / 2
 
 
-def test_everybody_may_be_shown_equally_often_and_a_fifth_head_reads_the_pixels():
+def test_everybody_may_be_shown_equally_often():
     assert tiny().chances.tolist() == [1, 1, 1, 1]
-    trainer = tiny(most_of_a_person=1, pixel_width=8)
-    assert trainer.chances.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1])
-    before = [next(head.parameters()).clone() for head in trainer.heads]
-    for _ in range(3):
-        trainer.step()
-    assert len(before) == 5
-    assert not any(torch.equal(next(head.parameters()), old) for head, old in zip(trainer.heads, before, strict=True))
-    assert len(tiny().heads) == 4
+    assert tiny(most_of_a_person=1).chances.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1])
 
 
 def test_a_stopped_run_goes_on_with_equal_numbers_and_lends_its_heads(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path))
     monkeypatch.setattr(projected, "RECIPE", tiny().recipe)
-    old = generator().state_dict()  # with a name of version 0.2
-    save_file(old | {"w_mean": old.pop("mapping.w_avg") + 1, "w_covariance": torch.eye(8)}, tmp_path / "g.safetensors")
+    save_file(generator().state_dict(), tmp_path / "g.safetensors")
 
     def run(name, images, start="g.safetensors"):
         asked = ["--run", name, "--warm-start", str(tmp_path / start), "--device", "cpu", "--set", f"images={images}"]

@@ -166,15 +166,6 @@ def test_minibatch_deviation_groups_as_nvidia_does(count, groups):
         assert torch.allclose(found[members], expected.expand(len(members), 2, 2))
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 6])
-def test_no_group_mixes_photos_and_samples(count):
-    """Whatever the samples of a batch are, they say nothing about its photos."""
-    judge = Discriminator(8, {4: 8, 8: 4}).b4
-    photos, samples = torch.randn(count, 8, 4, 4), torch.randn(2, count, 8, 4, 4)
-    one, other = (judge(torch.cat([photos, some]), kinds=2)[:count] for some in samples)
-    assert torch.equal(one, other)
-
-
 # --- how it is used
 
 

@@ -150,6 +150,15 @@ def test_faces_grow_and_average():
     assert not torch.equal(weights_of(trainer), weights_of(faces()))
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_no_group_mixes_photos_and_samples(count):
+    """Whatever the samples of a batch are, they say nothing about its photos."""
+    judge = networks.GrowingDiscriminator(Discriminator(8, {4: 8, 8: 4}), ())
+    photos, samples = torch.randn(count, 3, 8, 8), torch.randn(2, count, 3, 8, 8)
+    one, other = (judge(torch.cat([photos, some]), kinds=2)[:count] for some in samples)
+    assert torch.allclose(one, other, atol=1e-5)
+
+
 def test_the_rate_falls_to_nothing():
     trainer = faces(decay_from=32)
     rates = []

@@ -1,7 +1,7 @@
 """Furniture: chairs and tables, ray-cast in torch from known factors, so that claims about codes can be tested.
 
 A piece of furniture is a handful of boxes, which `latentlib.datasets.raycast` draws. The same factors give the same
-pixels on every machine. `nearest` goes the other way, from a picture to the factors.
+pixels on every machine.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Draws boxes on a studio floor: rays against boxes, soft shadows, many pictures at once.
 
-Four rays go through each pixel. Each ray is cut with each box (the slab
-method: Kay and Kajiya, "Ray tracing complex scenes", SIGGRAPH 1986, section 3), and the nearest face is lit by a key
-light that casts soft shadows, a fill light and the sky.
+Four rays go through each pixel. Each ray is cut with each box (the slab method: Kay and Kajiya, "Ray tracing complex
+scenes", SIGGRAPH 1986, section 3), and the nearest face is lit by a key light that casts soft shadows, a fill light and
+the sky.
 
 The same input gives the same pixels on every machine: pixels are computed in float32 with +, -, *, / and comparisons,
 one at a time (IEEE 754 fixes how each rounds), never with a matrix product or a long sum, and rounded to 8 bits.

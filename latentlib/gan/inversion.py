@@ -16,7 +16,7 @@ from torch import Tensor
 from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.lbfgs import batched_lbfgs
-from latentlib.metrics import feature_distance, perceptual_features
+from latentlib.metrics import feature_distance, perceptual_features, random_z
 from latentlib.models.autoencoder import check_batch
 from latentlib.models.stylegan2 import SLOPE, Discriminator, Generator
 
@@ -133,13 +133,6 @@ class PictureError:
 
 
 # ------------------------------------------------------------------------------------- codes: usual, and well searched
-
-
-def random_z(generator: Generator, count: int, seed: int) -> Tensor:
-    """(count, z_dim), the same for the same seed."""
-    # Not the seed itself: a network that was made under it has these very numbers among its first weights.
-    numbers = torch.Generator().manual_seed(seed + 1)
-    return torch.randn(count, generator.z_dim, generator=numbers).to(generator.w_avg.device)
 
 
 @torch.no_grad()

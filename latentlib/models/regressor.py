@@ -25,13 +25,8 @@ class Regressor(nn.Module):
         self.names, self.latent_dim, self.shape = tuple(names), latent_dim, (3, size, size)
         self.encoder = conv_encoder(latent_dim, 3, size, width)
         self.head = nn.Sequential(nn.GELU(), *dense([latent_dim, 128, len(self.names)]))
-        self.register_buffer("mean", torch.zeros(len(self.names)))
+        self.register_buffer("mean", torch.zeros(len(self.names)))  # of the numbers: the head gives plain scores
         self.register_buffer("spread", torch.ones(len(self.names)))
-
-    def learn_units(self, numbers: torch.Tensor) -> None:
-        """Take mean and spread of each column of numbers (n, len(names)), so that the head works with plain scores."""
-        self.mean.copy_(numbers.mean(0))
-        self.spread.copy_(numbers.std(0))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         check_batch("images", images, self.shape)

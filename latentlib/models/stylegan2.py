@@ -316,18 +316,16 @@ class Trunk(nn.Module):
         return [x := getattr(self, f"b{r}")(x) for r in self.resolutions]
 
 
-def minibatch_deviation(x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
+def minibatch_deviation(x: torch.Tensor) -> torch.Tensor:
     """Append one channel: how much the pictures of a group differ. It lets the discriminator see a lack of variety.
 
     A group is four pictures, or as many as divide the batch: of 8 pictures the first, third, fifth and seventh are one.
-    kinds: of pictures that lie one after the other in the batch, as many of each; a group is of one kind.
     """
     n, _, h, w = x.shape
-    each = n // kinds
-    group = next(size for size in (4, 3, 2, 1) if each % size == 0)
-    grouped = x.float().reshape(kinds, group, each // group, -1)
-    deviation = grouped.var(dim=1, unbiased=False).add(1e-8).sqrt().mean(dim=-1)  # (kinds, groups)
-    channel = deviation[:, None].expand(-1, group, -1).reshape(n, 1, 1, 1).expand(-1, 1, h, w)
+    group = next(size for size in (4, 3, 2, 1) if n % size == 0)
+    grouped = x.float().reshape(group, n // group, -1)
+    deviation = grouped.var(dim=0, unbiased=False).add(1e-8).sqrt().mean(dim=-1)  # (groups,)
+    channel = deviation.repeat(group)[:, None, None, None].expand(-1, 1, h, w)
     return torch.cat([x, channel.to(x.dtype)], dim=1)
 
 
@@ -340,8 +338,8 @@ class Epilogue(nn.Module):
         self.fc = FullyConnected(channels * 16, channels, act=True)
         self.out = FullyConnected(channels, 1)
 
-    def forward(self, x: torch.Tensor, kinds: int = 1) -> torch.Tensor:
-        x = self.conv(minibatch_deviation(x, kinds))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(minibatch_deviation(x))
         return self.out(self.fc(x.flatten(1))).float()[:, 0]
 
 

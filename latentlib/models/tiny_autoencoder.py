@@ -56,9 +56,6 @@ class TinyAutoencoder(nn.Module):
         check_batch("codes", codes, (LATENT_CHANNELS, *codes.shape[-2:]))
         return self.decoder(codes).clamp(0, 1)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.decode(self.encode(images))
-
 
 def conv(channels_in: int = WIDTH, channels_out: int = WIDTH, **settings) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, **settings)

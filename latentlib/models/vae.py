@@ -8,32 +8,24 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from latentlib.models.autoencoder import Autoencoder, Coder, ConvAutoencoder, check_batch
+from latentlib.models.autoencoder import Autoencoder, Coder, check_batch
 
 
 class VAE(Coder):
     """An autoencoder whose encoder gives a mean and a variance for each number of the code.
 
-    It is built around one of the plain autoencoders: the encoder has twice as many outputs, the decoder is the same.
+    It is built around the plain autoencoder: the encoder has twice as many outputs, the decoder is the same.
     """
 
     def __init__(
         self,
         latent_dim: int,  # how many numbers stand for a picture
         shape: Sequence[int] = (1, 28, 28),  # channels, height, width
-        hidden: Sequence[int] = (512, 128),  # widths of the fully connected layers; not used by conv
-        conv: bool = False,  # True: the layers of ConvAutoencoder, for larger pictures
-        width: int = 16,  # channels after the first level of conv
+        hidden: Sequence[int] = (512, 128),  # widths of the fully connected layers
     ):
         super().__init__(latent_dim, shape)
-
-        def plain(size: int) -> Coder:
-            if conv:
-                return ConvAutoencoder(size, channels=self.shape[0], size=self.shape[1], width=width)
-            return Autoencoder(size, self.shape, hidden)
-
-        self.encoder = plain(2 * latent_dim).encoder
-        self.decoder = plain(latent_dim).decoder
+        self.encoder = Autoencoder(2 * latent_dim, shape, hidden).encoder
+        self.decoder = Autoencoder(latent_dim, shape, hidden).decoder
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         return self.distribution(images)[0]  # the middle of each cloud: (n, latent_dim), as an autoencoder gives

@@ -1,6 +1,5 @@
 """Choose a photo, and click the two eyes where no face is found, for ``photos.align(picker.photo, picker.eyes)``."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,6 @@ from PIL import Image
 from latentlib import photos
 from latentlib.widgets.base import CourseWidget, Worker, jpeg_of, page
 
-ABANDONED = 120  # seconds after which a photo whose pieces stopped coming is let go
 SHOWN = 800  # pixels: the longer side of the photo in the browser
 
 
@@ -30,12 +28,9 @@ class PhotoWidget(CourseWidget):
     def __init__(self, **fixed: Any):
         self.worker = Worker(self.lock, self.tell)
         self._arriving, self._where = ("", bytearray()), {}  # the file's key and bytes; what the page says beside
-        self._touched = 0.0
         super().__init__(**fixed)
 
     def take(self, values: dict[str, Any], buffers: Sequence[Any]) -> None:
-        if time.monotonic() > self._touched + ABANDONED:  # a page that was closed in the middle leaves no photo here
-            self._arriving = ("", bytearray())
         if "piece" in values:
             self._receive(buffers[0], **values["piece"])
         elif "leave" in values:
@@ -51,7 +46,6 @@ class PhotoWidget(CourseWidget):
             self._arriving = (key, bytearray())
         if key == self._arriving[0]:  # else another photo was chosen meanwhile
             self._arriving[1].extend(content)
-            self._touched = time.monotonic()
             if len(self._arriving[1]) >= size:
                 whole, self._arriving = bytes(self._arriving[1]), ("", bytearray())
                 self.upload(whole, **where)

@@ -61,7 +61,7 @@ class GrowingDiscriminator(nn.Module):
             r //= 2
             if fade < 1 and r == image.shape[-1] // 2:
                 x = torch.lerp(self.entries[str(r)](F.avg_pool2d(image, 2)).to(x.dtype), x, fade)
-        return self.full.b4(x, kinds=kinds)
+        return torch.cat([self.full.b4(part) for part in x.chunk(kinds)])
 
 
 def augment(image: torch.Tensor, p: float) -> torch.Tensor:

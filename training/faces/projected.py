@@ -28,7 +28,6 @@ from latentlib.models.stylegan2 import Generator
 from latentlib.weights import load
 from training import lfw, runs
 from training.faces import train
-from training.faces.convert_names import converted, renamed
 from training.faces.networks import augment, mixed_styles, random_crossovers, random_photos
 from training.runs import Stop
 from training.saving import save_weights
@@ -39,7 +38,6 @@ RECIPE = {
     "images": 5_000_000,  # real pictures shown in all
     "heads_alone": 15_000,  # of these, shown while only the heads learn; heads that are new know nothing
     "width": 128,  # channels of a head
-    "pixel_width": 0,  # channels of a fifth head, which reads the pixels themselves; 0: there is none
     "warm_up": 5_000,  # images after these over which the generator's rates rise to what they are
     "side": 128,  # pixels of what the frozen network sees
     "learning_rate": 1e-3,  # Adam, betas (0, 0.99), of the synthesis network and of the heads
@@ -166,8 +164,6 @@ class Trainer(runs.Trainer):
         self.projection = Projection(features, recipe["side"], recipe["seed"]).to(device)
         self.mixers = nn.ModuleList([self.projection.across, self.projection.down])
         self.heads = nn.ModuleList([head(*of, recipe["width"]) for of in zip(MIXED, HALVINGS, strict=True)])
-        if recipe["pixel_width"]:
-            self.heads.append(head(3, 2, recipe["pixel_width"]))
         self.heads.to(device, memory_format=torch.channels_last)
         *blocks, finest = self.generator.synthesis.children()
         rate, below, mapping = recipe["rate_below"], nn.ModuleList(blocks), self.generator.mapping
@@ -235,7 +231,7 @@ def copies(generator: Generator, images: torch.Tensor, count: int) -> tuple[torc
 
 def generator_of(state: dict[str, torch.Tensor], resolution: int | None = None) -> Generator:
     """A generator with these weights; grown, it begins with the enlarged picture: the new block adds nothing."""
-    state = {key: value.float() for key, value in renamed(state).items()}
+    state = {key: value.float() for key, value in state.items()}
     channels = {2**i: len(state[key]) for i in range(2, 11) if (key := f"synthesis.b{2**i}.conv1.bias") in state}
     layers = sum(key.startswith("mapping.fc") and key.endswith(".bias") for key in state)
     w_dim, z_dim = state["mapping.fc0.weight"].shape
@@ -290,7 +286,6 @@ def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | No
 
     def build(state: dict | None, device: torch.device) -> Trainer:
         if state:
-            state = converted(state)
             generator, recipe = generator_of(state["generator"]), RECIPE | state["recipe"]
         elif asked.warm_start:
             generator, source = generator_from(asked.warm_start, asked.resolution)
@@ -305,7 +300,7 @@ def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | No
             trainer.restore(state)
         elif source:
             trainer.mixers.load_state_dict(source["mixers"])
-            trainer.heads.load_state_dict(source["heads"], strict=not recipe["pixel_width"])
+            trainer.heads.load_state_dict(source["heads"])
         if recipe["copies"] and not state:
             trainer.codes, trainer.photos = copies(trainer.ema, shown, recipe["copies"])
         return trainer

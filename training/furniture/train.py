@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from latentlib.datasets import furniture
-from latentlib.models.autoencoder import ConvAutoencoder
+from latentlib.models.autoencoder import Coder, ConvAutoencoder
 from latentlib.models.regressor import Regressor
 from latentlib.models.vae import VAE
 from training import runs, small
@@ -25,7 +25,15 @@ SHAPE = ("kind", "width", "depth", "height", "leg", "back", "arms", "turn", "til
 BATCH, POOL, RATE = 64, 32768, 0.01
 WALK_BETA, WALK_COLOUR = 0.05, 5.0
 MEANS = {"latent_dim": 32, "size": 64, "width": 16}
-WALK = {"latent_dim": 32, "shape": [3, 64, 64], "conv": True, "width": 16}
+
+
+class ConvVAE(VAE):
+    """A VAE with the layers of the autoencoder as which it is shipped."""
+
+    def __init__(self, latent_dim: int, size: int, width: int):
+        Coder.__init__(self, latent_dim, (3, size, size))
+        self.encoder = ConvAutoencoder(2 * latent_dim, 3, size, width).encoder
+        self.decoder = ConvAutoencoder(latent_dim, 3, size, width).decoder
 
 
 @cache
@@ -89,7 +97,9 @@ def regressor(names: tuple[str, ...], latent_dim: int, size: int, steps: int = 1
 
     def build() -> Regressor:
         model = Regressor(**settings)
-        model.learn_units(furniture.sample_factors(POOL, seed=1)[:, [furniture.column(n) for n in names]])
+        numbers = furniture.sample_factors(POOL, seed=1)[:, [furniture.column(n) for n in names]]
+        model.mean.copy_(numbers.mean(0))
+        model.spread.copy_(numbers.std(0))
         return model
 
     return small.Recipe(build, settings, steps, BATCH, RATE, reading_error, draw_from(size))
@@ -97,7 +107,9 @@ def regressor(names: tuple[str, ...], latent_dim: int, size: int, steps: int = 1
 
 RECIPES = {
     **{f"furniture-{n}": autoencoder(n) for n in (64, 32, 16, 8, 4, 2)},
-    "furniture-walk": small.Recipe(lambda: VAE(**WALK), WALK, 4000, BATCH, RATE, walk_error, draw_from(64), means_only),
+    "furniture-walk": small.Recipe(
+        lambda: ConvVAE(**MEANS), MEANS, 4000, BATCH, RATE, walk_error, draw_from(64), means_only
+    ),
     "furniture-regressor": regressor(furniture.FACTORS, 128, 64),
     "furniture-colour-blind": regressor(SHAPE, 8, 32),
 }
