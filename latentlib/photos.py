@@ -88,10 +88,10 @@ def read(source) -> np.ndarray:
             raise PhotoError(f"There is no photo at {source}; check the path.") from error
         except (OSError, TypeError) as error:
             raise PhotoError(f"This is no photo that can be opened ({error}); choose a JPEG or PNG file.") from error
+    if len(source) > MOST_BYTES:
+        raise PhotoError(TOO_LARGE.format("file", f"{MOST_BYTES // 10**6} MB"))
     try:
         return np.array(_decoded(bytes(source)))
-    except PhotoError:
-        raise
     except Image.DecompressionBombError as error:
         raise PhotoError(TOO_LARGE.format("picture", f"{MOST_PIXELS // 10**6} million pixels")) from error
     except UnidentifiedImageError as error:
@@ -104,11 +104,9 @@ def read(source) -> np.ndarray:
 
 def _decoded(content: bytes) -> Image.Image:
     """Made smaller first, so that whatever follows costs little; then upright, 8 bits, RGB on white, sRGB."""
-    if len(content) > MOST_BYTES:
-        raise PhotoError(TOO_LARGE.format("file", f"{MOST_BYTES // 10**6} MB"))
     image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:
-        raise PhotoError(TOO_LARGE.format("picture", f"{MOST_PIXELS // 10**6} million pixels"))
+        raise Image.DecompressionBombError
     image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded in about this size
     image.load()
     try:

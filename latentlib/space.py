@@ -55,8 +55,6 @@ def path(points: Tensor, steps: int) -> Tensor:
 
     points: (k, d) codes, or (k, c, h, w) pictures, whose path is the cross-fade
     """
-    if points.dim() < 2 or len(points) < 2 or steps < 2:
-        raise ValueError(f"a path needs 2 points (k, d) and 2 steps or more; got {tuple(points.shape)}, {steps}")
     flat = points.flatten(1)
     place = torch.linspace(0, len(points) - 1, steps, device=points.device, dtype=points.dtype)
     leg = place.floor().long().clamp(max=len(points) - 2)
@@ -84,14 +82,11 @@ def neighbours(codes: Tensor, queries: Tensor, k: int = 1) -> tuple[Tensor, Tens
 
     codes: (n, d) or (n, ...), e.g. pictures; queries: (m, ...) of the same size
     """
-    from sklearn.neighbors import NearestNeighbors
-
     codes, queries = _flat(codes, "codes"), _flat(queries, "queries")
     if not 0 < k <= len(codes):
         raise ValueError(f"k must be from 1 to {len(codes)}, the number of codes to choose from; got {k}")
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(codes.cpu().numpy())
-    distances, positions = search.kneighbors(queries.cpu().numpy())
-    return torch.from_numpy(distances).to(codes), torch.from_numpy(positions).to(codes.device)
+    distances = torch.cdist(queries, codes, compute_mode="donot_use_mm_for_euclid_dist")  # exact far from zero, too
+    return tuple(distances.topk(k, largest=False))
 
 
 def _flat(codes: Tensor, name: str) -> Tensor:
@@ -143,8 +138,6 @@ def pca_project(codes: Tensor, principal: Principal) -> Tensor:
 
 def pca_reconstruct(scores: Tensor, principal: Principal) -> Tensor:
     """Coordinates (n, m) along the first m principal directions back to codes (n, d); m at most k."""
-    if scores.dim() != 2 or scores.shape[1] > len(principal.directions):
-        raise ValueError(f"scores must be (n, {len(principal.directions)}) or fewer columns, got {tuple(scores.shape)}")
     return scores @ principal.directions[: scores.shape[1]] + principal.mean
 
 
@@ -156,8 +149,6 @@ def linear_direction(codes: Tensor, values: Tensor) -> Tensor:
     """
     codes = _flat(codes, "codes")
     table = values.detach().cpu().double().reshape(len(values), -1)
-    if len(table) != len(codes):
-        raise ValueError(f"values must be ({len(codes)},) or ({len(codes)}, f), got {tuple(values.shape)}")
     table = table - table.mean(0)
     if (table.abs().amax(0) == 0).any():
         raise ValueError("a value is the same for all codes, so no direction can be found for it; leave it out")
@@ -174,8 +165,6 @@ def probe_r2(codes: Tensor, targets: Tensor, seed: int = 0) -> Tensor:
     """
     codes = _flat(codes, "codes")
     table = targets.detach().float().reshape(len(targets), -1)
-    if len(table) != len(codes) or len(codes) < 4:
-        raise ValueError(f"a probe needs 4 codes or more and as many targets; got {len(codes)} and {len(table)}")
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
     cut = max(2, round(len(codes) / 4))
     # A small problem in which precision counts: solved in float64 on the CPU, whatever the codes' device.

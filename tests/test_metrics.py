@@ -66,8 +66,6 @@ def test_shares_of_comparisons():
     others = torch.tensor([[2.0, 0], [0, 3], [1, 0], [0, 2]])
     assert metrics.triplet_accuracy(torch.zeros(4, 2), alikes, others) == (2 + 0.5) / 4
     assert metrics.auc(torch.tensor([1.0, 2]), torch.tensor([2.0, 3])) == (3 + 0.5) / 4
-    with pytest.raises(ValueError, match="same shape"):
-        metrics.triplet_accuracy(alikes, alikes[:1], others)
 
 
 def test_couples_are_the_same_for_the_same_seed():
@@ -121,7 +119,6 @@ def test_the_table_of_children_whose_answers_are_known(couples):
     # Not one measure is left for a child that is no better than a sharpened cross-fade.
     assert metrics.uninformative(table, "sharpened cross-fade") == list(table)
     assert "one face" in metrics.uninformative(table, "first parent")
-    assert "one face" not in metrics.uninformative(table, "first parent", against=("cross-fade",))
     better = {"one face": {"child": 1.0, "cross-fade": 0.3, "sharpened cross-fade": 0.94}}
     assert metrics.uninformative(better, "child") == []
 
@@ -134,7 +131,3 @@ def test_likeness_may_be_asked_of_other_photos(couples):
     assert other["own parents nearest"]["cross-fade"] < 0.3
     assert other["one face"] == same["one face"]
     assert other["detail, beside the parents'"] == same["detail, beside the parents'"]
-    with pytest.raises(ValueError, match="4 couples or more"):
-        metrics.evaluate({"child": first}, first, second[:3], Pixels(), crisp)
-    with pytest.raises(ValueError, match="4 couples or more"):
-        metrics.evaluate({"child": first[:3]}, first[:3], second[:3], Pixels(), crisp)

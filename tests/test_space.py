@@ -155,16 +155,12 @@ def test_a_probe_does_not_read_what_was_subtracted_from_its_rounding():
     "call",
     [
         lambda codes: space.lerp(torch.zeros(3), torch.zeros(4), 0.5),
-        lambda codes: space.path(torch.zeros(1, 3), 5),
         lambda codes: space.affine_map(torch.tensor([[0.0, 0], [1, 1], [2, 2]]), codes[:3]),
         lambda codes: space.affine_map(torch.zeros(2, 2), codes[:3]),
         lambda codes: space.neighbours(codes, codes[0]),
         lambda codes: space.neighbours(codes, codes, k=301),
         lambda codes: space.principal_directions(codes, 7),
-        lambda codes: space.pca_reconstruct(torch.zeros(2, 7), space.principal_directions(codes, 6)),
         lambda codes: space.linear_direction(codes, torch.ones(300)),
-        lambda codes: space.linear_direction(codes, torch.ones(3)),
-        lambda codes: space.probe_r2(codes, torch.ones(3)),
     ],
 )
 def test_bad_input_gets_a_sentence(codes, call):

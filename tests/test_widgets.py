@@ -55,6 +55,15 @@ def move(widget, buffers=(), **values):
     ask(widget, f"move-{next(NUMBERS)}", buffers, **values)
 
 
+def wait(view):
+    """Until no photo is worked on, no film is made and no copy is tuned."""
+    busy = True
+    while busy:
+        time.sleep(0.02)
+        with view.lock:  # held until what a thread has done is said
+            busy = "busy" in (view.worker.kind, view.tuning.kind)
+
+
 @pytest.fixture
 def slider():
     return picture_slider(lambda level, **_: shade(torch.tensor([[level]])), level=(0.0, 2.0, 0.0), way=["a", "b"])
@@ -203,11 +212,6 @@ class TestSliders:
         with pytest.raises(ValueError, match='"a"'):
             picture_slider(lambda a: torch.zeros(1, 1, 8, 8), a=spec)
 
-    def test_a_figure_is_a_picture_too(self):
-        from latentlib import plots
-
-        assert decoded(picture_slider(lambda a: plots.figure(3, 2)[0], a=(0, 1)).picture).shape[1] > 200
-
     def test_a_film_is_whole_in_the_page_and_its_last_frame_stays(self):
         film = player([to_png(torch.full((1, 8, 8), k / 2)) for k in range(3)], interval=50)
         assert [decoded(frame).max() for frame in film.start["frames"]] == [0, 128, 255]
@@ -287,7 +291,7 @@ class TestFamily:
             piece = {"key": "k", "side": "second", "at": at, "size": len(photo)}
             for again in (False, True):  # a piece that comes twice counts once
                 ask(view, f"a-{k}", [photo[at : at + (1 << 18)]], again, piece=piece)
-        view.wait()
+        wait(view)
         assert view.worker.line.startswith("Your photo 1 is the second parent now")
         assert view.controls["second"] == "your photo 1"
         assert (view.people["your photo 1"].code == 0.7).all()
@@ -296,7 +300,7 @@ class TestFamily:
     def test_an_uploaded_photo_is_in_nothing_that_a_notebook_saves(self, view, photo):
         still = view.still()
         view.upload(photo, side="first")
-        view.wait()
+        wait(view)
         assert view.start["first"]["names"] == ["person 0", "person 1", "person 2"]
         view.breed(0)  # nor is a child of the photo
         assert view.still() == still
@@ -317,7 +321,7 @@ class TestFamily:
         monkeypatch.setattr("latentlib.widgets.family.tuning.pivots", lambda *_, **__: 1 / 0)
         send(view, photo, side="first")
         assert sent[-1][0]["kind"] == "busy"
-        view.wait()
+        wait(view)
         assert (sent[-1][0]["kind"], view.controls["first"]) == ("failed", "person 0")
         assert sent[-1][0]["line"] == "That did not work. ZeroDivisionError: division by zero."
         move(view, share=0.2)
@@ -334,23 +338,14 @@ class TestFamily:
         assert sent[-1][0]["kind"] == "failed"
         assert view.controls["first"] == "person 0"
         ask(view, "a-2", eyes=[[0.4, 0.6], [0.6, 0.6]])
-        view.wait()
+        wait(view)
         assert view.controls["first"] == "your photo 1"
         assert not sent[-1][0]["picking"]
-
-    def test_an_upload_that_was_left_is_let_go(self, view, monkeypatch):
-        move(view, [b"half"], piece={"key": "k", "side": "first", "at": 0, "size": 8})
-        move(view, share=0.3)
-        assert view._arriving[1] == b"half"
-        later = time.monotonic() + 1000
-        monkeypatch.setattr("latentlib.widgets.eye_picker.time.monotonic", lambda: later)
-        move(view, share=0.2)
-        assert not view._arriving[1]
 
     def test_no_thread_stays_when_its_work_is_done(self, view, photo):
         before = threading.active_count()
         view.upload(photo, side="first")
-        view.wait()
+        wait(view)
         until = time.monotonic() + 10
         while threading.active_count() > before and time.monotonic() < until:
             time.sleep(0.02)
@@ -390,7 +385,7 @@ class TestTuning:
         move(view, share=0.2)  # the sliders do not wait for it
         assert view.pictures["child"] != sketch
         ask(view, stop=True)
-        view.wait()
+        wait(view)
         assert view.tuning.line.startswith("Drawn by a copy of the generator, stopped after")
         assert decoded(view.pictures["child"]).min() == 255
         assert decoded(sent[-1][1]["child"]).min() == 255
@@ -420,7 +415,7 @@ class TestTuning:
         move(view, breed=0)
         move(view, back=True)
         move(view, stop=True)
-        view.wait()
+        wait(view)
         assert len(asked) == 1
         view.close()
 
@@ -429,7 +424,7 @@ class TestTuning:
             raise RuntimeError("no memory")
 
         view = FamilyView(generator, photos_of_two, tune=tune)
-        view.wait()
+        wait(view)
         assert view.tuning.line == "That did not work. RuntimeError: no memory."
         view.close()
 
@@ -444,7 +439,7 @@ class TestTuning:
 
         view = FamilyView(generator, photos_of_two, tune=tune)
         move(view, first="person 2")
-        view.wait()
+        wait(view)
         assert view.copies.keys() == {frozenset({"person 1", "person 2"})}
         assert view.tuning.line.startswith("Drawn by a copy of the generator, tuned in")
         view.close()
@@ -454,7 +449,7 @@ class TestWhatOneKeeps:
     def test_the_card_has_its_name_its_words_and_the_mark_for_machines(self, generator, people):
         view = FamilyView(generator, people)
         ask(view, keep="card")
-        view.wait()
+        wait(view)
         image = Image.open(io.BytesIO(view.pictures["file"]))
         assert (view.file, view.worker.line) == ("family_card.png", "family_card.png is ready.")
         assert card_module.SENTENCE in image.text["Description"]
@@ -465,7 +460,7 @@ class TestWhatOneKeeps:
 
     def test_the_film_goes_there_and_back_and_carries_the_mark(self, view, people):
         ask(view, keep="film")
-        view.wait()
+        wait(view)
         film = Image.open(io.BytesIO(view.pictures["file"]))
         assert (film.format, film.n_frames, film.size, view.file) == ("WEBP", 46, (320, 320), "family_film.webp")
         assert b"trainedAlgorithmicMedia" in film.info["xmp"]

@@ -35,7 +35,6 @@ class Digits(NamedTuple):
     test_images: torch.Tensor
     test_labels: torch.Tensor
     name: str  # "MNIST" or "scikit-learn digits"
-    note: str = ""  # why it is not MNIST, for who asked for "auto"
 
 
 def load(source: str = "auto", device: torch.device | str = "cpu", most: int | None = None) -> Digits:
@@ -43,15 +42,13 @@ def load(source: str = "auto", device: torch.device | str = "cpu", most: int | N
 
     source: "mnist" for MNIST (60,000 + 10,000 pictures; LeCun et al., 1998) from the folder ``LATENTLIB_DATA``, from
     the cache, or downloaded into the cache; "bundled" for scikit-learn's 1,797 digits, enlarged; "auto" for MNIST when
-    it can be had and else the bundled digits (``note`` says why). A copy that is there but damaged is named in a line.
+    it can be had and else the bundled digits. A copy that is there but damaged is named in a line.
     most: of each part, training and test, keep only the first so many pictures, which spares memory; None keeps all
-    Raises ValueError for another source, and RuntimeError with one sentence when "mnist" cannot be had.
+    Raises RuntimeError with one sentence when "mnist" cannot be had.
     """
-    if source not in ("auto", "mnist", "bundled"):
-        raise ValueError(f'source must be "auto", "mnist" or "bundled", got {source!r}')
     device = pick_device(device)
     if source == "bundled":
-        return _bundled(device, "", most)
+        return _bundled(device, most)
     for folder in [place / name for place in settings.places() for name in ("MNIST/raw", "MNIST", "raw", ".")]:
         if any(folder.glob("*-images?idx3*")):
             try:
@@ -61,10 +58,10 @@ def load(source: str = "auto", device: torch.device | str = "cpu", most: int | N
     try:
         return _read(download(), device, most)
     except (OSError, RuntimeError, ValueError) as error:
-        why = f"MNIST is not on this machine and could not be downloaded ({' '.join(str(error).split())})"
-        if source == "mnist":
-            raise RuntimeError(why) from error
-        return _bundled(device, why, most)
+        if source == "auto":
+            return _bundled(device, most)
+        why = " ".join(str(error).split())
+        raise RuntimeError(f"MNIST is not on this machine and could not be downloaded ({why})") from error
 
 
 def _read(folder: Path, device: torch.device, most: int | None) -> Digits:
@@ -106,7 +103,7 @@ def download() -> Path:
     return folder
 
 
-def _bundled(device: torch.device, note: str, most: int | None) -> Digits:
+def _bundled(device: torch.device, most: int | None) -> Digits:
     """scikit-learn's 8×8 digits at MNIST's size: smoothly enlarged to 20×20 within a frame of 4, as MNIST's digits are.
 
     Every seventh picture is for the test (257 of 1,797), the same ones on every machine.
@@ -119,4 +116,4 @@ def _bundled(device: torch.device, note: str, most: int | None) -> Digits:
     labels = torch.from_numpy(bundle.target).long().to(device)
     test = torch.arange(len(labels), device=device) % 7 == 0
     parts = (part[which][:most] for which in (~test, test) for part in (images, labels))
-    return Digits(*parts, "scikit-learn digits", note)
+    return Digits(*parts, "scikit-learn digits")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from latentlib.models.autoencoder import check_batch, shrunk
-from latentlib.models.stylegan2 import SLOPE, Convolution, Trunk, arguments, checked_channels
+from latentlib.models.stylegan2 import SLOPE, Convolution, Trunk, arguments, channels_of
 
 # What is read off the features of each size: channels kept (0: all of them), and numbers made of them.
 LEVELS = {4: (0, 192), 8: (16, 128), 16: (8, 96)}
@@ -44,7 +44,7 @@ class Encoder(Trunk):
         w_dim: int = 256,  # numbers in a w
         channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
     ):
-        channels = checked_channels(resolution, channels)
+        channels = channels_of(resolution, channels)
         super().__init__(resolution, channels)
         self.settings = arguments(locals())
         self.w_dim = w_dim

@@ -226,7 +226,7 @@ class Generator(nn.Module):
         num_ws: int | None = None,  # most that a code has, an even number: finer blocks share the last; None: none do
     ):
         super().__init__()
-        channels = checked_channels(resolution, channels)
+        channels = channels_of(resolution, channels)
         self.settings = arguments(locals())
         self.resolution, self.z_dim, self.w_dim = resolution, z_dim, w_dim
         self.mapping = Mapping(z_dim, w_dim, mapping_layers)
@@ -351,7 +351,7 @@ class Discriminator(Trunk):
         resolution: int = 64,  # side of the picture, a power of two
         channels: dict[int, int] | None = None,  # feature channels at each resolution; CHANNELS when left out
     ):
-        channels = checked_channels(resolution, channels)
+        channels = channels_of(resolution, channels)
         super().__init__(resolution, channels)
         self.settings = arguments(locals())
         self.b4 = Epilogue(channels[4])
@@ -369,12 +369,7 @@ def arguments(names: dict) -> dict:
     return {name: value for name, value in names.items() if name not in ("self", "__class__")}
 
 
-def checked_channels(resolution: int, channels: dict[int, int] | None) -> dict[int, int]:
-    """Channels at 4, 8, … resolution, in this order (JSON makes texts of resolutions); ValueError if they cannot be."""
-    if resolution < 8 or resolution & (resolution - 1):
-        raise ValueError(f"resolution must be a power of two from 8 up, got {resolution}")
-    channels = {int(r): count for r, count in (CHANNELS if channels is None else channels).items()}
-    wanted = [2**i for i in range(2, resolution.bit_length())]
-    if not channels.keys() >= set(wanted):
-        raise ValueError(f"channels must name a number for each of {wanted}, got {channels}")
-    return {r: channels[r] for r in wanted}
+def channels_of(resolution: int, channels: dict[int, int] | None) -> dict[int, int]:
+    """Channels at 4, 8, … resolution, in this order, of a table that may hold more; JSON makes texts of resolutions."""
+    known = {int(r): count for r, count in (CHANNELS if channels is None else channels).items()}
+    return {2**i: known[2**i] for i in range(2, resolution.bit_length())}

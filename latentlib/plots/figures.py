@@ -256,7 +256,6 @@ def bottleneck(picture: Tensor, code: Tensor, returned: Tensor) -> None:
     show(fig)
 
 
-@styled()
 def signed(images: Tensor) -> Tensor:
     """Pictures of numbers that may be negative as colour: white at 0, blue below, vermillion above, one scale for all.
 

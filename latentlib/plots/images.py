@@ -51,10 +51,9 @@ def to_png(
     width: float | None = None,
     columns: int | None = None,
     titles: Sequence[str] | None = None,
-    rows: Sequence[str] | None = None,
 ) -> bytes:
     """Pictures in a grid as PNG bytes; a few milliseconds, fit for a slider. Arguments as in ``show_images``."""
-    return png_of(_sheet(images, width, columns, titles, rows), compress_level=1)
+    return png_of(_sheet(images, width, columns, titles, None), compress_level=1)
 
 
 def show_images(

@@ -30,7 +30,6 @@ FRAMES = 24  # of a film, one way
 SIZES = {"child": 320, "parent": 224, "sibling": 128}  # pixels
 DRAWN = 1e-4  # squared error below which a picture counts as drawn by its code: nothing is left to tune
 COPIES = 6  # that are kept, ten megabytes each
-Couple = frozenset[str]  # two names: who stands first does not matter to a copy
 
 
 class Person(NamedTuple):
@@ -70,7 +69,7 @@ class FamilyView(PhotoWidget):
         names = list(people)
         self.controls = {"first": names[0], "second": names[min(1, len(names) - 1)]}
         self.controls |= {"share": 0.5, "crossover": 0, "sibling": 0, "drawn": False}
-        self.copies = {frozenset(names): tuned for names, tuned in (copies or {}).items()}
+        self.copies = {frozenset(names): tuned for names, tuned in (copies or {}).items()}  # whoever stands first
         self.tuning = Worker(self.lock, self.tell)
         self._wanted = frozenset(self._names())  # whose photos were shown last: their copy draws, their children too
         self.pictures, self.file = {}, ""  # PNG or JPEG bytes by name; the name of what is to be kept
@@ -194,14 +193,6 @@ class FamilyView(PhotoWidget):
         """The family as it was at the beginning: later an uploaded photo may be part of it."""
         return self._still
 
-    def wait(self) -> None:
-        """Wait until no photo is worked on, no film is made and no copy is tuned."""
-        while True:
-            with self.lock:  # held until what a thread has done is said
-                if "busy" not in (self.worker.kind, self.tuning.kind):
-                    return
-            time.sleep(0.02)
-
     # --- the copy that is tuned on both photos
 
     @torch.no_grad()
@@ -218,7 +209,7 @@ class FamilyView(PhotoWidget):
             meanwhile = "A sketch: a copy of the generator is learning both photos …"
             self.tuning.start(lambda stop: self._tune(couple, codes, pictures, stop), meanwhile)
 
-    def _tune(self, couple: Couple, codes: Tensor, pictures: Tensor, stop: Callable[[], bool]) -> str:
+    def _tune(self, couple: frozenset[str], codes: Tensor, pictures: Tensor, stop: Callable[[], bool]) -> str:
         began = time.perf_counter()
         tuned = self.tune(codes, pictures, stop=stop).generator
         with self.lock:

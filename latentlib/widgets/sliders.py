@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from latentlib.claims import spoken
-from latentlib.plots import figure_png, to_png
+from latentlib.plots import to_png
 from latentlib.widgets.base import CourseWidget, page
 
 
 class PictureSlider(CourseWidget):
     """Sliders above a picture that is drawn again at each move; end a cell with it.
 
-    render: called with the sliders' values by name; gives pictures (n, c, h, w) in [0, 1], a figure, or PNG bytes
+    render: called with the sliders' values by name; gives pictures (n, c, h, w) in [0, 1] or PNG bytes
     width: of the picture on the page in pixels; None takes its own
     controls: name=(low, high) or (low, high, start) for a slider of whole numbers or of decimal ones; name=[...] for a
         slider over a list. For names with spaces: ``picture_slider(draw, **{"number 1": (-2.0, 2.0, 0.0)})``
@@ -38,9 +38,7 @@ class PictureSlider(CourseWidget):
             number = (float if self.controls[name]["digits"] else int)(positions[name])
             meant[name] = spec[number] if isinstance(spec, list) else number
         drawn = self.render(**meant)
-        if hasattr(drawn, "savefig"):
-            drawn = figure_png(drawn)
-        elif not isinstance(drawn, bytes):  # a single picture is drawn as wide as it is shown
+        if not isinstance(drawn, bytes):  # a single picture is drawn as wide as it is shown
             drawn = to_png(drawn, self.width if drawn.shape[:-3].numel() == 1 else None)
         self.positions, self.values, self.picture = positions, meant, drawn
 
