@@ -84,8 +84,6 @@ def read(source) -> np.ndarray:
         try:
             with open(Path(source), "rb") as file:
                 source = file.read(MOST_BYTES + 1)
-        except FileNotFoundError as error:
-            raise PhotoError(f"There is no photo at {source}; check the path.") from error
         except (OSError, TypeError) as error:
             raise PhotoError(f"This is no photo that can be opened ({error}); choose a JPEG or PNG file.") from error
     if len(source) > MOST_BYTES:

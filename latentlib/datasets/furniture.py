@@ -83,7 +83,6 @@ def load(n: int, seed: int = 0, size: int = 64, kind: int | None = None, device=
     return Furniture(render(factors, size), factors)
 
 
-@torch.no_grad()
 def render(factors: Tensor, size: int = 64) -> Tensor:
     """Pictures of furniture: factors (n, 12), see `sample_factors` -> (n, 3, size, size) float32 in [0, 1].
 

@@ -30,8 +30,6 @@ def _(gan_step):
     assert weight[0] > 0.011, "after a step the critic should give real points higher answers than before"
     _, low = _play(gan_step, (0.0, 0.1), place=(3.0, 0.0), real=(0.5, 0.0))
     assert low[0] < 0.0, "after a step the critic should give drawn points lower answers than before"
-    _, further = _play(gan_step, (0.0, 0.1), steps=40)
-    assert further[0] > weight[0] + 0.1, "over 40 steps the critic should tell real from drawn ever better"
     once, kept = _play(gan_step, (0.1, 0.0))
     uphill = once @ kept
     assert uphill > 1e-5, "the artist should move to where the critic's answers are higher; yours does not"
