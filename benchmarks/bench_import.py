@@ -1,7 +1,5 @@
 """How long a Python takes to import torch and all that latentlib offers, beside ``import torch`` alone."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Both search in W+ for the smallest squared error, noise off, from the encoder's 
 portraits of the course, and for the batch of eight their mirror images and darker versions too.
 """
 
-from __future__ import annotations
-
 import time
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@
 (for the first picture: what it may take).
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

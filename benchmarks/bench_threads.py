@@ -2,8 +2,6 @@
 as many as PyTorch would, which counts the cores that it sees and not the time that it gets.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

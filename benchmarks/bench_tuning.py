@@ -3,8 +3,6 @@
 The aim: at most half of that way's time, at no loss: the parents' error, and the child's detail beside the photos'.
 """
 
-from __future__ import annotations
-
 import copy
 
 import torch

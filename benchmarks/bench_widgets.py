@@ -3,8 +3,6 @@
 The peer draws the same child in the usual way: ``ipywidgets.interact`` around a matplotlib figure.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from pathlib import Path

@@ -5,8 +5,6 @@ JupyterLab does, by the kernels' websockets; kernels stay to the end, as there. 
 was started is stopped, also after an error, Ctrl-C or SIGTERM.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

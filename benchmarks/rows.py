@@ -1,7 +1,5 @@
 """One line of the table that `make bench` prints, and the clock behind it."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable

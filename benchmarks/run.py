@@ -4,8 +4,6 @@ Each bench_NAME.py has run(), which gives rows; a row's peer was measured in the
 something on a machine that is busy with other things, while value and peer alone may not.
 """
 
-from __future__ import annotations
-
 import importlib
 import platform
 import sys

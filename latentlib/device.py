@@ -1,7 +1,5 @@
 """Where the numbers are computed: choose a device, seed it, share its cores."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 from collections.abc import Callable, Iterator

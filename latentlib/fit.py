@@ -1,7 +1,5 @@
 """One ``fit`` for every network of the course: the data lies on the device, and the loop is all there is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

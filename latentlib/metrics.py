@@ -4,8 +4,6 @@ Pictures are (n, 3, h, w) in [0, 1]. A measure of children says something only w
 ``baselines`` are the parents' cross-fade, plain and sharpened; ``uninformative`` names the measures that those pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -61,6 +59,9 @@ def triplet_accuracy(anchors: Tensor, alikes: Tensor, others: Tensor) -> float:
 
     anchors, alikes, others: (n, ...) codes or pictures. A share, so that spaces of any scale can be compared.
     """
+    if not anchors.shape == alikes.shape == others.shape:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (anchors, alikes, others))
+        raise ValueError(f"triples must be three tensors of the same shape (n, ...), got {shapes}")
     near = (anchors - alikes).flatten(1).norm(dim=1)
     far = (anchors - others).flatten(1).norm(dim=1)
     return ((near < far).float() + 0.5 * (near == far).float()).mean().item()

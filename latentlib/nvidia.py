@@ -9,8 +9,6 @@ file also holds, is dropped unread; the network is that of models/stylegan2.py. 
 are part of this course. Source: Python's module pickletools; https://github.com/NVlabs/stylegan2-ada-pytorch.
 """
 
-from __future__ import annotations
-
 import math
 import mmap
 import pickle

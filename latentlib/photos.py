@@ -3,8 +3,6 @@
 file or array ── read ──> pixels ── find_faces ──> six points a face ── align ──> (3, size, size), as the generator's
 """
 
-from __future__ import annotations
-
 import io
 import re
 from functools import lru_cache
@@ -63,6 +61,13 @@ class Face(NamedTuple):
     points: np.ndarray
     side: float
     score: float
+
+
+class Window(NamedTuple):
+    """A square of a photo that may be turned. Points of a plane are complex numbers here: x + iy."""
+
+    middle: complex  # in pixels of the photo
+    turn: complex  # its upper side, from left to right: as long as the square is wide
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
@@ -229,13 +234,6 @@ def _look_again(photo: np.ndarray, face: Face) -> Face | None:
 
 
 # ---------------------------------------------------------------------------------------------------------- aligning
-
-
-class Window(NamedTuple):
-    """A square of a photo that may be turned. Points of a plane are complex numbers here: x + iy."""
-
-    middle: complex  # in pixels of the photo
-    turn: complex  # its upper side, from left to right: as long as the square is wide
 
 
 def align(source, eyes=None, size: int = 64) -> torch.Tensor:

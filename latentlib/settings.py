@@ -4,8 +4,6 @@ Only the standard library is imported here. A setting that the learner has made 
 stays as it is.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator, MutableMapping

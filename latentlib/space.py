@@ -3,8 +3,6 @@
 Codes are tensors (n, d) on any device, in any floating type; answers come back on the same device.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -55,6 +53,8 @@ def path(points: Tensor, steps: int) -> Tensor:
 
     points: (k, d) codes, or (k, c, h, w) pictures, whose path is the cross-fade
     """
+    if points.dim() < 2 or len(points) < 2 or steps < 2:
+        raise ValueError(f"a path needs 2 points (k, d) and 2 steps or more; got {tuple(points.shape)}, {steps}")
     flat = points.flatten(1)
     place = torch.linspace(0, len(points) - 1, steps, device=points.device, dtype=points.dtype)
     leg = place.floor().long().clamp(max=len(points) - 2)

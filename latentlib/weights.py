@@ -5,8 +5,6 @@ the length and the SHA-256 of each; the shipped ones are in ``data/weights``, ea
 network are others' and are fetched: NVIDIA's StyleGAN2 and FLUX.2's tiny autoencoder.
 """
 
-from __future__ import annotations
-
 import hashlib
 import http.client
 import importlib

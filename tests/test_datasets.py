@@ -173,6 +173,8 @@ def test_the_bundled_digits_look_like_mnist(small_mnist, capsys):
     assert found.train_images[..., border].max() == 0
     assert 0.1 < found.train_images.mean() < 0.2
     assert capsys.readouterr().out == ""  # a notebook's text is the same with both
+    with pytest.raises(ValueError, match="source"):
+        digits.load("fashion")
 
 
 def test_real_mnist_where_it_is_here():
@@ -290,6 +292,8 @@ def test_furniture_of_a_kind_and_wrong_furniture():
             furniture.render(wrong, size)
     with pytest.raises(ValueError, match="unknown factor"):
         furniture.column("colour")
+    with pytest.raises(ValueError, match="kind must be"):
+        furniture.sample_factors(5, kind=2)
 
 
 # ----------------------------------------------------------------------------------------------------------- portraits

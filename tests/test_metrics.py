@@ -66,6 +66,8 @@ def test_shares_of_comparisons():
     others = torch.tensor([[2.0, 0], [0, 3], [1, 0], [0, 2]])
     assert metrics.triplet_accuracy(torch.zeros(4, 2), alikes, others) == (2 + 0.5) / 4
     assert metrics.auc(torch.tensor([1.0, 2]), torch.tensor([2.0, 3])) == (3 + 0.5) / 4
+    with pytest.raises(ValueError, match="same shape"):
+        metrics.triplet_accuracy(alikes, alikes[:1], others)
 
 
 def test_couples_are_the_same_for_the_same_seed():

@@ -71,7 +71,8 @@ def test_everybody_may_be_shown_equally_often():
 def test_a_stopped_run_goes_on_with_equal_numbers_and_lends_its_heads(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENTLIB_RUNS", str(tmp_path))
     monkeypatch.setattr(projected, "RECIPE", tiny().recipe)
-    save_file(generator().state_dict(), tmp_path / "g.safetensors")
+    old = generator().state_dict()  # with a name of version 0.2
+    save_file(old | {"w_mean": old.pop("mapping.w_avg") + 1, "w_covariance": torch.eye(8)}, tmp_path / "g.safetensors")
 
     def run(name, images, start="g.safetensors"):
         asked = ["--run", name, "--warm-start", str(tmp_path / start), "--device", "cpu", "--set", f"images={images}"]

@@ -155,6 +155,7 @@ def test_a_probe_does_not_read_what_was_subtracted_from_its_rounding():
     "call",
     [
         lambda codes: space.lerp(torch.zeros(3), torch.zeros(4), 0.5),
+        lambda codes: space.path(torch.zeros(1, 3), 5),
         lambda codes: space.affine_map(torch.tensor([[0.0, 0], [1, 1], [2, 2]]), codes[:3]),
         lambda codes: space.affine_map(torch.zeros(2, 2), codes[:3]),
         lambda codes: space.neighbours(codes, codes[0]),

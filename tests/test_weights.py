@@ -18,6 +18,7 @@ from latentlib import nvidia, weights
 from latentlib.models.stylegan2 import Discriminator, Generator
 from latentlib.weights import DownloadError, WeightsError, read_weights
 from nvidia_files import file_of
+from training.faces import convert_names
 from training.saving import save_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
@@ -132,6 +133,43 @@ def test_the_registry_names_every_file():
     files = {path.stem for path in weights.WEIGHTS.glob("*.safetensors")}
     listed = json.loads((weights.WEIGHTS / "checksums.json").read_text())
     assert files == set(weights.SHIPPED) == {name.removesuffix(".safetensors") for name in listed}
+
+
+# --- names of version 0.2
+
+
+def old_names(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The state_dict as version 0.2 named it."""
+    state = {}
+    for key, tensor in network.state_dict().items():
+        key = "w_mean" if key == "mapping.w_avg" else key
+        state[key.replace("b8.fromrgb", "fromrgb").removeprefix("b4.")] = tensor
+    return state
+
+
+def test_checkpoints_and_weights_of_version_0_2_get_today_s_names(tmp_path):
+    torch.manual_seed(0)
+    generator, discriminator = Generator(8, 6, 5, 2, CHANNELS), Discriminator(8, CHANNELS)
+    growing = {f"full.{key}": tensor for key, tensor in old_names(discriminator).items()} | {"entries.4.weight": 0}
+    growing["entries.4.weight"] = torch.zeros(1)
+    old = {"ema": old_names(generator) | {"w_covariance": torch.eye(5)}, "discriminator": growing, "images_seen": 7}
+    path = tmp_path / "checkpoint.pt"
+    torch.save(old | {"optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}}, path)
+    convert_names.convert_checkpoint(path)
+    new = torch.load(path, weights_only=True)
+    assert new["ema"].keys() == generator.state_dict().keys()
+    assert {key.removeprefix("full.") for key in new["discriminator"]} - {"entries.4.weight"} == set(
+        discriminator.state_dict()
+    )
+    assert (new["images_seen"], new["optimizer"]["state"][0]["exp_avg"].sum()) == (7, 2)
+    settings = {"network": {"channels": CHANNELS, "resolution": 8, "clamp": 256.0, "half_resolutions": 0}}
+    save_weights("old", old["ema"], settings, tmp_path, ("w_mean",))
+    convert_names.convert_weights(tmp_path / "old.safetensors", {})
+    state, found = read_weights("old", tmp_path)
+    again = Generator(z_dim=6, w_dim=5, mapping_layers=2, **found["network"])
+    again.load_state_dict(state, strict=False)
+    assert (again.settings["resample"], again.settings["conv_clamp"]) == ("fir", 256.0)
+    assert torch.equal(again.w_avg, generator.w_avg)
 
 
 # --- what is fetched

@@ -6,8 +6,6 @@ SLUG and REVISION (a branch or a tag) are stored in pyproject.toml; the README's
 with nbgitpuller needs behind its address.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

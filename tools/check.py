@@ -5,8 +5,6 @@ names a folder that has it, and once more as on a badly set up hub, without data
 into the course's folder, on the digits that scikit-learn brings along.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -4,8 +4,6 @@ Its notebooks have no outputs: what students have run then quarrels with nothing
 notebook. Each call adds one commit; push it, and never amend what students have pulled: `git push origin class`.
 """
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

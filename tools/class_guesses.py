@@ -4,8 +4,6 @@ Each file is what the button below a lesson's last table downloads; none holds a
 question, with how many answered it before and after, into class-guesses.png.
 """
 
-from __future__ import annotations
-
 import csv
 import sys
 from collections import defaultdict

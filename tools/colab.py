@@ -8,8 +8,6 @@ its JavaScript, its GPU, its network. Exit status 1 when a notebook failed or a 
 one now.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """What the tools know of the course: its folders, its notebooks, where it lives on GitHub, and a copy of it."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """For the browser tests and benchmarks: a Chromium of this machine, and in it a course of its own in JupyterLab."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

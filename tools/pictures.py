@@ -4,8 +4,6 @@ Draws those of README and model card, and keeps what lesson 09 drew with FLUX.2'
 that calls ``without_files("name", …)`` shows ``data/weights/lesson-09-name.jpg``.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import re

@@ -6,8 +6,6 @@ neither modules nor WebAssembly. Its one link leads to the site around it. Needs
 exporter are installed into build/play on the first run.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json

@@ -3,8 +3,6 @@
 Used by tests/test_notebooks.py and by make refresh. The budgets hold for lessons, not for the notebooks of solutions.
 """
 
-from __future__ import annotations
-
 import ast
 import copy
 import re

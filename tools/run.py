@@ -9,8 +9,6 @@ metadata ("alt": a text, or a list with one for each picture), drops what differ
 states, kernel versions), says which rules are still broken. A notebook that fails is not stored.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 import logging

@@ -5,8 +5,6 @@ to turn stand as pictures. Sphinx and its theme live in build/site-venv. The pag
 tools/play.py where npm is there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -9,8 +9,6 @@ solution between `<!-- solution KEY -->` and `<!-- /solution -->` of the lesson,
 has changed must then be run: `make refresh NOTEBOOK=...`.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -8,8 +8,6 @@ A part writes its JSON into data/weights, and its table between the marks of its
 furniture.md). People of LFW appear as numbers only.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import json

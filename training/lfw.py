@@ -1,7 +1,5 @@
 """Labeled Faces in the Wild: 13 thousand news photos, aligned like any photo, and split by person."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor

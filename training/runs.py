@@ -1,7 +1,5 @@
 """What every training shares: its folder, checkpoints whole at any moment, a way to stop."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

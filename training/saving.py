@@ -1,7 +1,5 @@
 """Weights are written whole, in half precision, and entered in checksums.json; latentlib.weights reads them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

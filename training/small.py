@@ -1,7 +1,5 @@
 """The networks that learn in minutes on one core: digits and furniture. Muon for the matrices, Adam for the biases."""
 
-from __future__ import annotations
-
 import argparse
 import math
 from collections.abc import Callable

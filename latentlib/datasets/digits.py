@@ -1,7 +1,5 @@
 """Handwritten digits: MNIST where it can be had, else scikit-learn's bundled digits enlarged to the same size."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import os
@@ -44,8 +42,10 @@ def load(source: str = "auto", device: torch.device | str = "cpu", most: int | N
     the cache, or downloaded into the cache; "bundled" for scikit-learn's 1,797 digits, enlarged; "auto" for MNIST when
     it can be had and else the bundled digits. A copy that is there but damaged is named in a line.
     most: of each part, training and test, keep only the first so many pictures, which spares memory; None keeps all
-    Raises RuntimeError with one sentence when "mnist" cannot be had.
+    Raises ValueError for another source, and RuntimeError with one sentence when "mnist" cannot be had.
     """
+    if source not in ("auto", "mnist", "bundled"):
+        raise ValueError(f'source must be "auto", "mnist" or "bundled", got {source!r}')
     device = pick_device(device)
     if source == "bundled":
         return _bundled(device, most)

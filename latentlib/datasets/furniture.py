@@ -4,8 +4,6 @@ A piece of furniture is a handful of boxes, which `latentlib.datasets.raycast` d
 pixels on every machine.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch
@@ -65,6 +63,8 @@ def sample_factors(n: int, seed: int = 0, kind: int | None = None, device: torch
     red, green, blue in 0 to 1: one of twelve paints with a random shift. Tables have neither back nor arms: both are 0.
     The same n, seed and kind give the same factors.
     """
+    if kind not in (None, 0, 1):
+        raise ValueError(f"kind must be 0 (chair), 1 (table) or None (both), got {kind!r}")
     generator = torch.Generator().manual_seed(seed)
     random = torch.rand(n, len(FACTORS), generator=generator)
     paint = torch.randint(len(PAINTS), (n,), generator=generator)

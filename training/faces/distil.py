@@ -7,8 +7,6 @@ The mapping is the teacher's. So are the weights that the synthesis starts from;
 enlarges afterwards becomes the transposed convolution that comes nearest to the two together.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,14 +1,11 @@
 """How far samples are from photos: Fréchet distance on a network that no training here has seen, EfficientNet-Lite2,
 and sliced Wasserstein distance of the finest detail.
 
-python -m training.faces.frechet [FILE [SIZE]]      a .safetensors file, or the average of a checkpoint.pt; its pictures
-                                                    enlarged to that size
+python -m training.faces.frechet [FILE [SIZE]]   weights, or a checkpoint.pt's average; pictures enlarged to that size
 
 On the pooled last features of 3,000 samples against 3,000 photos of LFW (Heusel et al. 2017, with another network, so
 these numbers compare with each other only); 3,000 other photos are the measure's zero. Minutes; the extra [training].
 """
-
-from __future__ import annotations
 
 import sys
 from pathlib import Path

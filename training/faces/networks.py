@@ -1,7 +1,5 @@
 """The face generator and its discriminator while they train: style mixing, growing resolution, augmentation."""
 
-from __future__ import annotations
-
 import math
 
 import torch

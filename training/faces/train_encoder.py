@@ -9,8 +9,6 @@ the picture that the generator draws from the answer is compared. When the shipp
 checkpoint, the run says so and goes on from the encoder's weights.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from pathlib import Path

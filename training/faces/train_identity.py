@@ -6,8 +6,6 @@ Fitting uses the training split alone: principal components of edges, then linea
 (Fisherfaces), as one matrix. Nothing to resume: it takes two minutes. Needs LFW and scikit-learn.
 """
 
-from __future__ import annotations
-
 import torch
 
 from latentlib.models.identity import Identity

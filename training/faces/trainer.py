@@ -1,7 +1,5 @@
 """The face generator's training: the recipe, one step of it, and all that a checkpoint must hold."""
 
-from __future__ import annotations
-
 import copy
 
 import torch

@@ -7,8 +7,6 @@ python -m training.evaluate furniture                  # measure what is shipped
 All of them learn from rendered pictures, and are measured on other pictures, rendered from other seeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 
