@@ -43,7 +43,7 @@ def test_what_is_exported_draws_the_same_twice():
     parts = play.networks()
     outputs = {name: network(example) for name, (network, example) in parts.items()}
     shapes = {name: tuple(output.shape) for name, output in outputs.items()}
-    assert shapes == {"mapping": (1, 256), "faces": (1, 3, 128, 128), "encode": (1, 2), "decode": (1, 1, 28, 28)}
+    assert shapes == {"mapping": (1, 256), "faces": (1, 3, 64, 64), "encode": (1, 2), "decode": (1, 1, 28, 28)}
     generator = parts["faces"][0].network
     assert torch.equal(outputs["faces"], generator.draw(parts["faces"][1])), "is there noise in it?"
 

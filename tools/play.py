@@ -69,7 +69,7 @@ def plain(name: str) -> nn.Module:
 
 def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     """What the page runs: name -> (network, an input to try it on, with a batch axis of 1)."""
-    generator, vae = plain("faces-128"), plain("digits-vae-2")
+    generator, vae = plain("faces-64"), plain("digits-vae-2")
     numbers = torch.Generator().manual_seed(4)
     z = torch.randn(2, generator.z_dim, generator=numbers)
     w_plus = blending.blend(*blending.per_layer(generator.mapping(z), generator.num_ws), crossover=4)[None]
@@ -254,7 +254,7 @@ def build() -> Path:
     shutil.rmtree(parts, ignore_errors=True)
     shutil.copytree(SOURCE, parts)
     made, own = networks() | furniture_from_noise(), own_photos()
-    codes, copy = tuned_copy(made["faces"][0].network, portraits.load(128).images)
+    codes, copy = tuned_copy(made["faces"][0].network, portraits.load().images)
     made["portraits"] = Part(copy, lambda copy, codes: copy.draw(codes)), codes.mean(0, keepdim=True)
     for name, (network, example) in (made | own).items():
         (parts / f"{name}.onnx").write_bytes(exported(network, example))
