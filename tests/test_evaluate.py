@@ -180,7 +180,7 @@ def test_the_command_writes_a_json_and_a_table(tmp_path, monkeypatch):
 
 
 def test_the_blind_test_counts_what_a_person_said(people, monkeypatch):
-    monkeypatch.setattr(lfw, "load", lambda *_: lfw.Faces(people.images.repeat(5, 1, 1, 1), torch.arange(240)))
+    monkeypatch.setattr(lfw, "load", lambda *_, **__: lfw.Faces(people.images.repeat(5, 1, 1, 1), torch.arange(240)))
     test = blind_test.TESTS["face"]
     shown = blind_test.pictures(weights.load("faces-64", "cpu"), test)
     assert shown.shape == (100, 3, 36, 36)
