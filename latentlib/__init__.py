@@ -4,12 +4,14 @@ Importing it costs nothing: a module is loaded at its first use, as ``latentlib.
 """
 
 import importlib
-import pkgutil
 
 from latentlib import settings
 
 __version__ = "0.3.0"
-__all__ = [module.name for module in pkgutil.iter_modules(__path__)]  # the files and folders beside this one
+__all__ = [
+    "claims", "datasets", "device", "exercises", "fit", "gan", "metrics", "models", "nvidia", "photos", "plots",
+    "settings", "space", "weights", "widgets",
+]  # fmt: skip
 
 settings.set_variables()
 
