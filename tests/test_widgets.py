@@ -458,6 +458,18 @@ class TestWhatOneKeeps:
         assert mark in str(image.getxmp())
         view.close()
 
+    @pytest.mark.parametrize("siblings", [1, 6])
+    def test_a_long_name_stays_below_its_own_picture(self, siblings):
+        grey = Image.new("RGB", (64, 64), "grey")
+        sheets = [
+            Image.open(io.BytesIO(card_module.family_sheet([grey] * (3 + siblings), names, "A title")))
+            for names in (["Ann", "Bo"], ["Ann-Marie " * 30, "Bo"])
+        ]
+        changed = np.abs(np.subtract(*(np.asarray(sheet.convert("L"), float) for sheet in sheets))) > 8
+        down, right = changed.nonzero()
+        top = 40 + card_module.CHILD
+        assert changed.any() and right.max() < card_module.PARENT and top <= down.min() and down.max() < top + 70
+
     def test_the_film_goes_there_and_back_and_carries_the_mark(self, view, people):
         ask(view, keep="film")
         wait(view)

@@ -4,13 +4,15 @@ import io
 import textwrap
 from collections.abc import Sequence
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from latentlib.plots.style import styled
+from latentlib.plots.images import png_of, text_font
 
 SENTENCE = "A weighted blend, not a prediction of a real child."
 TITLE = "A family in latent space"
+PARENT, CHILD, GAP = 224, 320, 12  # pixels of the card
+WIDE = 2 * PARENT + CHILD + 2 * GAP
 FRAME, INTERVAL = 320, 80  # pixels: side of the film; milliseconds between two of its pictures
 # IPTC's digital source type (https://cv.iptc.org/newscodes/digitalsourcetype), as XMP in a file.
 XMP = (
@@ -22,7 +24,6 @@ XMP = (
 )
 
 
-@styled()
 def family_sheet(
     pictures: Sequence[Image.Image], names: Sequence[str], title: str = "", marks: PngInfo | None = None
 ) -> bytes:
@@ -30,22 +31,26 @@ def family_sheet(
 
     pictures: the two parents, the child, and its siblings, at least one; names: of the two parents
     """
-    from matplotlib.figure import Figure  # only here: the widgets start faster without it
-
     first, second, child, *siblings = pictures
-    fig = Figure(figsize=(7.9, 5.8))
-    above, below = fig.subfigures(2, 1, height_ratios=(2.3, 1))
-    axes = [*above.subplots(1, 3, width_ratios=(5, 7, 5)), *below.subplots(1, len(siblings))]
-    captions = [names[0], "child", names[1], *(f"sibling {k + 1}" for k in range(len(siblings)))]
-    for ax, picture, caption in zip(axes, (first, child, second, *siblings), captions, strict=True):
-        ax.imshow(picture, interpolation="lanczos")
-        ax.set(xticks=[], yticks=[], xlabel=textwrap.fill(caption, 24))
-        ax.spines[:].set_visible(False)
-    above.suptitle(title, size=16)
-    below.supxlabel(SENTENCE, size=12)
-    buffer = io.BytesIO()
-    fig.savefig(buffer, pil_kwargs={"pnginfo": marks})
-    return buffer.getvalue()
+    small, top = (WIDE + GAP) // len(siblings) - GAP, 40 if title else 0
+    upper = top + CHILD  # where the upper row ends, with three lines of a name below
+    lower = upper + 70 + small
+    sheet = Image.new("RGB", (WIDE, lower + 60), "white")
+    pen = ImageDraw.Draw(sheet)
+
+    def put(picture: Image.Image, caption: str, left: int, bottom: int, side: int) -> None:
+        sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (left, bottom - side))
+        lines = "\n".join(textwrap.wrap(caption, side // 9, max_lines=3, placeholder="…"))
+        pen.text((left + side / 2, bottom + 4), lines, "black", text_font(14), "ma", align="center")
+
+    put(first, names[0], 0, upper, PARENT)
+    put(child, "child", PARENT + GAP, upper, CHILD)
+    put(second, names[1], WIDE - PARENT, upper, PARENT)
+    for k, sibling in enumerate(siblings):
+        put(sibling, f"sibling {k + 1}", k * (small + GAP), lower, small)
+    pen.text((WIDE / 2, 6), title, "black", text_font(22), "ma")
+    pen.text((WIDE / 2, lower + 34), SENTENCE, "black", text_font(16), "ma")
+    return png_of(sheet, pnginfo=marks)
 
 
 def family_card(pictures: Sequence[Image.Image], names: Sequence[str]) -> bytes:
