@@ -7,7 +7,9 @@ codes. So the codes stay where they are, as pivots, and a copy of the network le
 al. 2021, arXiv 2106.05744). Tuned on both parents at once, one copy draws both, and their child from the codes' mean.
 
 What it has of the paper: frozen codes, an error of pixels and of features. What it has not: LPIPS (the features are the
-discriminator's), and the locality regularisation, which holds the copy to the original at random codes.
+discriminator's), and the locality regularisation, which holds the copy to the original at random codes. What is added:
+halfway between two codes features shall vary as much as in the photos (the statistics of Gatys et al. 2015, arXiv
+1508.06576, without their correlations), or the child would have less detail than its parents.
 """
 
 import copy
@@ -21,11 +23,13 @@ from torch import Tensor, nn
 from latentlib.device import thread_map
 from latentlib.fit import progress as progress_bar
 from latentlib.gan.inversion import Inversion, PictureError, check, invert
+from latentlib.metrics import perceptual_features
 from latentlib.models.autoencoder import check_batch, shrunk
 from latentlib.models.stylegan2 import Discriminator, Generator
 
-RATE = 0.05  # of Muon at the start; it falls to 0
-PERCEPTUAL_WEIGHT = 0.15
+RATE = 0.1  # of Muon at the start; it falls to 0
+PERCEPTUAL_WEIGHT, TEXTURE_WEIGHT = 0.15, 0.05
+EVERY = 3  # steps: how often the texture halfway is looked at
 SEARCHED = 64  # pixels: larger pictures are searched for at this size; the tuning then sees them whole
 PIVOT_PSI = 0.75  # pulls the encoder's answer towards the mean face: what is unusual in it need not be searched away
 
@@ -58,8 +62,8 @@ def tune(
     codes: Tensor,  # (n, num_ws, w_dim), such as pivots(...).codes
     images: Tensor,  # (n, 3, r, r) in [0, 1], what they shall draw; two for a couple
     *,
-    discriminator: Discriminator | None = None,  # when given, its perceptual distance joins the squared error
-    steps: int = 60,  # in each the copy draws once and the gradient goes back once
+    discriminator: Discriminator | None = None,  # its perceptual distance and texture join the squared error
+    steps: int = 50,  # in each the copy draws once and the gradient goes back once
     stop: Callable[[], bool] | None = None,  # asked before each step; True ends the tuning with the best so far
     progress: bool = True,  # show a bar
 ) -> Tuning:
@@ -82,12 +86,20 @@ def tune(
     blocks = [getattr(tuned.synthesis, f"b{r}") for r in fine]
     weights = [layer.weight.requires_grad_(True) for block in blocks for layer in (block.conv0, block.conv1)]
     muon = Muon(weights)
+    halfway = codes.mean(0, keepdim=True)
+    wanted = texture(discriminator, images) if discriminator is not None and len(images) > 1 else None
     least, best, pictures, step = torch.inf, [p.detach().clone() for p in weights], images, 0
 
     def look(codes: Tensor, begun: tuple, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         _, rgb = tuned.synthesis.draw_blocks(codes, fine, *begun)
         loss = error(rgb / 2 + 0.5).sum()
         return rgb.detach() / 2 + 0.5, loss.detach(), torch.autograd.grad(loss, weights)
+
+    def look_halfway() -> tuple[Tensor, ...]:
+        rgb = tuned.synthesis.draw_blocks(halfway, fine, *tuned.synthesis.draw_blocks(halfway, coarse))[1]
+        spreads = zip(texture(discriminator, rgb / 2 + 0.5), wanted, strict=True)
+        loss = torch.stack([(a - b).square().sum() / b.square().sum() for a, b in spreads]).mean()
+        return torch.autograd.grad(EVERY * TEXTURE_WEIGHT * loss, weights)
 
     bar = progress_bar(steps, steps, "step", progress)
     try:
@@ -105,6 +117,8 @@ def tune(
                 bar.update(step > 0)
                 if step == steps or (stop is not None and stop()):
                     break
+                if wanted is not None and step % EVERY == EVERY - 1:
+                    slopes = (*slopes, look_halfway())
                 for weight, *shares in zip(weights, *slopes, strict=True):
                     weight.grad = sum(shares)
                 muon.step(RATE * (1 + math.cos(math.pi * step / (steps + 1))) / 2)
@@ -115,6 +129,13 @@ def tune(
     for weight, kept in zip(weights, best, strict=True):
         weight.data, weight.grad = kept, None
     return Tuning(tuned.requires_grad_(False), pictures)
+
+
+def texture(discriminator: Discriminator, images: Tensor) -> list[Tensor]:
+    """How much each channel of the features varies in pictures (n, 3, r, r), taken in tiles: (channels,) each layer."""
+    side = min(discriminator.resolution, images.shape[-1])
+    tiles = images.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+    return [level.transpose(0, 1).flatten(1).std(1) for level in perceptual_features(discriminator, tiles)]
 
 
 class Muon:
