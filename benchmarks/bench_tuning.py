@@ -46,7 +46,7 @@ def side_by_side(size: int, rounds: int) -> list[Row]:
         codes = tuning.pivots(generators[way], photos[way], encoder, steps, progress=False).codes
         asked = generators[way], codes, photos[way]
         if way == "ours":
-            tuned = tuning.tune(*asked, discriminator=discriminator, progress=False).generator
+            tuned = tuning.tune(*asked, discriminator=discriminator, progress=False)
         else:
             tuned = by_adam(*asked, discriminator)
         came[way] = tuned.draw(torch.cat([codes, codes.mean(0, keepdim=True)]))

@@ -172,7 +172,7 @@ def tuned_copy(generator: nn.Module, images: Tensor) -> tuple[Tensor, nn.Module]
     """Codes (n, num_ws, w_dim) of pictures, and a copy of the generator tuned to draw them, as in notebook 07."""
     encoder, discriminator = (weights.load(f"faces-64-{name}", "cpu") for name in ("encoder", "discriminator"))
     codes = tuning.pivots(generator, images, encoder, progress=False).codes
-    return codes, tuning.tune(generator, codes, images, discriminator=discriminator, progress=False).generator
+    return codes, tuning.tune(generator, codes, images, discriminator=discriminator, progress=False)
 
 
 @torch.no_grad()

@@ -431,7 +431,7 @@ def kinship(asked: Asked) -> tuple[dict, str]:
         began = time.perf_counter()
         codes = tuning.pivots(generator, couple, network, progress=False, **options).codes
         copy = tuning.tune(generator, codes, couple, discriminator=discriminator, progress=False, **options)
-        for kind, draws in (("codes", generator), ("tuned", copy.generator)):
+        for kind, draws in (("codes", generator), ("tuned", copy)):
             drawn[kind].append(draws.draw(torch.cat([codes, codes.mean(0, keepdim=True)])))
         unusual.append(usual(codes))
         print(f"couple {number} of {len(couples)}: {time.perf_counter() - began:.1f} s", flush=True)

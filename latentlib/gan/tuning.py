@@ -7,15 +7,13 @@ codes. So the codes stay where they are, as pivots, and a copy of the network le
 al. 2021, arXiv 2106.05744). Tuned on both parents at once, one copy draws both, and their child from the codes' mean.
 
 What it has of the paper: frozen codes, an error of pixels and of features. What it has not: LPIPS (the features are the
-discriminator's), and the locality regularisation, which holds the copy to the original at random codes. What is added:
-halfway between two codes features shall vary as much as in the photos (the statistics of Gatys et al. 2015, arXiv
-1508.06576, without their correlations), or the child would have less detail than its parents.
+discriminator's), and the locality regularisation, which holds the copy to the original at random codes. What it adds:
+a child's features shall vary as much as its parents' (texture as in Gatys et al. 2015, without correlations).
 """
 
 import copy
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,13 +30,6 @@ PERCEPTUAL_WEIGHT, TEXTURE_WEIGHT = 0.15, 0.05
 EVERY = 3  # steps: how often the texture halfway is looked at
 SEARCHED = 64  # pixels: larger pictures are searched for at this size; the tuning then sees them whole
 PIVOT_PSI = 0.75  # pulls the encoder's answer towards the mean face: what is unusual in it need not be searched away
-
-
-class Tuning(NamedTuple):
-    """What ``tune`` made."""
-
-    generator: Generator  # the tuned copy: generator.draw(codes) are the images
-    images: Tensor  # (n, 3, r, r) in [0, 1], what the copy draws
 
 
 def pivots(
@@ -66,8 +57,8 @@ def tune(
     steps: int = 50,  # in each the copy draws once and the gradient goes back once
     stop: Callable[[], bool] | None = None,  # asked before each step; True ends the tuning with the best so far
     progress: bool = True,  # show a bar
-) -> Tuning:
-    """Tune one copy of the synthesis network until it draws all the images from their codes.
+) -> Generator:
+    """A copy whose synthesis network was tuned on all the images at once, until it draws them from their codes.
 
     Nothing is drawn by lot: the same input gives the same copy on the same machine. An interrupt (the stop button,
     Ctrl-C) and ``stop`` give the best weights so far. Raises ValueError with one sentence for what cannot be used.
@@ -88,12 +79,12 @@ def tune(
     muon = Muon(weights)
     halfway = codes.mean(0, keepdim=True)
     wanted = texture(discriminator, images) if discriminator is not None and len(images) > 1 else None
-    least, best, pictures, step = torch.inf, [p.detach().clone() for p in weights], images, 0
+    least, best, step = torch.inf, [p.detach().clone() for p in weights], 0
 
-    def look(codes: Tensor, begun: tuple, error: PictureError) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    def look(codes: Tensor, begun: tuple, error: PictureError) -> tuple[Tensor, tuple[Tensor, ...]]:
         _, rgb = tuned.synthesis.draw_blocks(codes, fine, *begun)
         loss = error(rgb / 2 + 0.5).sum()
-        return rgb.detach() / 2 + 0.5, loss.detach(), torch.autograd.grad(loss, weights)
+        return loss.detach(), torch.autograd.grad(loss, weights)
 
     def look_halfway() -> tuple[Tensor, ...]:
         rgb = tuned.synthesis.draw_blocks(halfway, fine, *tuned.synthesis.draw_blocks(halfway, coarse))[1]
@@ -107,12 +98,12 @@ def tune(
             errors = [PictureError(part, discriminator, PERCEPTUAL_WEIGHT) for part in images.chunk(parts)]
             begun = [tuned.synthesis.draw_blocks(part, coarse) for part in codes.chunk(parts)]  # stays as it is
             for step in range(steps + 1):
-                drawn, losses, slopes = zip(*each(look, codes.chunk(parts), begun, errors), strict=True)
+                losses, slopes = zip(*each(look, codes.chunk(parts), begun, errors), strict=True)
                 loss = sum(losses).item()
                 if step == 0 and not loss < torch.inf:
                     raise ValueError("the generator draws values that are no numbers; are its weights whole?")
                 if loss < least:
-                    least, pictures = loss, torch.cat(drawn).clamp(0, 1)
+                    least = loss
                     torch._foreach_copy_(best, [p.detach() for p in weights])
                 bar.update(step > 0)
                 if step == steps or (stop is not None and stop()):
@@ -128,7 +119,7 @@ def tune(
         print(f"Stopped after {step} of {steps} steps; the copy keeps its best weights so far.")
     for weight, kept in zip(weights, best, strict=True):
         weight.data, weight.grad = kept, None
-    return Tuning(tuned.requires_grad_(False), pictures)
+    return tuned.requires_grad_(False)
 
 
 def texture(discriminator: Discriminator, images: Tensor) -> list[Tensor]:

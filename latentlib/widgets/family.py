@@ -211,7 +211,7 @@ class FamilyView(PhotoWidget):
 
     def _tune(self, couple: frozenset[str], codes: Tensor, pictures: Tensor, stop: Callable[[], bool]) -> str:
         began = time.perf_counter()
-        tuned = self.tune(codes, pictures, stop=stop).generator
+        tuned = self.tune(codes, pictures, stop=stop)
         with self.lock:
             if couple == self._wanted:  # else it was stopped half-way
                 self.copies[couple] = tuned
