@@ -50,7 +50,7 @@ def family_sheet(
         put(sibling, f"sibling {k + 1}", k * (small + GAP), lower, small)
     pen.text((WIDE / 2, 6), title, "black", text_font(22), "ma")
     pen.text((WIDE / 2, lower + 34), SENTENCE, "black", text_font(16), "ma")
-    return png_of(sheet, pnginfo=marks)
+    return png_of(sheet, compress_level=1, pnginfo=marks)
 
 
 def family_card(pictures: Sequence[Image.Image], names: Sequence[str]) -> bytes:
