@@ -96,17 +96,18 @@ def render(factors: Tensor, size: int = 64) -> Tensor:
     if size < 8 or size % 8:
         raise ValueError(f"size must be a positive multiple of 8 pixels, got {size}")
     factors, images = factors.float(), torch.empty(len(factors), 3, size, size, device=factors.device)
-    on_cpu = factors.device.type == "cpu"
     # As many pictures at once as the cache likes, and as each core may keep memory for; a GPU wants more.
-    chunk = max(1, (16 if on_cpu else 1024) * 64 * 64 // (size * size))
+    chunk = max(1, (16 if factors.device.type == "cpu" else 1024) * 64 * 64 // (size * size))
+    order = (factors[:, column("arms")] - factors[:, column("kind")]).argsort()  # parts that none has cost nothing
 
     @torch.no_grad()
-    def draw(images: Tensor, part: Tensor) -> None:
+    def draw(which: Tensor) -> None:
+        part = factors[which]
         turn, tilt, paint = part[:, column("turn")], part[:, column("tilt")], part[:, column("red") :]
-        images.copy_(raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS))
+        images[which] = raycast.draw(_boxes(part), _PAINTED, paint, turn, tilt, size, _CASTERS)
 
     with thread_map(factors.device, -(-len(factors) // chunk)) as (each, _):
-        list(each(draw, images.split(chunk), factors.split(chunk)) if len(images) else ())
+        list(each(draw, order.split(chunk) if len(order) else ()))
     return images
 
 

@@ -7,8 +7,7 @@ codes. So the codes stay where they are, as pivots, and a copy of the network le
 al. 2021, arXiv 2106.05744). Tuned on both parents at once, one copy draws both, and their child from the codes' mean.
 
 What it has of the paper: frozen codes, an error of pixels and of features. What it has not: LPIPS (the features are the
-discriminator's), and the locality regularisation, which holds the copy to the original at random codes. What it adds:
-a child's features shall vary as much as its parents' (texture as in Gatys et al. 2015, without correlations).
+discriminator's), and the locality regularisation. It adds that a child's features vary as much as its parents'.
 """
 
 import copy
