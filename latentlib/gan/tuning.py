@@ -122,7 +122,7 @@ def tune(
 
 
 def texture(discriminator: Discriminator, images: Tensor) -> list[Tensor]:
-    """How each channel of features varies in tiles of pictures (n, 3, r, r): (channels,) a layer (Gatys et al. 2015)."""
+    """How each channel of features varies in tiles of pictures (n, 3, r, r): (channels,) a layer; Gatys et al. 2015."""
     side = min(discriminator.resolution, images.shape[-1])
     tiles = images.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
     return [level.transpose(0, 1).flatten(1).std(1) for level in perceptual_features(discriminator, tiles)]
