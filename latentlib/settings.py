@@ -19,6 +19,7 @@ SPIN = {
 WAITING = ("OMP_WAIT_POLICY", *SPIN)  # who sets one of these has decided how threads wait
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # and who sets one of these, how many there are
 FALLBACK = {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}  # what Apple's GPUs cannot do yet is done on the CPU
+SILENCE = 20.0  # seconds without a byte after which a server is given up
 COURSE = Path(__file__).resolve().parents[1]
 
 

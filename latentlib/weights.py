@@ -23,7 +23,7 @@ import torch
 from latentlib import nvidia
 from latentlib.device import pick_device
 from latentlib.models.tiny_autoencoder import TinyAutoencoder
-from latentlib.settings import cache_folder, find, offline
+from latentlib.settings import SILENCE, cache_folder, find, offline
 
 _CLONE = Path(__file__).resolve().parents[1]
 # In a clone beside the package; in a wheel inside it, where pyproject.toml puts the same folder.
@@ -34,7 +34,6 @@ TAEF2_FILES = {  # SHA-256
     "taef2_encoder.pth": "10a4e1021e89d7551eaf161352da8dbd0b1aa83872ae28b150c1df1ce2f147b6",
     "taef2_decoder.pth": "0a44a31e1ae59eb9dbf9359d24942fd3ef5928162c1800d97a28c61d51be0ab5",
 }
-SILENCE = 20.0  # seconds without a byte after which a server is given up
 
 
 class WeightsError(ValueError):

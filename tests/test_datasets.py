@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlib import photos
+from latentlib import photos, settings
 from latentlib.datasets import digits, furniture, glyphs, portraits
 
 # -------------------------------------------------------------------------------------------------------------- digits
@@ -135,7 +135,7 @@ def mirrors(small_mnist, monkeypatch):
         server.files = {f"{name}.gz": gzip.compress(small_idx(name), mtime=0) for name in COUNTS}
         checksums = [(name, hashlib.md5(content).hexdigest()) for name, content in server.files.items()]
         monkeypatch.setattr(MNIST, "resources", checksums)
-        monkeypatch.setattr(digits, "PATIENCE", 0.5)
+        monkeypatch.setattr(settings, "SILENCE", 0.5)
         monkeypatch.delenv("LATENTLIB_OFFLINE")
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield lambda *names: monkeypatch.setattr(
@@ -299,15 +299,14 @@ def test_furniture_of_a_kind_and_wrong_furniture():
 # ----------------------------------------------------------------------------------------------------------- portraits
 
 
-def test_portraits_are_aligned_and_have_credits():
+def test_portraits_are_aligned():
     found = portraits.load()
-    assert found.names == portraits.NAMES == tuple(portraits.CREDITS)
+    assert found.names == portraits.NAMES
     assert found.images.shape == (2, 3, 64, 64)
     for name, surname, image in zip(found.names, ("hopper", "collins"), found.images, strict=True):
         whole = portraits.photo(surname)
         assert min(whole.shape[:2]) > 400
         assert np.array_equal(whole, portraits.photo(name))
         assert torch.equal(photos.align(whole), image)
-        assert "public domain" in portraits.CREDITS[name]
     with pytest.raises(ValueError, match="no portrait"):
         portraits.photo("curie")

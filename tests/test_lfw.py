@@ -15,7 +15,7 @@ def copy(tmp_path, monkeypatch):
     """A whole copy of a small LFW: of six photos of three people one has no face. Gives its folder."""
     monkeypatch.setattr(lfw, "PHOTOS", 6)
     monkeypatch.setenv("LATENTLIB_DATA", str(tmp_path))
-    monkeypatch.setenv("LATENTLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(settings, "_caches", lambda: [tmp_path / "cache"])  # not this clone's, which may hold LFW
     lfw._aligned.cache_clear()
     folder = tmp_path / "lfw_home" / "lfw_funneled"
     face = Image.fromarray(portraits.photo("hopper")[60:460, 56:456]).resize((250, 250))

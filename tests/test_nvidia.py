@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from latentlib import nvidia
-from latentlib.models.stylegan2 import Generator, official_channels
+from latentlib.models.stylegan2 import Generator
 from latentlib.nvidia import HostileFileError, read_networks
 from nvidia_files import Call, file_of, persistent, pickled, storage_bytes, stored
 
@@ -84,7 +84,7 @@ def test_settings_of_nvidia_s_configurations_are_built(load, clamp):
 @pytest.mark.parametrize(("resolution", "layers"), [(256, 14), (1024, 18)])
 def test_a_file_of_official_depth(load, resolution, layers):
     """NVIDIA's layout; only the channels are few, so that the file is small."""
-    channels = official_channels(resolution, base=4 * resolution, most=8)
+    channels = {2**i: min(4 * resolution // 2**i, 8) for i in range(2, resolution.bit_length())}
     generator = Generator(resolution, 512, 512, 8, channels, **OURS)
     again = load(file_of(generator))
     assert (again.resolution, again.num_ws, again.w_dim) == (resolution, layers, 512)
@@ -112,7 +112,7 @@ print(held("VmHWM") - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process's peak in this way")
 def test_memory_of_loading(tmp_path):
-    channels = official_channels(256, most=192)
+    channels = {4: 192, 8: 192, 16: 192, 32: 192, 64: 192, 128: 192, 256: 128}
     path = tmp_path / "file.pkl"
     path.write_bytes(file_of(Generator(256, 512, 512, 8, channels, "fir")))
     command = [sys.executable, "-c", LOAD, str(path)]

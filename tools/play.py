@@ -41,6 +41,12 @@ POINTS = 1500  # digits on the map
 PIECES, FLOW_STEPS = 1600, 1200  # of furniture that the flow learns from, and its steps: as in lesson 09
 P_NORM_WEIGHT = 0.001  # in the page's search; keeps the codes of photos among usual ones
 FEW = 64  # a tensor of up to that many numbers stays in single precision: it saves nothing, and may be an epsilon
+CREDITS = {
+    "Grace Hopper": "Grace Hopper, computer scientist and rear admiral, 1984: a photo of the US Navy in the public "
+    "domain, from matplotlib's sample data.",
+    "Eileen Collins": "Eileen Collins, astronaut, first woman to command a Space Shuttle: a photo of NASA in the "
+    "public domain, from scikit-image's sample data.",
+}
 ENTRIES = ["play=main.js", "later.js", "own.js", "index.html", "play.css"]  # the second and third: fetched late
 ESBUILD = ["--bundle", "--format=iife", "--minify", "--charset=utf8", "--target=es2022", "--legal-comments=eof"]
 ESBUILD += ["--loader:.onnx=binary", "--loader:.gz=binary", "--loader:.html=copy", "--log-level=warning"]
@@ -197,7 +203,7 @@ def numbers(parts: dict[str, tuple[nn.Module, Tensor]], portrait_codes: Tensor) 
             {
                 "name": name,
                 "code": packed(code),
-                "credit": portraits.CREDITS[name],
+                "credit": CREDITS[name],
                 "photo": "data:image/png;base64," + base64.b64encode(to_png(image[None], width=64)).decode(),
             }
             for name, code, image in zip(people.names, portrait_codes, people.images, strict=True)

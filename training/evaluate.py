@@ -492,7 +492,7 @@ def likeness(asked: Asked) -> tuple[list[tuple], dict]:
 def seconds_of(size: int, device: torch.device) -> dict[str, float]:
     """For a picture, for a step of a search in W+ and for its start; random weights of the official widths."""
     torch.manual_seed(0)
-    channels = stylegan2.official_channels(size, base=16384 if size == 256 else 32768)
+    channels = {2**i: min((16384 if size == 256 else 32768) // 2**i, 512) for i in range(2, size.bit_length())}
     generator = stylegan2.Generator(size, channels=channels).requires_grad_(False).eval()
     generator = generator.to(device, memory_format=torch.channels_last)
     w = generator.mapping(torch.randn(1, generator.z_dim).to(device))

@@ -22,7 +22,6 @@ FILES = {  # file name -> shape of what it holds, after a header that says so
     "t10k-images-idx3-ubyte": (10_000, 28, 28),
     "t10k-labels-idx1-ubyte": (10_000,),
 }
-PATIENCE = 20.0  # seconds without a byte after which a server is given up
 
 
 class Digits(NamedTuple):
@@ -92,7 +91,7 @@ def download() -> Path:
     folder, patience = settings.cache_folder() / "MNIST" / "raw", socket.getdefaulttimeout()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=folder.parent) as whole:
-        socket.setdefaulttimeout(PATIENCE)
+        socket.setdefaulttimeout(settings.SILENCE)
         try:
             raw = Path(MNIST(whole, download=True).raw_folder)
         finally:

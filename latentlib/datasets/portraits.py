@@ -11,12 +11,6 @@ from latentlib import photos
 from latentlib.device import pick_device
 
 NAMES = ("Grace Hopper", "Eileen Collins")
-CREDITS = {
-    "Grace Hopper": "Grace Hopper, computer scientist and rear admiral, 1984: a photo of the US Navy in the public "
-    "domain, from matplotlib's sample data.",
-    "Eileen Collins": "Eileen Collins, astronaut, first woman to command a Space Shuttle: a photo of NASA in the "
-    "public domain, from scikit-image's sample data.",
-}
 
 
 class Portraits(NamedTuple):

@@ -1,8 +1,8 @@
 """Draws boxes on a studio floor: rays against boxes, soft shadows, many pictures at once.
 
-Four rays go through each pixel. Each ray is cut with each box (the slab method: Kay and Kajiya, "Ray tracing complex
-scenes", SIGGRAPH 1986, section 3), and the nearest face is lit by a key light that casts soft shadows, a fill light and
-the sky.
+Four rays go through each pixel in which there may be a box. Each ray is cut with each box (the slab method: Kay and
+Kajiya, "Ray tracing complex scenes", SIGGRAPH 1986, section 3), and the nearest face is lit by a key light that casts
+soft shadows, a fill light and the sky.
 
 The same input gives the same pixels on every machine: pixels are computed in float32 with +, -, *, / and comparisons,
 one at a time (IEEE 754 fixes how each rounds), never with a matrix product or a long sum, and rounded to 8 bits.
@@ -61,12 +61,14 @@ def draw(
     seat, casters = used.index(casters[0]), [used.index(b) for b in casters if b in used]
     place = torch.arange(size, device=paint.device)
     x, y = place.repeat(size)[None], place.repeat_interleave(size)[None]  # of each pixel: (1, size * size)
+    where = touched(scene, x, y)
     colour = cover = 0
     wood = torch.tensor([not painted[b] for b in used], device=paint.device)
     for right, down in FOUR:
-        seen, met = trace(scene, x + right, y + down, paint.T[..., None], wood, seat, casters)
+        seen, met = trace(scene, x[:, where] + right, y[:, where] + down, paint.T[..., None], wood, seat, casters)
         colour, cover = colour + seen, cover + met
-    image = studio(scene, x, y, seat) * (1 - cover / 4) + colour / 4  # (3, n, size * size)
+    image = studio(scene, x, y, seat)  # (3, n, size * size)
+    image[:, :, where] = image[:, :, where] * (1 - cover / 4) + colour / 4
     # A tensor of one number, because dividing by a Python number multiplies by its inverse on a GPU.
     image.clamp_(0, 1).mul_(255).round_().div_(torch.full((), 255.0, device=image.device))
     return image.transpose(0, 1).unflatten(2, (size, size))
@@ -100,6 +102,21 @@ def rays(scene: Scene, x: Tensor, y: Tensor) -> Tensor:
     """Directions, one metre forward, of the rays through places in pixels: (1, rays) twice -> (3, n, rays)."""
     step, view = 2 * HALF_VIEW / scene.size, scene.view
     return view.forward + view.right * (x * step - HALF_VIEW) + view.up * (HALF_VIEW - y * step)
+
+
+def slabs(low: Tensor, high: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Where rays go into a box and come out: its ends from the eye (3, n, 1) and 1 / rays -> (n, rays) twice."""
+    one, two = low * slope, high * slope
+    return torch.minimum(one, two).amax(0), torch.maximum(one, two).amin(0)
+
+
+def touched(scene: Scene, x: Tensor, y: Tensor) -> Tensor:
+    """The pixels in which a ray of any picture may meet a box, because it meets the box round all of them."""
+    low, high, hit = scene.low.amin(1), torch.where(scene.low < FAR, scene.high, -FAR).amax(1), False
+    for right, down in FOUR:
+        enter, leave = slabs(low - scene.view.eye, high - scene.view.eye, 1 / rays(scene, x + right, y + down))
+        hit = hit | (enter < leave).any(0)
+    return hit.nonzero()[:, 0]
 
 
 def darkness(scene: Scene, box: int, along: Tensor) -> Tensor:
@@ -150,9 +167,8 @@ def trace(
     depth = torch.full_like(ray[0], FAR)
     nearest = torch.zeros_like(depth, dtype=torch.long)
     for box in range(len(wood)):
-        one, two = low[:, box] * slope, high[:, box] * slope
-        enter = torch.minimum(one, two).amax(0)
-        met = (enter < torch.maximum(one, two).amin(0)) & (enter < depth)
+        enter, leave = slabs(low[:, box], high[:, box], slope)
+        met = (enter < leave) & (enter < depth)
         depth, nearest = torch.where(met, enter, depth), torch.where(met, box, nearest)
     one, two = (ends[..., 0].transpose(1, 2).gather(2, nearest.expand(3, -1, -1)) * slope for ends in (low, high))
     # The last of the three planes that a ray crosses on its way in: 0, 1, 2 for the face across x, y, z; 3 for nothing.

@@ -59,7 +59,3 @@ class Identity(nn.Module):
         """Codes of length 1: (n, 3, 64, 64) in [0, 1] -> (n, size). A face and its mirror image have the same one."""
         edges = self.edges(images) + self.edges(images.flip(3))
         return F.normalize((edges / 2 - self.mean) @ self.matrix.T, dim=1)
-
-    def distance(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """1 − cosine between the codes of pictures, two batches (n, 3, 64, 64) in [0, 1] -> (n,) in [0, 2]."""
-        return (1 - (self.embed(a) * self.embed(b)).sum(1)).clamp(0, 2)

@@ -25,11 +25,6 @@ LR_MULTIPLIER = 0.01  # the mapping learns this much slower than the rest
 Clamp = float | None  # what leaves a convolution is cut off at ± this
 
 
-def official_channels(resolution: int, base: int = 32768, most: int = 512) -> dict[int, int]:
-    """Channels of NVIDIA's networks, {4: 512, … 64: 512, 128: 256, …}; base 16384 for its small ones, as at 256 px."""
-    return {2**i: min(base // 2**i, most) for i in range(2, resolution.bit_length())}
-
-
 # ----------------------------------------------------------------------------------------------- parts that both share
 
 

@@ -168,22 +168,21 @@ def curves(
     xlabel: str,
     ylabel: str,
     log: bool = False,
-    marks: Mapping[str, float] | None = None,
+    mark: tuple[str, float] | None = None,
 ) -> None:
     """Show curves over the same ``x``, each with its name at its right end, as error against size.
 
     series: name -> values; a name known to ``colour`` has its colour
-    log: logarithmic x axis; marks: name -> height of a dashed line, such as a figure from a paper
+    log: logarithmic x axis; mark: (name, value) of a dashed line
     """
     fig, ax = figure(7.0, 4.0)
     for name, shade in shades_of(series).items():
         values = [float(value) for value in series[name]]
         ax.plot(x, values, marker="o", color=shade)
-        place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
-        ax.annotate(name, (x[-1], values[-1]), color=shade, weight="bold", **place)
-    for name, height in (marks or {}).items():
-        ax.axhline(height, color="black", linestyle="--", linewidth=1.2)
-        ax.annotate(name, (x[0], height), (0, 4), textcoords="offset points")
+        ax.annotate(name, (x[-1], values[-1]), (8, 0), None, "offset points", color=shade, weight="bold", va="center")
+    if mark is not None:
+        ax.axhline(mark[1], color="black", linestyle="--", linewidth=1.2)
+        ax.annotate(mark[0], (x[0], mark[1]), (0, 4), textcoords="offset points")
     if log:
         ax.set_xscale("log")
         ax.set_xticks(list(x), [f"{value:g}" for value in x])

@@ -75,7 +75,10 @@ def show_images(
 
 def with_palette(sheet: Image.Image) -> bytes:
     """A PNG of 256 well-chosen colours, which is smaller and looks the same. A notebook has little room."""
-    return png_of(sheet.convert("RGB").quantize(256, dither=Image.Dither.NONE), optimize=True)
+    sheet = sheet.convert("RGB")
+    few = sheet.resize([min(side, 300) for side in sheet.size], Image.Resampling.NEAREST)  # choosing from all is slow
+    palette = few.quantize(256, dither=Image.Dither.NONE)
+    return png_of(sheet.quantize(palette=palette, dither=Image.Dither.NONE), optimize=True)
 
 
 def png_of(sheet: Image.Image, **options) -> bytes:

@@ -48,7 +48,7 @@ class LatentMap(CourseWidget):
         room = ((high - low) * 0.05).clamp(min=1e-6)
         self.low, self.high = low - room, high + room
         self.shares = ((self.codes.double() - self.low) / (self.high - self.low)).cpu()  # 0 to 1 on the map
-        pad = {}
+        pad, there = {}, self.classes.unique().tolist()
         with torch.no_grad():
             self._move(((self.low + self.high) / 2).tolist())
             if encode is not None:
@@ -64,7 +64,8 @@ class LatentMap(CourseWidget):
             colours=LABEL_COLOURS,
             low=self.low.tolist(),
             high=self.high.tolist(),
-            middles=self._middles(),
+            # Where the names stand: class, and the median of its codes as shares of the map.
+            middles=[(k, *self.shares[self.classes == k][:, :2].median(0).values.tolist()) for k in there],
             **pad,
         )
 
@@ -98,11 +99,6 @@ class LatentMap(CourseWidget):
         said = f"x {spoken(code[0])}, y {spoken(code[1])}" if len(code) == 2 else ", ".join(map(spoken, code))
         self.said = f"{said}, nearest: {self.names[int(self.classes[nearest])]}"
         self.code, self.drawn = [float(number) for number in code], drawn
-
-    def _middles(self) -> list[tuple[int, float, float]]:
-        """Where the names stand: class, and the median of its codes as shares of the map."""
-        there = self.classes.unique().tolist()
-        return [(k, *self.shares[self.classes == k][:, :2].median(0).values.tolist()) for k in there]
 
     def __repr__(self) -> str:  # the same on every machine: it is saved in the notebook, which tests compare
         return "A map of codes to point at" + ("" if self.encode is None else ", and a pad to draw on")

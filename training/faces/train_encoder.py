@@ -141,8 +141,7 @@ class Trainer(runs.Trainer):
         """A new optimiser and a new running mean, from the encoder as it is."""
         self.since = 0  # images seen with this generator
         self.ema = copy.deepcopy(self.encoder).requires_grad_(False)
-        rate = self.recipe["learning_rate"]
-        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=self.recipe["learning_rate"], betas=(0.9, 0.99))
 
     def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(codes of the samples, pictures in [-1, 1]: the samples, then the photos), each step its own."""
@@ -180,7 +179,8 @@ class Trainer(runs.Trainer):
             for a, b in zip(features, wanted, strict=True)
         ) / len(features)
         if recipe["identity"] and recipe["photos"]:
-            losses["identity"] = self.identity.distance(drawn.float() / 2 + 0.5, target / 2 + 0.5).mean()
+            people = self.identity.embed(torch.cat([drawn.float(), target]) / 2 + 0.5).chunk(2)
+            losses["identity"] = 1 - F.cosine_similarity(*people).mean()
         ramp = min(1.0, (self.since + recipe["batch"]) / recipe["ramp"])
         self.optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * ramp
         self.learn(sum(loss * recipe[name] for name, loss in losses.items()), self.optimizer)
