@@ -86,6 +86,7 @@ def drawn_axes(monkeypatch, call) -> list:
     shown = []
     monkeypatch.setattr(figures, "show", shown.append)
     call()
+    plots.figure_png(shown[0])  # matplotlib finds some mistakes only when it draws
     return shown[0].axes
 
 
@@ -100,8 +101,9 @@ def test_bars_have_one_bar_a_number_and_groups_share_their_names(monkeypatch):
 
 def test_curves_draw_the_numbers(monkeypatch):
     curves = {"pca": [3, 2], "autoencoder": [2, 1]}
-    (ax,) = drawn_axes(monkeypatch, lambda: plots.curves([1, 10], curves, "numbers", "error", log=True))
-    assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [2, 1]]
+    how = {"log": True, "mark": ("a coin", 0.5)}
+    (ax,) = drawn_axes(monkeypatch, lambda: plots.curves([1, 10], curves, "numbers", "error", **how))
+    assert [list(line.get_ydata()) for line in ax.lines] == [[3, 2], [2, 1], [0.5, 0.5]]
     assert ax.get_xscale() == "log"
 
 

@@ -179,7 +179,7 @@ def curves(
     for name, shade in shades_of(series).items():
         values = [float(value) for value in series[name]]
         ax.plot(x, values, marker="o", color=shade)
-        ax.annotate(name, (x[-1], values[-1]), (8, 0), None, "offset points", color=shade, weight="bold", va="center")
+        ax.annotate(name, (x[-1], values[-1]), (8, 0), "data", "offset points", color=shade, weight="bold", va="center")
     if mark is not None:
         ax.axhline(mark[1], color="black", linestyle="--", linewidth=1.2)
         ax.annotate(mark[0], (x[0], mark[1]), (0, 4), textcoords="offset points")
