@@ -172,11 +172,9 @@ def find_faces(photo: np.ndarray) -> list[Face]:
         reach = range(1 - parts, parts)
         windows = [Window(middle + complex(x, y) * step, complex(side / parts)) for y in reach for x in reach]
         faces = _detect(photo, windows)
-        if faces:
+        seen = [face if face.side > LARGE_ENOUGH * side / parts else _look_again(photo, face) for face in faces]
+        if any(seen):
             break
-    else:
-        return []
-    seen = [face if face.side > LARGE_ENOUGH * side / parts else _look_again(photo, face) for face in faces]
     return sorted(filter(None, seen), key=lambda face: -face.side)
 
 

@@ -172,7 +172,8 @@ def read_weights(name: str, folder: str | Path = WEIGHTS) -> tuple[dict[str, tor
     from safetensors.torch import load
 
     path = Path(folder) / f"{name}.safetensors"
-    content = checked(path, checksum(name, folder), f"get it again with: git checkout -- data/weights/{path.name}")
+    remedy = f"install the course again, or in a clone: git checkout -- data/weights/{path.name}"
+    content = checked(path, checksum(name, folder), remedy)
     try:
         state = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])

@@ -76,6 +76,8 @@ def test_asked_again_after_it_was_revealed_it_is_what_the_learner_says_afterward
     exercises.guess("99-bits", "How many bits?", 1400)  # corrected before
     exercises.reveal("99-bits", 1282)
     exercises.guess("99-bits", "How many bits?", 1280)
+    for slip in ("1.300 bits", ...):  # run again by accident: what was guessed stays
+        exercises.guess("99-bits", "How many bits?", slip)
     assert list(csv.DictReader(exercises.score("99").csv().splitlines())) == [
         {"question": "99-bits", "before": "1400.0", "after": "1280.0", "measured": "1282.0"}
     ]

@@ -29,7 +29,7 @@ ORDER = (
     ("plots",),
     ("widgets", "exercises"),
 )
-BESIDE = {("weights", "nvidia"), ("settings", "device")}  # the only ones that look beside them
+BESIDE = {("settings", "device")}  # the only one that looks beside it
 RANK = {module: rank for rank, modules in enumerate(ORDER) for module in modules}
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 

@@ -12,6 +12,7 @@ import functools
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from latentlib import space
 from latentlib.gan import blending, inversion
@@ -30,6 +31,16 @@ TINY = {
     **RECIPE, "channels": CHANNELS, "growth": {8: 12}, "fade": 8, "z_dim": 8, "w_dim": 8, "mapping_layers": 2,
     "batch": 4, "r1_every": 2, "path_length_every": 3, "path_length_from": 0,
 }  # fmt: skip
+
+
+class NoDoubles(TorchDispatchMode):
+    """Refuses double precision beside the CPU: Apple's GPUs have none."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for part in made if isinstance(made, (tuple, list)) else [made]:
+            assert not isinstance(part, torch.Tensor) or part.device.type == "cpu" or part.dtype != torch.float64
+        return made
 
 
 @pytest.fixture
@@ -132,7 +143,9 @@ def test_the_encoder_trainer_stays_on_its_device(networks):
 def test_the_family_stays_on_its_device(networks):
     generator = networks[0]
     a, b = torch.zeros(2, generator.num_ws, 8, device=OTHER)
-    assert blending.blend(a, b, share=0.3, crossover=2).device == OTHER
+    with NoDoubles():
+        for sibling in (None, 3):
+            assert blending.blend(a, b, share=0.3, crossover=2, sibling=sibling).device == OTHER
 
 
 def test_small_decompositions_are_solved_in_float64_on_the_cpu(pretending, monkeypatch):

@@ -273,6 +273,14 @@ def test_in_a_group_every_small_face_is_found_and_the_largest_is_used(collins, c
     assert (aligned - photos.align(collins)).abs().mean() < 0.06
 
 
+def test_what_was_no_face_does_not_end_the_search(monkeypatch):
+    """Of the whole photo only a fold that looks like a face is seen; its parts hold a real one."""
+    fold, face = (photos.Face(np.array([[40, 40], [60, 40], *[[50, 55]] * 4]), side, 0.7) for side in (20, 90))
+    monkeypatch.setattr(photos, "_detect", lambda _, windows: {1: [fold], 9: [face]}[len(windows)])
+    monkeypatch.setattr(photos, "_look_again", lambda *_: None)
+    assert photos.find_faces(np.zeros((200, 200, 3), np.uint8)) == [face]
+
+
 def test_bright_dots_on_the_eyes_land_on_their_places():
     photo = np.zeros((300, 400, 3), np.uint8)
     eyes = ((150.0, 120.0), (230.0, 160.0))  # of a tilted head

@@ -242,8 +242,10 @@ def test_sizes_of_the_course_s_and_of_the_official_networks():
         lambda g: g.synthesis(torch.zeros(2, 11)),
         lambda g: g.synthesis(torch.zeros(2, 5, 10)),
         lambda g: g.synthesis(torch.zeros(1, 10), "loud"),
+        lambda g: Generator(128),  # whose channels nobody has told
+        lambda g: Discriminator(48),
     ],
 )
 def test_wrong_arguments_are_refused(generator, wrong):
-    with pytest.raises(ValueError, match=r"w must be|noise must be"):
+    with pytest.raises(ValueError, match=r"w must be|noise must be|resolution must be"):
         wrong(generator)

@@ -225,6 +225,12 @@ def test_the_identity_measure_tells_people_apart():
     assert distance[same].mean() < 0.2 * distance[~same].mean()
 
 
+def test_the_measure_of_identity_takes_no_options_and_says_so(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train_identity", "--export", "elsewhere"])
+    with pytest.raises(SystemExit):
+        train_identity.main()
+
+
 def test_recipes_of_digits_and_furniture_build_what_is_shipped():
     for name, recipe in (digits_train.RECIPES | furniture_train.RECIPES).items():
         model = recipe.build()

@@ -46,6 +46,12 @@ def run(generator, codes, couple):
     return run
 
 
+def test_pivots_without_an_encoder_begin_at_the_mean_face(generator, couple):
+    torch.testing.assert_close(
+        pivots(generator, couple, None, steps=0, progress=False).codes, generator.w_avg.expand(2, generator.num_ws, -1)
+    )
+
+
 def error(network, codes, couple):
     return (network.draw(codes) - couple).square().mean((1, 2, 3))
 

@@ -242,6 +242,17 @@ class TestMap:
         ask(three, code=[0.1, 0.2, 0.3])
         assert three.said == "0.10, 0.20, 0.30, nearest: 0"
 
+    def test_codes_on_a_gpu_without_double_precision(self):
+        class OnApple(torch.Tensor):
+            def double(self):
+                raise TypeError("Apple's GPUs have no double precision")
+
+            def cpu(self):
+                return self.as_subclass(torch.Tensor)
+
+        there = LatentMap(POINTS.as_subclass(OnApple), shade, torch.tensor([0, 1, 1]))
+        assert there.start["points"] == LatentMap(POINTS, shade, torch.tensor([0, 1, 1])).start["points"]
+
     @pytest.mark.parametrize("wrong", [{"codes": torch.rand(3)}, {"labels": torch.zeros(2)}])
     def test_what_does_not_fit_is_refused(self, wrong):
         with pytest.raises(ValueError, match=next(iter(wrong))):

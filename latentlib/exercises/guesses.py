@@ -59,7 +59,7 @@ def guess(key: str, question: str = "", answer: Any = ..., choices: Sequence[str
         question, choices = SENTENCES[key].text, VERDICTS
         say(f"“{question}” True, half true or false?")
     asked[key] = question
-    before = guesses.pop(key, {})
+    before = guesses.get(key, {})
     if answer is None or answer is ...:
         what = "one of the choices, or its letter," if choices else "a number"
         return say(f"No guess yet. Write {what} for the dots and run again, or go on.")

@@ -49,7 +49,7 @@ def blend(
     """
     shares = torch.as_tensor(share, dtype=torch.float64)
     if crossover is not None:
-        from_a = torch.arange(a.shape[-2], device=a.device) < crossover
+        from_a = torch.arange(a.shape[-2]) < crossover
         shares = torch.where(from_a, max(0.0, 2 * share - 1), min(1.0, 2 * share))  # (num_ws,)
     if sibling is None:
         return lerp(a, b, shares)

@@ -27,14 +27,14 @@ from latentlib.models.stylegan2 import Discriminator, Generator
 RATE = 0.1  # of Muon at the start; it falls to 0
 PERCEPTUAL_WEIGHT, TEXTURE_WEIGHT = 0.15, 0.05
 EVERY = 3  # steps: how often the texture halfway is looked at
-SEARCHED = 64  # pixels: larger pictures are searched for at this size; the tuning then sees them whole
+SEARCHED = 64  # pixels: larger pictures are searched for at this size or half their own; tuning sees them whole
 PIVOT_PSI = 0.75  # pulls the encoder's answer towards the mean face: what is unusual in it need not be searched away
 
 
 def pivots(
     generator: Generator,
     images: Tensor,  # (n, 3, r, r) in [0, 1]
-    encoder: nn.Module,  # where the search starts
+    encoder: nn.Module | None,  # where the search starts; None: at the mean face
     steps: int = 40,
     progress: bool = True,
 ) -> Inversion:
@@ -43,8 +43,8 @@ def pivots(
     def near(x: Tensor) -> Tensor:
         return generator.truncate(encoder(x), PIVOT_PSI)
 
-    images = shrunk(images, SEARCHED)
-    return invert(generator, images, "p-norm", steps=steps, encoder=near, p_norm_weight=0.003, progress=progress)
+    images, start = shrunk(images, max(SEARCHED, generator.resolution // 2)), near if encoder else None
+    return invert(generator, images, "p-norm", steps=steps, encoder=start, p_norm_weight=0.003, progress=progress)
 
 
 def tune(

@@ -18,7 +18,7 @@ from torch import nn
 
 from latentlib.models.autoencoder import check_batch, shrunk
 
-CHANNELS = {4: 160, 8: 160, 16: 128, 32: 64, 64: 32}  # of the course's networks
+CHANNELS = {4: 160, 8: 160, 16: 128, 32: 64, 64: 32}  # unless others are given
 SLOPE = 0.2  # of the leaky ReLU below zero
 GAIN = math.sqrt(2)  # keeps the variance after it; spent before it, since f(√2·x) = √2·f(x)
 LR_MULTIPLIER = 0.01  # the mapping learns this much slower than the rest
@@ -367,4 +367,7 @@ def arguments(names: dict) -> dict:
 def channels_of(resolution: int, channels: dict[int, int] | None) -> dict[int, int]:
     """Channels at 4, 8, … resolution, in this order, of a table that may hold more; JSON makes texts of resolutions."""
     known = {int(r): count for r, count in (CHANNELS if channels is None else channels).items()}
-    return {2**i: known[2**i] for i in range(2, resolution.bit_length())}
+    sizes = [2**i for i in range(2, resolution.bit_length())]
+    if sizes[-1:] != [resolution] or not known.keys() >= set(sizes):
+        raise ValueError(f"resolution must be a power of two whose channels are known, got {resolution} of {[*known]}")
+    return {size: known[size] for size in sizes}

@@ -1,4 +1,4 @@
-"""Plots, all in one style. Every matplotlib figure of the course leaves through ``show`` or ``live``."""
+"""Plots, all in one style, drawn by matplotlib; ``show`` and ``live`` put them onto the page."""
 
 from __future__ import annotations
 

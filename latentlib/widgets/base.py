@@ -121,7 +121,7 @@ class Worker:
         self.line, self.kind = line, kind
 
     def start(self, job: Callable[[Callable[[], bool]], str], meanwhile: str) -> None:
-        """job(stop) gives the line that is said when it is done; it ends soon after stop() is true."""
+        """job(stop) gives the line that is said when it is done; it may end as soon as stop() is true."""
         self.say(meanwhile, "busy")
         stop = self._stop
 
@@ -143,7 +143,7 @@ class Worker:
 
 
 def explained(error: Exception) -> str:
-    """An error as one sentence for the page; the course's own errors are sentences already."""
+    """An error as one sentence for the page; the course's own kinds of error are sentences already."""
     said = next(iter(str(error).strip().splitlines()), "").rstrip(".")
     if type(error).__module__.startswith("latentlib"):
         return f"{said[:1].upper()}{said[1:]}."

@@ -44,10 +44,11 @@ class LatentMap(CourseWidget):
         self.codes, self.decode, self.encode = codes.detach(), decode, encode
         self.classes = labels.detach().cpu().long()
         self.names = [str(name) for name in names or range(int(self.classes.max()) + 1)]
-        low, high = self.codes.double().aminmax(dim=0)
+        places = self.codes.cpu().double()  # Apple's GPUs know no double precision
+        low, high = places.aminmax(dim=0)
         room = ((high - low) * 0.05).clamp(min=1e-6)
         self.low, self.high = low - room, high + room
-        self.shares = ((self.codes.double() - self.low) / (self.high - self.low)).cpu()  # 0 to 1 on the map
+        self.shares = (places - self.low) / (self.high - self.low)  # 0 to 1 on the map
         pad, there = {}, self.classes.unique().tolist()
         with torch.no_grad():
             self._move(((self.low + self.high) / 2).tolist())

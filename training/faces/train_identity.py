@@ -6,6 +6,8 @@ Fitting uses the training split alone: principal components of edges, then linea
 (Fisherfaces), as one matrix. Nothing to resume: it takes two minutes. Needs LFW and scikit-learn.
 """
 
+import argparse
+
 import torch
 
 from latentlib.models.identity import Identity
@@ -58,6 +60,7 @@ def fit(data: lfw.Faces) -> tuple[Identity, dict]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     identity, made = fit(lfw.load("train"))
     print(save_weights(NAME, identity, {"network": identity.settings, **made}))
 
