@@ -48,7 +48,7 @@ def main() -> int:
     counted = lines()
     for folder, kind in sorted(counted):
         print(f"{folder:16} {kind:8} {counted[folder, kind]:8,} {BUDGETS.get((folder, kind), ''):>8}")
-    print("\n".join(over(counted)) or "every folder fits its budget")
+    print("\n".join(over(counted)) or "no folder is more than a tenth above its budget")
     return 0
 
 
