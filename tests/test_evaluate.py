@@ -105,8 +105,7 @@ def test_kinship(generated):
 def test_nvidia(generated):
     result = told("nvidia")
     assert result["likeness"]["as the mapping gives them"]["psnr_mean"] > 22
-    assert set(result["seconds"]) == {"64"}
-    assert result["seconds"]["64"]["picture"] > 0  # the step is a difference of times: a busy machine makes it anything
+    assert {size: set(of) for size, of in result["seconds"].items()} == {"64": {"picture", "step"}}
 
 
 def test_landmarks(generated):

@@ -111,7 +111,7 @@ def slabs(low: Tensor, high: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def touched(scene: Scene, x: Tensor, y: Tensor) -> Tensor:
-    """The pixels in which a ray of any picture may meet a box, because it meets the box round all of them."""
+    """The pixels in which a ray of any picture may meet a box, because it meets the box round all its boxes."""
     low, high, hit = scene.low.amin(1), torch.where(scene.low < FAR, scene.high, -FAR).amax(1), False
     for right, down in FOUR:
         enter, leave = slabs(low - scene.view.eye, high - scene.view.eye, 1 / rays(scene, x + right, y + down))
